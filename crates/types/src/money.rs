@@ -6,6 +6,9 @@ use std::str::FromStr;
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
+/// Codes that the currency table still has and ISO 4217 has moved to its list of historic ones.
+const WITHDRAWN: [&str; 5] = ["BGN", "CUC", "HRK", "SLL", "ZWL"];
+
 /// A currency of ISO 4217 that has a minor unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
@@ -32,8 +35,12 @@ impl Currency {
 impl FromStr for Currency {
     type Err = CurrencyUnknown;
 
-    /// Codes without a minor unit (gold, testing) are refused: nothing can be owed in them.
+    /// Codes without a minor unit (gold, testing) are refused: nothing can be owed in them. So are
+    /// those that ISO 4217 has withdrawn.
     fn from_str(code: &str) -> Result<Self, CurrencyUnknown> {
+        if WITHDRAWN.contains(&code) {
+            return Err(CurrencyUnknown);
+        }
         let currency = iso_currency::Currency::from_code(code).ok_or(CurrencyUnknown)?;
         currency.exponent().ok_or(CurrencyUnknown)?;
         Ok(Self(currency))
@@ -196,6 +203,7 @@ mod tests {
     fn currencies_without_a_minor_unit_are_refused() {
         assert!("XAU".parse::<Currency>().is_err());
         assert!("eur".parse::<Currency>().is_err());
+        assert!("HRK".parse::<Currency>().is_err());
     }
 
     #[test]
