@@ -1,0 +1,129 @@
+//! What can be set about a server, with its defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::layers::Deadlines;
+use crate::streams::ROTATION;
+
+/// The settings of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address to listen on; port 0 takes a free one. Default: `127.0.0.1:50051`.
+    pub listen: SocketAddr,
+    /// Whether the server describes its services to clients (`grpc.reflection`). Default: true.
+    pub reflection: bool,
+    /// How long the server goes on as before after readiness is off, so that load balancers notice
+    /// before connections are refused. Default: 0.
+    pub lame_duck_ms: u64,
+    /// How long calls in flight get to finish at shutdown. Default: 10,000.
+    pub grace_ms: u64,
+    /// The time of a unary call that asks for none. Default: 5,000.
+    pub deadline_default_ms: u64,
+    /// The most time a unary call gets. Default: 30,000.
+    pub deadline_max_ms: u64,
+    /// The mean age at which endless streams are ended, give or take a fifth. Default: 1,800,000,
+    /// which is half an hour.
+    pub rotation_ms: u64,
+    /// Limits of the protocol.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let deadlines = Deadlines::default();
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            reflection: true,
+            lame_duck_ms: 0,
+            grace_ms: 10_000,
+            deadline_default_ms: millis(deadlines.default),
+            deadline_max_ms: millis(deadlines.max),
+            rotation_ms: millis(ROTATION),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The default settings on loopback with a free port: what tests want.
+    #[must_use]
+    pub fn on_free_port() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        Deadlines {
+            default: Duration::from_millis(self.deadline_default_ms),
+            max: Duration::from_millis(self.deadline_max_ms),
+        }
+    }
+}
+
+/// Limits of HTTP/2, each set explicitly: tonic passes "none" through, and with it removes the
+/// limits that the libraries below it would have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Calls at once on one connection. Default: 256.
+    pub streams_per_connection_max: u32,
+    /// The size of a call's headers. Default: 16,384.
+    pub header_list_bytes_max: u32,
+    /// The size of one frame (16,384 to 16,777,215). Default: 16,384.
+    pub frame_bytes_max: u32,
+    /// What one call may send before the server has taken it in. Default: 262,144.
+    pub stream_window_bytes: u32,
+    /// What one connection may send before the server has taken it in. Default: 1,048,576.
+    pub connection_window_bytes: u32,
+    /// Calls that a client has reset and the server not yet let go of, before the connection is
+    /// closed (the "rapid reset" attack). Default: 20.
+    pub pending_reset_streams_max: usize,
+    /// Streams that the server has reset for a client's errors, before the connection is closed.
+    /// Default: 1,024.
+    pub error_reset_streams_max: usize,
+    /// How often an idle connection is pinged. Default: 30,000.
+    pub keepalive_interval_ms: u64,
+    /// How long a ping may stay unanswered. Default: 10,000.
+    pub keepalive_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            streams_per_connection_max: 256,
+            header_list_bytes_max: 16 * 1024,
+            frame_bytes_max: 16 * 1024,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+            pending_reset_streams_max: 20,
+            error_reset_streams_max: 1024,
+            keepalive_interval_ms: 30_000,
+            keepalive_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn apply(&self, server: tonic::transport::Server) -> tonic::transport::Server {
+        server
+            .max_concurrent_streams(self.streams_per_connection_max)
+            .http2_max_header_list_size(self.header_list_bytes_max)
+            .max_frame_size(self.frame_bytes_max)
+            .initial_stream_window_size(self.stream_window_bytes)
+            .initial_connection_window_size(self.connection_window_bytes)
+            .http2_max_pending_accept_reset_streams(Some(self.pending_reset_streams_max))
+            .http2_max_local_error_reset_streams(Some(self.error_reset_streams_max))
+            .http2_keepalive_interval(Some(Duration::from_millis(self.keepalive_interval_ms)))
+            .http2_keepalive_timeout(Some(Duration::from_millis(self.keepalive_timeout_ms)))
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,136 @@
+//! Outgoing calls to the suite's other services.
+//!
+//! A [`Peer`] is a channel with the duties of a good caller built in: it keeps the connection
+//! alive, names the calling service, carries trace context and deadline on, and turns what the
+//! transport says into the codes of the API. Generated clients take it as their channel.
+
+mod backoff;
+mod call;
+mod errors;
+mod retry;
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response, Uri};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+use types::Deadline;
+
+pub use backoff::Backoff;
+pub use retry::Budget;
+
+/// The metadata key with which a service of the suite names itself.
+pub const PEER_KEY: &str = "clientele-peer";
+
+/// How often a peer's connection is pinged, also while no call is in flight: a connection that a
+/// network has silently dropped would otherwise stay dead for ever.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a peer's address is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// Not a URI that can be called.
+    #[error("{uri:?} is not the address of a peer: expected http://host:port")]
+    Address {
+        /// What was given.
+        uri: String,
+    },
+    /// Not a name that fits into metadata.
+    #[error("{name:?} is not the name of a service")]
+    Name {
+        /// What was given.
+        name: String,
+    },
+}
+
+/// A channel to one other service. Clones share the connection and the retry budget.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    channel: Channel,
+    name: HeaderValue,
+    budget: Arc<Budget>,
+}
+
+impl Peer {
+    /// A channel to `uri` that connects at the first call and again after every loss. `name` is the
+    /// service that calls: `contacts`, `pipeline` or `billing`.
+    ///
+    /// One URI for now; a list of them, balanced over, comes with the deployment on several
+    /// machines. TLS and this service's own identity belong here too (issue "Safe to run").
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn connect_lazy(uri: &str, name: &str) -> Result<Self, PeerError> {
+        let address = || PeerError::Address {
+            uri: uri.to_owned(),
+        };
+        let parsed: Uri = uri.parse().map_err(|_| address())?;
+        if parsed.scheme_str() != Some("http") || parsed.authority().is_none() {
+            return Err(address());
+        }
+        let name = HeaderValue::from_str(name).map_err(|_| PeerError::Name {
+            name: name.to_owned(),
+        })?;
+        let channel = Endpoint::from(parsed)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        Ok(Self {
+            channel,
+            name,
+            budget: Arc::new(Budget::default()),
+        })
+    }
+
+    /// Repeats `call` while the peer is UNAVAILABLE, inside the deadline and the peer's budget. Only
+    /// for reads and calls that may be repeated: the lost answer may have been a success.
+    pub async fn retry<T, F, Fut>(&self, deadline: Deadline, call: F) -> Result<T, Status>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Status>>,
+    {
+        retry::retry(&self.budget, deadline, call).await
+    }
+}
+
+/// A request to a peer that must be answered by `deadline`. The peer is given a little less, so that
+/// its answer still arrives in time.
+///
+/// A stream is asked for with a plain [`tonic::Request`]: streams have no deadline. A unary call of
+/// the suite made with one gets five seconds.
+pub fn request<T>(deadline: Deadline, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(deadline);
+    request
+}
+
+impl Service<Request<Body>> for Peer {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.channel
+            .poll_ready(cx)
+            .map_err(|error| errors::of_transport(Box::new(error), call::UNKNOWN))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match call::prepare(request, &self.name) {
+            Ok(prepared) => {
+                let answer = self.channel.call(prepared.request);
+                Box::pin(call::finish(answer, prepared.span, prepared.upstream))
+            }
+            Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The refusals that the plumbing itself gives, alike for every service.
+
+use std::time::Duration;
+
+use proto::errors::v1::Reason;
+use proto::status::Refusal;
+use tonic::Status;
+
+/// When a client should come back that was only unlucky with its server.
+const SOON: Duration = Duration::from_millis(100);
+
+pub(crate) fn shutting_down(service: &str) -> Status {
+    Refusal::new(
+        Reason::ShuttingDown,
+        "this server is shutting down, another takes the call",
+    )
+    .metadata("service", service)
+    .retry_after(SOON)
+    .into_status()
+}
+
+pub(crate) fn stream_rotated() -> Status {
+    let message = "streams are ended from time to time, open it again with the last resume token";
+    Refusal::new(Reason::StreamRotated, message)
+        .retry_after(SOON)
+        .into_status()
+}
+
+pub(crate) fn message_too_large(found_bytes: u64, limit_bytes: u64) -> Status {
+    let message = format!("the message has {found_bytes} bytes, at most {limit_bytes} are read");
+    Refusal::new(Reason::MessageTooLarge, message)
+        .metadata("limit_bytes", limit_bytes.to_string())
+        .into_status()
+}
+
+pub(crate) fn upstream_unavailable(upstream: &str) -> Status {
+    let message = format!("{upstream}, which this call needs, can't be reached now");
+    Refusal::new(Reason::UpstreamUnavailable, message)
+        .metadata("upstream", upstream)
+        .into_status()
+}
+
+pub(crate) fn consistency_not_reached(service: &str) -> Status {
+    let message = format!("what the token of {service} stands for has not arrived here yet");
+    Refusal::new(Reason::ConsistencyNotReached, message)
+        .metadata("service", service)
+        .into_status()
+}
+
+pub(crate) fn permission_missing(permission: &str) -> Status {
+    Refusal::new(
+        Reason::PermissionMissing,
+        format!("this needs the permission {permission}"),
+    )
+    .metadata("permission", permission)
+    .into_status()
+}

@@ -1,0 +1,149 @@
+//! Which rpcs a server offers, read once from descriptor sets and looked up by path on every call.
+//!
+//! Layers work on undecoded bytes: what a call is must follow from its path alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prost::Message;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+
+/// How an rpc answers, which decides how deadlines and the drain treat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One answer, under a deadline.
+    Unary,
+    /// An endless server stream: `Watch*`, health's Watch and reflection. It is rotated, and ended
+    /// as soon as the server begins to shut down.
+    Watch,
+    /// A server stream that ends by itself, such as an export. A shutdown lets it finish within
+    /// the grace.
+    Finite,
+}
+
+/// One rpc of a server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rpc {
+    name: Box<str>,
+    slash: usize,
+    kind: Kind,
+}
+
+impl Rpc {
+    fn new(service: &str, method: &str, kind: Kind) -> Self {
+        Self {
+            name: format!("{service}/{method}").into(),
+            slash: service.len(),
+            kind,
+        }
+    }
+
+    /// The full name, `package.Service/Method`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The service with its package.
+    pub fn service(&self) -> &str {
+        &self.name[..self.slash]
+    }
+
+    /// The method's bare name.
+    pub fn method(&self) -> &str {
+        &self.name[self.slash + 1..]
+    }
+
+    /// How it answers.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it answers with a stream.
+    pub fn streams(&self) -> bool {
+        self.kind != Kind::Unary
+    }
+}
+
+/// All rpcs of a server.
+#[derive(Debug)]
+pub(crate) struct Rpcs {
+    by_name: HashMap<Box<str>, Arc<Rpc>>,
+    unknown: Arc<Rpc>,
+}
+
+impl Rpcs {
+    /// Reads the rpcs of encoded `google.protobuf.FileDescriptorSet`s.
+    pub(crate) fn read(descriptor_sets: &[&[u8]]) -> Result<Self, prost::DecodeError> {
+        let mut by_name = HashMap::new();
+        for encoded in descriptor_sets {
+            for file in FileDescriptorSet::decode(*encoded)?.file {
+                for service in &file.service {
+                    let service_name = format!("{}.{}", file.package(), service.name());
+                    for method in &service.method {
+                        let kind = kind_of(&service_name, method);
+                        let rpc = Rpc::new(&service_name, method.name(), kind);
+                        by_name.insert(rpc.name.clone(), Arc::new(rpc));
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            by_name,
+            // Unknown paths share one name, so that a stranger can't fill logs and metrics with
+            // names of their own.
+            unknown: Arc::new(Rpc::new("unknown", "unknown", Kind::Unary)),
+        })
+    }
+
+    /// The rpc of a request path, `/package.Service/Method`.
+    pub(crate) fn find(&self, path: &str) -> Arc<Rpc> {
+        let found = path
+            .strip_prefix('/')
+            .and_then(|name| self.by_name.get(name));
+        Arc::clone(found.unwrap_or(&self.unknown))
+    }
+}
+
+fn kind_of(service: &str, method: &MethodDescriptorProto) -> Kind {
+    if !method.server_streaming() {
+        return Kind::Unary;
+    }
+    if method.name().starts_with("Watch") || service.starts_with("grpc.") {
+        Kind::Watch
+    } else {
+        Kind::Finite
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rpcs() -> Rpcs {
+        Rpcs::read(&[
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ])
+        .expect("the sets of tonic decode")
+    }
+
+    #[test]
+    fn a_path_tells_service_method_and_kind() {
+        let check = rpcs().find("/grpc.health.v1.Health/Check");
+        assert_eq!(
+            (check.service(), check.method(), check.kind()),
+            ("grpc.health.v1.Health", "Check", Kind::Unary)
+        );
+        let watch = rpcs().find("/grpc.health.v1.Health/Watch");
+        assert_eq!(watch.kind(), Kind::Watch);
+        let reflection = rpcs().find("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+        assert_eq!(reflection.kind(), Kind::Watch);
+    }
+
+    #[test]
+    fn unknown_paths_share_one_name() {
+        for path in ["", "/", "nonsense", "/grpc.health.v1.Health", "/a/b/c"] {
+            assert_eq!(rpcs().find(path).name(), "unknown/unknown", "{path}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A real server on loopback and real clients: what the plumbing promises, seen from outside.
+
+mod calls;
+mod freshness;
+mod lifecycle;
+mod peers;
+mod support;
