@@ -13,7 +13,7 @@ pub struct Fault {
     pub message: String,
 }
 
-/// The refusal that a fault belongs to (API.md A13).
+/// The refusal that a fault belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultCode {
     /// The definition contradicts itself or the rules that hold for every policy.

@@ -48,7 +48,8 @@ impl Reason {
             | Self::ResourceDeleted
             | Self::CurrencyMismatch
             | Self::ImportStateInvalid
-            | Self::InvoiceStateInvalid => Code::FailedPrecondition,
+            | Self::InvoiceStateInvalid
+            | Self::ProjectStateInvalid => Code::FailedPrecondition,
             Self::EtagMismatch
             | Self::ConcurrentUpdate
             | Self::RequestInProgress

@@ -90,7 +90,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The reason as it is sent (API.md A13).
+    /// The reason as it is sent.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -1,0 +1,274 @@
+//! What every error looks like on the wire, in one exhaustive match.
+
+use std::time::Duration;
+
+use proto::Violations;
+use proto::errors::v1::Reason;
+use proto::status::{Refusal, without_reason};
+use tonic::{Code, Status};
+use types::Role;
+
+use crate::domain::faults::Faults;
+use crate::error::{Error, Kind, Missing};
+
+/// When to come back where the wait is for another caller.
+const SOON: Duration = Duration::from_millis(50);
+
+impl Kind {
+    /// The type of the resource.
+    fn resource_type(self) -> &'static str {
+        match self {
+            Self::Invoice => "clientele.dev/Invoice",
+            Self::Project => "clientele.dev/Project",
+            Self::Assignment => "clientele.dev/Assignment",
+            Self::Contact => "clientele.dev/Contact",
+        }
+    }
+
+    /// The word for it.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::Project => "project",
+            Self::Assignment => "assignment",
+            Self::Contact => "contact",
+        }
+    }
+}
+
+/// The status that callers get.
+pub(super) fn of(error: Error) -> Status {
+    match error {
+        Error::Invalid(faults) => violations(&faults).into(),
+        Error::Filter(error) => Refusal::new(Reason::FilterInvalid, error.to_string())
+            .metadata("offset", error.offset.to_string())
+            .metadata("field", error.field.clone())
+            .field_violation("filter", error.problem)
+            .into(),
+        Error::OrderBy(error) => Refusal::new(Reason::OrderByInvalid, error.to_string())
+            .metadata("field", error.field.clone())
+            .field_violation("order_by", error.problem)
+            .into(),
+        Error::UpdateMaskRequired => {
+            let message = "update_mask must name the fields to change, or be `*`";
+            Refusal::new(Reason::UpdateMaskRequired, message)
+                .metadata("field", "update_mask")
+                .field_violation("update_mask", "must name the fields to change, or be `*`")
+                .into()
+        }
+        Error::UpdateMaskInvalid { path, problem } => {
+            Refusal::new(Reason::UpdateMaskInvalid, format!("update_mask: `{path}` {problem}"))
+                .metadata("path", path.as_str())
+                .field_violation("update_mask", format!("`{path}` {problem}"))
+                .into()
+        }
+        Error::ConsistencyTokenForeign => {
+            let message = "a token of at_least_as_fresh_as is none of this suite's present life";
+            Refusal::new(Reason::ConsistencyTokenForeign, message)
+                .metadata("service", "billing")
+                .into()
+        }
+        Error::NotFound { kind, resource } => {
+            let message = format!("there is no {} {resource}", kind.noun());
+            Refusal::new(Reason::ResourceNotFound, message)
+                .metadata("resource", resource.as_str())
+                .resource(kind.resource_type(), resource)
+                .into()
+        }
+        Error::Exists { kind, resource } => {
+            let message = format!("the {} {resource} exists already", kind.noun());
+            Refusal::new(Reason::ResourceExists, message)
+                .metadata("resource", resource.as_str())
+                .resource(kind.resource_type(), resource)
+                .into()
+        }
+        Error::EntitlementMissing(missing) => entitlement_missing(&missing).into(),
+        Error::ContactMerged { contact, merged_into } => {
+            let message = format!("{contact} was merged into {merged_into}, use that one");
+            Refusal::new(Reason::ContactMerged, message)
+                .metadata("contact", contact.to_string())
+                .metadata("merged_into", merged_into)
+                .into()
+        }
+        Error::ContactDeleted { contact } => {
+            let name = contact.to_string();
+            Refusal::new(Reason::ResourceDeleted, format!("{name} is deleted, undelete it first"))
+                .metadata("resource", name.as_str())
+                .resource(Kind::Contact.resource_type(), name)
+                .into()
+        }
+        Error::TransitionPending { contact, to, since } => {
+            let message = format!(
+                "{contact} is leaving its stage and what that stage granted is being given back; \
+                 ask again when it has moved"
+            );
+            Refusal::new(Reason::TransitionPending, message)
+                .metadata("contact", contact.to_string())
+                .metadata("to", to)
+                .metadata("since", since)
+                .retry_after(SOON)
+                .into()
+        }
+        Error::CurrencyMismatch { field, expected, found } => {
+            let message = format!("{field} is in {found}, but the document is in {expected}");
+            Refusal::new(Reason::CurrencyMismatch, message)
+                .metadata("field", field.as_str())
+                .metadata("expected", expected)
+                .metadata("found", found)
+                .into()
+        }
+        Error::InvoiceIssued { invoice } => {
+            let message =
+                format!("{invoice} is issued and never changes; correct it with a credit note");
+            Refusal::new(Reason::InvoiceStateInvalid, message)
+                .metadata("invoice", invoice.as_str())
+                .metadata("state", "ISSUED")
+                .precondition("STATE", invoice, "must be a draft")
+                .into()
+        }
+        Error::ProjectClosed { project } => {
+            let message = format!("{project} is closed, nobody is assigned to it any more");
+            Refusal::new(Reason::ProjectStateInvalid, message)
+                .metadata("project", project.as_str())
+                .metadata("state", "CLOSED")
+                .precondition("STATE", project, "must be active")
+                .into()
+        }
+        Error::EtagMismatch { resource } => {
+            let message = format!("{resource} has changed since its etag was read, read it again");
+            Refusal::new(Reason::EtagMismatch, message).metadata("resource", resource).into()
+        }
+        Error::ConcurrentUpdate { resource } => concurrent(&resource),
+        Error::UpstreamUnavailable { upstream } => {
+            let message = format!(
+                "no grant is held for the contact, and {upstream}, which gives them, can't be \
+                 reached now"
+            );
+            Refusal::new(Reason::UpstreamUnavailable, message)
+                .metadata("upstream", upstream)
+                .into()
+        }
+        Error::DeadlineExceeded => deadline_exceeded(),
+        Error::HistoryBroken { workspace, series, year, number, problem } => {
+            let message = format!("invoice {number} is not what was issued: {problem}");
+            tracing::error!(workspace, series, year, number, problem, "issued invoices broken");
+            Refusal::new(Reason::HistoryBroken, message)
+                .metadata("workspace", workspace)
+                .metadata("series", series)
+                .metadata("year", year.to_string())
+                .metadata("number", number)
+                .into()
+        }
+        Error::FiguresBroken { invoice, rules } => {
+            tracing::error!(invoice, ?rules, "the figures of a draft break the rules");
+            internal()
+        }
+        Error::Defect(what) => {
+            tracing::error!(what, "a defect");
+            internal()
+        }
+        Error::Store(error) => of_store(error),
+    }
+}
+
+fn violations(faults: &Faults) -> Violations {
+    let mut violations = Violations::default();
+    for fault in faults.list() {
+        violations.push(fault.field.as_str(), "billing", fault.description.clone());
+    }
+    violations
+}
+
+fn entitlement_missing(missing: &Missing) -> Refusal {
+    let Missing { contact, stage, role, entitlement, policy_revision } = missing;
+    let stands = if stage.is_empty() {
+        "has no position".to_owned()
+    } else {
+        format!("stands at stage `{stage}`")
+    };
+    let message = format!(
+        "{contact} {stands}, which does not entitle it to `{entitlement}`; convert it first"
+    );
+    let role = role.map_or("UNSPECIFIED", Role::as_str);
+    Refusal::new(Reason::EntitlementMissing, message)
+        .metadata("contact", contact.to_string())
+        .metadata("stage", stage.as_str())
+        .metadata("role", role)
+        .metadata("entitlement", *entitlement)
+        .metadata("policy_revision", policy_revision.as_str())
+        .precondition(
+            "ENTITLEMENT",
+            contact.to_string(),
+            format!("must stand at a stage that entitles to `{entitlement}`"),
+        )
+        .resource(Kind::Contact.resource_type(), contact.to_string())
+}
+
+/// What the database could not do. Its driver's words go to the log and no further.
+fn of_store(error: ::store::Error) -> Status {
+    use ::store::Error as Store;
+    match error {
+        Store::Contention | Store::LockTimeout => concurrent(""),
+        Store::DeadlineExceeded => deadline_exceeded(),
+        Store::Overloaded => Refusal::new(Reason::Overloaded, "too many writes are waiting")
+            .metadata("criticality", "DEFAULT")
+            .into(),
+        Store::Unavailable(_) | Store::CommitUnknown(_) => {
+            tracing::error!(?error, "the database is not available");
+            let message = "the database does not answer; with a request_id the call may be \
+                           repeated safely";
+            Refusal::new(Reason::UpstreamUnavailable, message)
+                .metadata("upstream", "database")
+                .into()
+        }
+        Store::RequestIdReused => {
+            let message = "request_id was used before for another request, take a new one";
+            Refusal::new(Reason::RequestIdReused, message)
+                .field_violation("request_id", "must be new for a new request")
+                .into()
+        }
+        Store::RequestInProgress => {
+            let message = "a call with this request_id is still running";
+            Refusal::new(Reason::RequestInProgress, message).retry_after(SOON).into()
+        }
+        Store::PageTokenInvalid | Store::PageTokenMismatch => {
+            let message = "page_token was not given out for this list with these arguments";
+            Refusal::new(Reason::PageTokenMismatch, message)
+                .metadata("changed", "arguments")
+                .field_violation("page_token", "must be that of the page before")
+                .into()
+        }
+        Store::PageSizeNegative => {
+            violations(&Faults::of("page_size", "must not be negative")).into()
+        }
+        Store::PositionTokenInvalid | Store::PositionTokenForeign => {
+            of(Error::ConsistencyTokenForeign)
+        }
+        Store::PositionExpired { .. }
+        | Store::UniqueViolation { .. }
+        | Store::ForeignKeyViolation
+        | Store::Corrupt { .. }
+        | Store::LeaseLost { .. }
+        | Store::Panicked { .. }
+        | Store::Database(_) => {
+            tracing::error!(?error, "a database operation failed");
+            internal()
+        }
+    }
+}
+
+fn concurrent(resource: &str) -> Status {
+    let message = "others changed the same data at the same time, repeat the call after a pause";
+    Refusal::new(Reason::ConcurrentUpdate, message)
+        .metadata("resource", resource)
+        .retry_after(SOON)
+        .into()
+}
+
+fn deadline_exceeded() -> Status {
+    without_reason(Code::DeadlineExceeded, "the deadline passed before the call was done", "")
+}
+
+fn internal() -> Status {
+    without_reason(Code::Internal, "an internal fault, which was logged", "")
+}

@@ -1,0 +1,320 @@
+//! Invoices: drafted, read, listed, changed, verified. Issuing has a file of its own.
+
+use ::store::idempotency::Keep;
+use ::store::{Error as StoreError, change_log, order};
+use prost::Message as _;
+use proto::billing::v1;
+use types::InvoiceName;
+
+use super::calls::{Call, Done, Sent, Write, check_freshness, log_all, replayed, settled};
+use super::issues::refusal;
+use super::lists;
+use super::{Abort, App, Stop};
+use crate::domain::faults::Faults;
+use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
+use crate::domain::invoices::{self, Content, Invoice};
+use crate::domain::numbers::{InvoiceNumber, Series};
+use crate::error::{Error, Kind};
+use crate::store::series::{self, Head};
+use crate::store::{grants, invoices as rows};
+use crate::wire::invoices::{content_from_wire, invoice_to_wire};
+use crate::wire::masks;
+
+/// A resource name in the field of a request.
+pub(super) fn name<N>(field: &str, text: &str) -> Result<N, Error>
+where
+    N: std::str::FromStr<Err = types::NameError>,
+{
+    text.parse().map_err(|error| Error::Invalid(Faults::of(field, error)))
+}
+
+impl App {
+    /// Drafts an invoice for a contact whose grant is held, or can be had.
+    pub async fn invoice_create(
+        &self,
+        call: &Call,
+        request: v1::CreateInvoiceRequest,
+    ) -> Result<Done<v1::CreateInvoiceResponse>, Error> {
+        let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
+        let sent = Sent {
+            method: "InvoiceService/CreateInvoice",
+            workspace: &workspace,
+            request_id: &request.request_id,
+            validate_only: request.validate_only,
+            keep: Keep::WEEK,
+        };
+        let bare = v1::CreateInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
+        if let Some(stored) = write.look_up(&self.store, call).await? {
+            return replayed(&stored);
+        }
+        let content = content_from_wire(&request.invoice.unwrap_or_default(), &workspace)?;
+        // Checked before pipeline is asked, and once more where the draft is made.
+        content.sums()?;
+        let given = !request.invoice_id.is_empty();
+        let id = if given { request.invoice_id } else { self.ids.next() };
+        let draft = Drafting { name: InvoiceName::new(workspace, id), given, content, write };
+        let outcome = self
+            .gated(InvoiceEntitlement::KEY, call.deadline, || self.draft_once(call, &draft))
+            .await;
+        settled(outcome, |response| {
+            response.consistency_token.clear();
+            if let Some(invoice) = response.invoice.as_mut().filter(|_| !given) {
+                invoice.name.clear();
+                invoice.etag.clear();
+            }
+        })
+    }
+
+    async fn draft_once(
+        &self,
+        call: &Call,
+        draft: &Drafting,
+    ) -> Result<v1::CreateInvoiceResponse, Abort<v1::CreateInvoiceResponse>> {
+        let (draft, store) = (draft.clone(), self.store.clone());
+        self.store
+            .write("invoices.create", call.deadline, move |conn| {
+                let Drafting { name, given, content, write } = &draft;
+                write.claim(conn)?;
+                let exists = || Error::Exists { kind: Kind::Invoice, resource: name.to_string() };
+                if *given && rows::invoice_exists(conn, name)? {
+                    return Err(exists().into());
+                }
+                let held = grants::grant_hold::<InvoiceEntitlement>(
+                    conn,
+                    &content.contact,
+                    store.epoch(),
+                )?;
+                let Some(mut held) = held else {
+                    return Err(Stop::NoGrant(content.contact.clone()).into());
+                };
+                let accepted = invoices::draft(content.clone(), &held)
+                    .map_err(|refused| refusal(refused, name))?;
+                let inserted =
+                    rows::invoice_insert(&mut held, accepted, name.clone(), &write.actor, write.now);
+                let invoice = match inserted {
+                    Err(StoreError::UniqueViolation { .. }) => return Err(exists().into()),
+                    inserted => inserted?,
+                };
+                let wire = invoice_to_wire(&invoice);
+                let (resource, payload) = (name.to_string(), wire.encode_to_vec());
+                let change =
+                    write.change("invoice.created", &resource, invoice.revision, &payload, "");
+                let consistency_token = log_all(held.conn(), &[change])?;
+                let response =
+                    v1::CreateInvoiceResponse { invoice: Some(wire), consistency_token };
+                let stored = response.encode_to_vec();
+                write.complete(held.conn(), &resource, invoice.revision, &stored)?;
+                write.end(response)
+            })
+            .await
+    }
+
+    /// Reads one invoice.
+    pub async fn invoice_get(
+        &self,
+        call: &Call,
+        request: v1::GetInvoiceRequest,
+    ) -> Result<v1::GetInvoiceResponse, Error> {
+        check_freshness(&request.at_least_as_fresh_as, self.store.epoch())?;
+        let name = name("name", &request.name)?;
+        let invoice = self.invoice_read(call, &name).await?;
+        Ok(v1::GetInvoiceResponse { invoice: Some(invoice_to_wire(&invoice)) })
+    }
+
+    pub(super) async fn invoice_read(
+        &self,
+        call: &Call,
+        name: &InvoiceName,
+    ) -> Result<Invoice, Error> {
+        let wanted = name.clone();
+        let found: Option<Invoice> = self
+            .store
+            .read_point("invoices.get", call.deadline, move |conn| {
+                rows::invoice_get(conn, &wanted)
+            })
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        found.ok_or_else(|| not_found(name))
+    }
+
+    /// Lists invoices page by page.
+    pub async fn invoice_list(
+        &self,
+        call: &Call,
+        request: v1::ListInvoicesRequest,
+    ) -> Result<v1::ListInvoicesResponse, Error> {
+        check_freshness(&request.at_least_as_fresh_as, self.store.epoch())?;
+        let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
+        let filter = ::store::filter::parse(&request.filter, rows::FIELDS)?;
+        let order = lists::order_or(order::parse(&request.order_by, rows::ORDER)?, rows::ORDER);
+        let page = lists::Page::read(
+            request.page_size,
+            &request.page_token,
+            &["ListInvoices", &request.parent, &request.filter, &request.order_by],
+        )?;
+        let query = rows::InvoiceQuery {
+            workspace,
+            filter,
+            order,
+            after: page.after.clone(),
+            limit: page.limit(),
+        };
+        let found: rows::InvoicePage = self
+            .store
+            .read("invoices.list", call.deadline, move |conn| rows::invoice_list(conn, &query))
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        let (found, next_page_token) = page.cut(found);
+        Ok(v1::ListInvoicesResponse {
+            invoices: found.iter().map(invoice_to_wire).collect(),
+            next_page_token,
+        })
+    }
+
+    /// Changes a draft; its sums are computed anew. No grant is needed: nothing is accepted by it.
+    pub async fn invoice_update(
+        &self,
+        call: &Call,
+        request: v1::UpdateInvoiceRequest,
+    ) -> Result<Done<v1::UpdateInvoiceResponse>, Error> {
+        let given = request.invoice.clone().unwrap_or_default();
+        let name: InvoiceName = name("invoice.name", &given.name)?;
+        let sent = Sent {
+            method: "InvoiceService/UpdateInvoice",
+            workspace: &name.workspace,
+            request_id: &request.request_id,
+            validate_only: request.validate_only,
+            keep: Keep::WEEK,
+        };
+        let bare = v1::UpdateInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
+        if let Some(stored) = write.look_up(&self.store, call).await? {
+            return replayed(&stored);
+        }
+        let paths = masks::paths(request.update_mask.as_ref())?;
+        let etag = lists::etag(&request.etag, &given.etag);
+        let outcome = self
+            .store
+            .write("invoices.update", call.deadline, move |conn| {
+                write.claim(conn)?;
+                let stored = rows::invoice_get_for_change(conn, &name)?
+                    .ok_or_else(|| not_found(&name))?;
+                if !etag.is_empty() && etag != stored.etag() {
+                    return Err(Error::EtagMismatch { resource: name.to_string() }.into());
+                }
+                if stored.seal.is_some() {
+                    return Err(Error::InvoiceIssued { invoice: name.to_string() }.into());
+                }
+                let merged = masks::invoice(invoice_to_wire(&stored), &given, &paths)?;
+                let content = content_from_wire(&merged, &name.workspace)?;
+                let invoice = stored
+                    .revised(content, write.actor.clone(), write.now)
+                    .map_err(|refused| refusal(refused, &name))?;
+                rows::invoice_update(conn, &invoice)?;
+                let wire = invoice_to_wire(&invoice);
+                let (resource, payload) = (name.to_string(), wire.encode_to_vec());
+                let mask = paths.join(",");
+                let change =
+                    write.change("invoice.updated", &resource, invoice.revision, &payload, &mask);
+                let consistency_token = log_all(conn, &[change])?;
+                let response =
+                    v1::UpdateInvoiceResponse { invoice: Some(wire), consistency_token };
+                let stored = response.encode_to_vec();
+                write.complete(conn, &resource, invoice.revision, &stored)?;
+                write.end(response)
+            })
+            .await;
+        settled(outcome, |response| response.consistency_token.clear())
+    }
+
+    /// Checks numbers and hashes of issued invoices; answers how many there are.
+    pub async fn invoice_verify(
+        &self,
+        call: &Call,
+        request: v1::VerifyInvoicesRequest,
+    ) -> Result<v1::VerifyInvoicesResponse, Error> {
+        let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
+        let (of, year) = (request.series.clone(), request.year);
+        let within = workspace.clone();
+        let heads: Vec<(Series, Head)> = self
+            .store
+            .read("invoices.series", call.deadline, move |conn| {
+                let series = (!of.is_empty()).then_some(of.as_str());
+                series::head_list(conn, &within, series, (year != 0).then_some(year))
+            })
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        let mut invoices = 0;
+        for (series, head) in heads {
+            self.series_verify(call, &workspace, series, &head).await?;
+            invoices += head.sequence;
+        }
+        Ok(v1::VerifyInvoicesResponse { invoices })
+    }
+
+    async fn series_verify(
+        &self,
+        call: &Call,
+        workspace: &str,
+        series: Series,
+        head: &Head,
+    ) -> Result<(), Error> {
+        let mut checked = rows::chain_start();
+        while checked.sequence < head.sequence {
+            let (within, of, from, to) =
+                (workspace.to_owned(), series.clone(), checked.clone(), head.clone());
+            let slice: Result<Head, rows::Break> = self
+                .store
+                .read("invoices.verify", call.deadline, move |conn| {
+                    rows::invoice_verify_slice(conn, &within, &of, &from, &to)
+                })
+                .await
+                .map_err(|error: StoreError| Error::from(error))?;
+            checked = slice.map_err(|broken| {
+                let number = InvoiceNumber { series: series.clone(), sequence: broken.sequence };
+                Error::HistoryBroken {
+                    workspace: format!("workspaces/{workspace}"),
+                    series: series.series.clone(),
+                    year: series.year,
+                    number: number.to_string(),
+                    problem: broken.problem,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What this server is and how far its history reaches.
+    pub async fn server_info(&self, call: &Call) -> Result<v1::GetServerInfoResponse, Error> {
+        let (oldest, newest) = self
+            .store
+            .read("server.info", call.deadline, |conn| {
+                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+            })
+            .await
+            .map_err(Error::from)?;
+        let capabilities = ["invoices", "projects", "grants_with_recall"];
+        Ok(v1::GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("CLIENTELE_COMMIT").unwrap_or_default().to_owned(),
+            capabilities: capabilities.map(|name| (name.to_owned(), true)).into(),
+            oldest_token: super::calls::consistency_token(oldest),
+            newest_token: super::calls::consistency_token(newest),
+        })
+    }
+}
+
+/// A draft in the making.
+#[derive(Clone)]
+struct Drafting {
+    name: InvoiceName,
+    /// Whether the caller chose the id, so that it may be taken.
+    given: bool,
+    content: Content,
+    write: Write,
+}
+
+fn not_found(name: &InvoiceName) -> Error {
+    Error::NotFound { kind: Kind::Invoice, resource: name.to_string() }
+}

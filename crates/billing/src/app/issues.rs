@@ -1,0 +1,349 @@
+//! Issuing invoices: number, hash and freeze, many in one transaction.
+//!
+//! Numbers of a series are given one after the other, so issues that came one by one would each wait
+//! for the commit of the one before. Therefore issues of a workspace that wait together share a
+//! transaction: one lock of the counter, one commit.
+//!
+//! A member that is refused writes nothing and does not disturb the others. An error of the database
+//! spoils the transaction for all, so then each runs again alone and gets an answer of its own.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::store::idempotency::{Keep, Stored};
+use ::store::{Conn, Store};
+use prost::Message as _;
+use proto::billing::v1;
+use tokio::sync::oneshot;
+use types::{Deadline, InvoiceName};
+
+use super::calls::{Call, Done, Sent, Write};
+use super::{Abort, App, Stop};
+use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
+use crate::domain::invoices::{self, Invoice, Ready, Refused};
+use crate::error::{Error, Kind};
+use crate::store::{grants, invoices as rows};
+use crate::wire::invoices::invoice_to_wire;
+
+/// Issues in one transaction at most.
+const BATCH_MAX: usize = 32;
+
+/// What is asked for: one invoice to be issued.
+#[derive(Clone, Debug)]
+struct Job {
+    name: InvoiceName,
+    etag: String,
+    write: Write,
+}
+
+/// An issued invoice and the token of the write.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    invoice: Invoice,
+    token: String,
+}
+
+type Outcome = Result<Issued, Stop>;
+
+/// A job that waits for its turn.
+struct Waiting {
+    job: Job,
+    deadline: Deadline,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// Issues that wait, by workspace. A workspace is in the map while somebody works on its issues.
+#[derive(Clone, Default)]
+pub struct Queue {
+    lanes: Arc<Mutex<HashMap<String, VecDeque<Waiting>>>>,
+}
+
+impl Queue {
+    /// Has the job done with those that wait too; `None` where the one who worked vanished.
+    async fn run(&self, store: &Store, job: Job, deadline: Deadline) -> Option<Outcome> {
+        let (answer, outcome) = oneshot::channel();
+        let workspace = job.name.workspace.clone();
+        if self.push(&workspace, Waiting { job, deadline, answer }) {
+            // Its own task, since the caller may give up before the others are answered.
+            tokio::spawn(self.clone().work(store.clone(), workspace));
+        }
+        outcome.await.ok()
+    }
+
+    /// Adds a job; true where nobody works on the workspace yet.
+    fn push(&self, workspace: &str, waiting: Waiting) -> bool {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get_mut(workspace) {
+            lane.push_back(waiting);
+            return false;
+        }
+        lanes.insert(workspace.to_owned(), VecDeque::from([waiting]));
+        true
+    }
+
+    /// The next jobs; none, and the workspace forgotten, where none waits.
+    fn take(&self, workspace: &str) -> Vec<Waiting> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lane) = lanes.get_mut(workspace) else {
+            return Vec::new();
+        };
+        if lane.is_empty() {
+            lanes.remove(workspace);
+            return Vec::new();
+        }
+        // One job per invoice: the next one for the same invoice must see what became of the first.
+        let mut names = HashSet::new();
+        let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
+        for waiting in lane.drain(..) {
+            if batch.len() < BATCH_MAX && names.insert(waiting.job.name.invoice.clone()) {
+                batch.push(waiting);
+            } else {
+                rest.push_back(waiting);
+            }
+        }
+        *lane = rest;
+        batch
+    }
+
+    async fn work(self, store: Store, workspace: String) {
+        loop {
+            let batch = self.take(&workspace);
+            if batch.is_empty() {
+                return;
+            }
+            let (jobs, answers): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                // Nobody waits any more for those whose caller gave up; they are not begun.
+                .filter(|waiting| !waiting.answer.is_closed())
+                .map(|waiting| ((waiting.job, waiting.deadline), waiting.answer))
+                .unzip();
+            let outcomes = issue_together(&store, jobs).await;
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // A caller that gave up meanwhile learns by its request id what became of it.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+}
+
+/// The outcome of each job, in their order.
+async fn issue_together(store: &Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcome> {
+    if jobs.len() > 1 {
+        let deadline = jobs.iter().map(|(_, deadline)| *deadline).max();
+        let batch: Arc<[Job]> = jobs.iter().map(|(job, _)| job.clone()).collect();
+        if let Some(deadline) = deadline
+            && let Ok(outcomes) = issue_batch(store, batch, deadline).await
+        {
+            return outcomes;
+        }
+    }
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for (job, deadline) in jobs {
+        outcomes.push(issue_alone(store, job, deadline).await.map_err(|abort| match abort {
+            Abort::Stop(stop) => stop,
+            Abort::Rehearsed(_) => Error::Defect("a rehearsal among issues").into(),
+        }));
+    }
+    outcomes
+}
+
+async fn issue_alone(
+    store: &Store,
+    job: Job,
+    deadline: Deadline,
+) -> Result<Issued, Abort<Issued>> {
+    let jobs: Arc<[Job]> = Arc::new([job]);
+    let in_store = store.clone();
+    store
+        .write("invoices.issue", deadline, move |conn| {
+            let issued = issue(conn, &in_store, &jobs)?.pop().unwrap_or_else(without_outcome)?;
+            jobs[0].write.end(issued)
+        })
+        .await
+}
+
+fn without_outcome() -> Outcome {
+    Err(Error::Defect("an issue without an outcome").into())
+}
+
+async fn issue_batch(
+    store: &Store,
+    jobs: Arc<[Job]>,
+    deadline: Deadline,
+) -> Result<Vec<Outcome>, Stop> {
+    let in_store = store.clone();
+    store
+        .write("invoices.issue_batch", deadline, move |conn| issue(conn, &in_store, &jobs))
+        .await
+}
+
+/// Issues what can be issued. A job's refusal leaves nothing behind; the transaction's own failure is
+/// the error.
+fn issue(conn: &mut Conn, store: &Store, jobs: &[Job]) -> Result<Vec<Outcome>, Stop> {
+    let Some(workspace) = jobs.first().map(|job| job.name.workspace.clone()) else {
+        return Ok(Vec::new());
+    };
+    let ids: Vec<String> = jobs.iter().map(|job| job.name.invoice.clone()).collect();
+    let mut found: HashMap<String, Invoice> =
+        rows::invoice_list_for_change(conn, &workspace, &ids)?
+            .into_iter()
+            .map(|invoice| (invoice.name.invoice.clone(), invoice))
+            .collect();
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(jobs.len());
+    let (mut ready, mut places) = (Vec::new(), Vec::new());
+    for (place, job) in jobs.iter().enumerate() {
+        match make_ready(conn, store, job, found.remove(&job.name.invoice)) {
+            Ok(made) => {
+                ready.push(made);
+                places.push(place);
+                outcomes.push(None);
+            }
+            Err(Stop::Error(Error::Store(error))) => return Err(error.into()),
+            Err(refused) => outcomes.push(Some(Err(refused))),
+        }
+    }
+    let issued = rows::invoice_issue(conn, ready)?;
+    let token = finish(conn, jobs, &places, &issued)?;
+    for (place, invoice) in places.into_iter().zip(issued) {
+        outcomes[place] = Some(Ok(Issued { invoice, token: token.clone() }));
+    }
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(without_outcome)).collect())
+}
+
+/// Everything that may refuse an issue; writes nothing.
+fn make_ready(
+    conn: &mut Conn,
+    store: &Store,
+    job: &Job,
+    found: Option<Invoice>,
+) -> Result<Ready, Stop> {
+    let Some(invoice) = found else {
+        let resource = job.name.to_string();
+        return Err(Error::NotFound { kind: Kind::Invoice, resource }.into());
+    };
+    if invoice.seal.is_some() {
+        // It may have been this very request that issued it, while this repetition waited.
+        if let Some(stored) = job.write.look_up_here(conn)? {
+            return Err(Stop::Replay(stored));
+        }
+        return Err(Error::InvoiceIssued { invoice: job.name.to_string() }.into());
+    }
+    if !job.etag.is_empty() && job.etag != invoice.etag() {
+        return Err(Error::EtagMismatch { resource: job.name.to_string() }.into());
+    }
+    let contact = invoice.content.contact.clone();
+    let held = grants::grant_hold::<InvoiceEntitlement>(conn, &contact, store.epoch())?;
+    let Some(held) = held else {
+        return Err(Stop::NoGrant(contact));
+    };
+    invoices::issue(invoice, job.write.actor.clone(), job.write.now, &held)
+        .map_err(|refused| refusal(refused, &job.name).into())
+}
+
+/// Logs the issued invoices and completes their keys; answers the token of them all.
+fn finish(
+    conn: &mut Conn,
+    jobs: &[Job],
+    places: &[usize],
+    issued: &[Invoice],
+) -> Result<String, Stop> {
+    let payloads: Vec<Vec<u8>> =
+        issued.iter().map(|invoice| invoice_to_wire(invoice).encode_to_vec()).collect();
+    let names: Vec<String> = issued.iter().map(|invoice| invoice.name.to_string()).collect();
+    let writes: Vec<&Write> = places.iter().map(|place| &jobs[*place].write).collect();
+    let changes: Vec<_> = writes
+        .iter()
+        .zip(issued)
+        .zip(names.iter().zip(&payloads))
+        .map(|((write, invoice), (name, payload))| {
+            write.change("invoice.issued", name, invoice.revision, payload, "")
+        })
+        .collect();
+    let token = super::calls::log_all(conn, &changes)?;
+    for ((write, invoice), name) in writes.iter().zip(issued).zip(&names) {
+        // Kept for ever, so without personal data: a repetition renders the stored invoice.
+        write.claim_complete(conn, name, invoice.revision, token.as_bytes())?;
+    }
+    Ok(token)
+}
+
+/// What keeps a document from being accepted, as this use case's error.
+pub(super) fn refusal(refused: Refused, name: &InvoiceName) -> Error {
+    match refused {
+        Refused::Invalid(faults) => Error::Invalid(faults),
+        Refused::NotDraft => Error::InvoiceIssued { invoice: name.to_string() },
+        Refused::OtherContact => Error::Defect("the grant is another contact's"),
+        Refused::Broken(rules) => Error::FiguresBroken { invoice: name.to_string(), rules },
+    }
+}
+
+impl App {
+    /// Issues a draft: it gets its number and never changes again.
+    pub async fn invoice_issue(
+        &self,
+        call: &Call,
+        request: v1::IssueInvoiceRequest,
+    ) -> Result<Done<v1::IssueInvoiceResponse>, Error> {
+        let name: InvoiceName = super::invoices::name("name", &request.name)?;
+        let sent = Sent {
+            method: "InvoiceService/IssueInvoice",
+            workspace: &name.workspace,
+            request_id: &request.request_id,
+            validate_only: request.validate_only,
+            keep: Keep::Forever,
+        };
+        let bare = v1::IssueInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
+        if let Some(stored) = write.look_up(&self.store, call).await? {
+            return self.issue_replayed(call, &name, stored).await;
+        }
+        let job = Job { name: name.clone(), etag: request.etag, write };
+        let outcome = self
+            .gated(InvoiceEntitlement::KEY, call.deadline, || {
+                let job = job.clone();
+                async move {
+                    if job.write.validate_only {
+                        return issue_alone(&self.store, job, call.deadline).await;
+                    }
+                    let outcome = self.issues.run(&self.store, job, call.deadline).await;
+                    outcome.unwrap_or_else(without_outcome).map_err(Abort::from)
+                }
+            })
+            .await;
+        match outcome {
+            Ok(issued) => Ok(Done::fresh(v1::IssueInvoiceResponse {
+                invoice: Some(invoice_to_wire(&issued.invoice)),
+                consistency_token: issued.token,
+            })),
+            Err(Abort::Rehearsed(issued)) => Ok(Done::fresh(rehearsed(&issued.invoice))),
+            Err(Abort::Stop(Stop::Replay(stored))) => self.issue_replayed(call, &name, stored).await,
+            Err(Abort::Stop(Stop::NoGrant(_))) => Err(Error::Defect("an attempt without a grant")),
+            Err(Abort::Stop(Stop::Error(error))) => Err(error),
+        }
+    }
+
+    /// The answer that was given before: the invoice as it was issued, which it still is.
+    async fn issue_replayed(
+        &self,
+        call: &Call,
+        name: &InvoiceName,
+        stored: Stored,
+    ) -> Result<Done<v1::IssueInvoiceResponse>, Error> {
+        let invoice = self.invoice_read(call, name).await?;
+        let value = v1::IssueInvoiceResponse {
+            invoice: Some(invoice_to_wire(&invoice)),
+            consistency_token: String::from_utf8(stored.response).unwrap_or_default(),
+        };
+        Ok(Done { value, replayed: true })
+    }
+}
+
+/// What issuing would give; the number and hash are not given out, since others may come before.
+fn rehearsed(invoice: &Invoice) -> v1::IssueInvoiceResponse {
+    let invoice = v1::Invoice {
+        number: String::new(),
+        hash: String::new(),
+        ..invoice_to_wire(invoice)
+    };
+    v1::IssueInvoiceResponse { invoice: Some(invoice), consistency_token: String::new() }
+}

@@ -1,0 +1,151 @@
+//! Following pipeline's recalls and fences: narrow first, acknowledge then.
+//!
+//! Orders are state at pipeline, told over and over until they are acknowledged. So nothing is
+//! remembered here: after a crash, a lost message or a lost answer the same order comes again, and
+//! carrying it out twice changes nothing. One replica follows at a time, only to save work.
+//!
+//! Invariant: an acknowledgement leaves only after the transaction that narrowed the grant has
+//! committed.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use ::store::Error as StoreError;
+use futures::StreamExt as _;
+use serve::peer::Backoff;
+use tokio_util::sync::CancellationToken;
+use types::Deadline;
+
+use super::App;
+use crate::domain::grants::{Attachment, Fence, Recall};
+use crate::error::Error;
+use crate::peers::pipeline::Orders;
+use crate::store::{gate, grants};
+
+/// The lease of the one who follows.
+const LEASE: &str = "billing.recalls";
+
+/// How long the lease holds without being renewed: as long a recall waits at most when the replica
+/// that followed has died.
+const LEASE_TIME: Duration = Duration::from_secs(3);
+
+/// How long carrying out one order may take; it comes again if it fails.
+const ORDER_TIME: Duration = Duration::from_secs(5);
+
+/// After this long without any message the stream counts as dead. Pipeline says that it is there
+/// more often.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// Orders of one message that are carried out at once; their transactions share commits.
+const AT_ONCE: usize = 16;
+
+impl App {
+    /// Follows until `shutdown`.
+    pub async fn recalls_follow(self, shutdown: CancellationToken) {
+        let stop = shutdown.cancelled();
+        let process = self.process.clone();
+        self.store
+            .lead(LEASE, &process, LEASE_TIME, stop, |_| self.recalls_follow_while_leading())
+            .await;
+    }
+
+    async fn recalls_follow_while_leading(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            if let Err(error) = self.recalls_follow_once(&mut backoff).await {
+                tracing::debug!(?error, "the stream of recalls ended");
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Attaches, then carries out what the stream tells until it ends, or the epochs change.
+    async fn recalls_follow_once(&self, backoff: &mut Backoff) -> Result<(), Error> {
+        let attached = self.attach(Deadline::after(ORDER_TIME)).await?;
+        let mut stream = pin!(self.pipeline.recalls_watch(&self.holder, attached.holder_epoch).await?);
+        loop {
+            let message = tokio::time::timeout(SILENCE_MAX, stream.next()).await;
+            let orders = match message {
+                Ok(Some(orders)) => orders?,
+                Ok(None) | Err(_) => return Ok(()),
+            };
+            backoff.reset();
+            let epochs_changed = orders.epoch != attached.pipeline_epoch
+                || self.store.epoch() != attached.holder_epoch;
+            if epochs_changed {
+                return Ok(());
+            }
+            self.orders_carry_out(orders, attached).await;
+        }
+    }
+
+    async fn orders_carry_out(&self, orders: Orders, attached: Attachment) {
+        let Orders { recalls, fences, .. } = orders;
+        futures::stream::iter(fences)
+            .for_each_concurrent(AT_ONCE, |fence| async move {
+                let outcome = self.fence_carry_out(&fence, attached).await;
+                told_again("fence", &fence.workspace, outcome);
+            })
+            .await;
+        futures::stream::iter(recalls)
+            .for_each_concurrent(AT_ONCE, |recall| async move {
+                let contact = recall.contact.to_string();
+                told_again("recall", &contact, self.recall_carry_out(recall, attached).await);
+            })
+            .await;
+    }
+
+    /// Narrows the grant and, once that is on disk, says so.
+    pub async fn recall_carry_out(
+        &self,
+        recall: Recall,
+        attached: Attachment,
+    ) -> Result<(), Error> {
+        let deadline = Deadline::after(ORDER_TIME);
+        let (order, clock) = (recall.clone(), self.clock.clone());
+        let narrowed: Option<bool> = self
+            .store
+            .write("grant.recall", deadline, move |conn| {
+                if !grants::grant_recall(conn, &order, attached, clock.now())? {
+                    return Ok(None);
+                }
+                // Asked after the grant is narrowed: what was written under it is there by now, and
+                // nothing comes after.
+                grants::documents_exist(conn, &order.contact).map(Some)
+            })
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        let Some(documents_exist) = narrowed else {
+            return Ok(());
+        };
+        self.pipeline
+            .recall_acknowledge(&recall, &self.holder, documents_exist, attached, deadline)
+            .await
+    }
+
+    /// Raises the fence and, once that is on disk, says so.
+    pub async fn fence_carry_out(
+        &self,
+        fence: &Fence,
+        attached: Attachment,
+    ) -> Result<(), Error> {
+        let deadline = Deadline::after(ORDER_TIME);
+        let order = fence.clone();
+        let raised: bool = self
+            .store
+            .write("gate.fence", deadline, move |conn| gate::fence_raise(conn, &order, attached))
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        if !raised {
+            return Ok(());
+        }
+        self.pipeline.fence_acknowledge(fence, &self.holder, attached, deadline).await
+    }
+}
+
+/// An order that could not be carried out comes again; it is only noted.
+fn told_again(order: &'static str, about: &str, outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        tracing::warn!(order, about, ?error, "an order waits to be told again");
+    }
+}

@@ -1,0 +1,23 @@
+//! The settings of the service.
+
+use serde::Deserialize;
+
+/// What billing needs to know to run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub database_url: String,
+    /// Whether to bring an older schema up to date; otherwise it is refused. Default: no.
+    #[serde(default)]
+    pub migrate: bool,
+    /// Database connections at most. Default: 16, more make two cores slower.
+    #[serde(default = "pool_max")]
+    pub pool_max: u32,
+    /// Where pipeline answers, `http://host:port`.
+    pub pipeline_uri: String,
+}
+
+fn pool_max() -> u32 {
+    16
+}

@@ -1,0 +1,149 @@
+//! The list of invoices: filter, order and place as one query.
+
+use ::store::filter::{Comparison, Expr, Field, Kind, Pattern, Relation, Test};
+use ::store::order;
+use ::store::pages::Key;
+use ::store::{Conn, Error};
+use diesel::prelude::*;
+use types::ContactName;
+
+use super::row::Row;
+use crate::domain::invoices::Invoice;
+use crate::store::lists::{
+    Condition, Db, Side, after_place, contains, filtered, label_needle, lies, text_is, then_by,
+    value_is,
+};
+use crate::store::schema::invoices;
+
+/// What invoices can be filtered by.
+pub const FIELDS: &[Field] = &[
+    Field::one("contact", Kind::Text),
+    Field::one("state", Kind::Word(&["DRAFT", "ISSUED"])),
+    Field::one("series", Kind::Text),
+    Field::one("number", Kind::Text),
+    Field::one("currency_code", Kind::Text),
+    Field::one("issue_date", Kind::Day),
+    Field::one("due_date", Kind::Day),
+    Field::one("create_time", Kind::Time),
+    Field::map("labels"),
+];
+
+/// What invoices can be sorted by; the first is the list's own order.
+pub const ORDER: &[&str] = &["create_time", "issue_date", "number"];
+
+/// Which invoices, in which order, from where on.
+#[derive(Clone, Debug)]
+pub struct InvoiceQuery {
+    /// The workspace's id.
+    pub workspace: String,
+    /// Which of its invoices.
+    pub filter: Option<Expr>,
+    /// The order, never empty; the id breaks ties.
+    pub order: Vec<order::Key>,
+    /// The keys and the id of the last invoice before the page.
+    pub after: Option<Vec<Key>>,
+    /// How many at most.
+    pub limit: i64,
+}
+
+/// An invoice and the keys by which the next page begins after it.
+pub type InvoicePage = Vec<(Invoice, Vec<Key>)>;
+
+type On = invoices::table;
+
+/// One page of a list. Errors: `PageTokenInvalid` where `after` does not fit the order.
+pub fn invoice_list(conn: &mut Conn, list: &InvoiceQuery) -> Result<InvoicePage, Error> {
+    let mut query = invoices::table
+        .filter(invoices::workspace.eq(&list.workspace))
+        .select(invoices::all_columns)
+        .limit(list.limit)
+        .into_boxed::<Db>();
+    if let Some(filter) = &list.filter {
+        query = query.filter(filtered(filter, |comparison| condition(&list.workspace, comparison)));
+    }
+    if let Some(after) = &list.after {
+        query = query.filter(after_place!(
+            &list.order,
+            after.as_slice(),
+            invoices::invoice,
+            lies_at
+        ));
+    }
+    let mut descending = false;
+    for key in &list.order {
+        descending = key.descending;
+        query = match key.field {
+            "issue_date" => then_by!(query, invoices::issue_date, descending),
+            "number" => then_by!(query, invoices::number, descending),
+            _ => then_by!(query, invoices::create_time, descending),
+        };
+    }
+    query = then_by!(query, invoices::invoice, descending);
+    let rows: Vec<Row> = query.load(conn)?;
+    rows.into_iter()
+        .map(|row| {
+            let invoice = row.into_invoice()?;
+            let keys = keys_of(&invoice, &list.order);
+            Ok((invoice, keys))
+        })
+        .collect()
+}
+
+fn keys_of(invoice: &Invoice, order: &[order::Key]) -> Vec<Key> {
+    let key = |key: &order::Key| match key.field {
+        "issue_date" => {
+            let day = invoice.content.issue_date;
+            Key::Text(day.map(|day| day.to_string()).unwrap_or_default())
+        }
+        "number" => {
+            let seal = invoice.seal.as_ref();
+            Key::Text(seal.map(|seal| seal.number.to_string()).unwrap_or_default())
+        }
+        _ => Key::Int(invoice.create_time.0),
+    };
+    order.iter().map(key).chain([Key::Text(invoice.name.invoice.clone())]).collect()
+}
+
+fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error> {
+    Ok(match (field, value) {
+        ("create_time", Key::Int(value)) => lies!(invoices::create_time, side, *value),
+        ("issue_date", Key::Text(value)) => lies!(invoices::issue_date, side, value.clone()),
+        ("number", Key::Text(value)) => lies!(invoices::number, side, value.clone()),
+        _ => return Err(Error::PageTokenInvalid),
+    })
+}
+
+fn condition(workspace: &str, comparison: &Comparison) -> Condition<On> {
+    match (comparison.field, comparison.test.clone()) {
+        ("contact", Test::Text(pattern)) => {
+            Box::new(invoices::contact.eq(contact_id(workspace, pattern.text())))
+        }
+        ("state", Test::Word(word)) => Box::new(invoices::state.eq(word)),
+        ("series", Test::Text(pattern)) => text_is!(invoices::series, pattern),
+        ("number", Test::Text(pattern)) => text_is!(invoices::number, pattern),
+        ("currency_code", Test::Text(pattern)) => text_is!(invoices::currency, pattern),
+        ("create_time", Test::Time(relation, at)) => {
+            value_is!(invoices::create_time, relation, at.0)
+        }
+        // A day that is not said yet is neither before nor after any other.
+        ("issue_date", Test::Day(relation, day)) => {
+            let stands: Condition<On> = value_is!(invoices::issue_date, relation, day);
+            Box::new(invoices::issue_date.ne("").and(stands))
+        }
+        ("due_date", Test::Day(relation, day)) => {
+            let stands: Condition<On> = value_is!(invoices::due_date, relation, day);
+            Box::new(invoices::due_date.ne("").and(stands))
+        }
+        ("labels", _) => Box::new(contains!(invoices::labels, label_needle(comparison))),
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(invoices::invoice.eq("")),
+    }
+}
+
+/// The id in a contact's name; a name of another workspace, or none at all, is nobody's.
+pub(in crate::store) fn contact_id(workspace: &str, text: &str) -> String {
+    match text.parse::<ContactName>() {
+        Ok(name) if name.workspace == workspace => name.contact,
+        _ => String::new(),
+    }
+}

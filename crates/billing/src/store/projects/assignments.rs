@@ -1,0 +1,206 @@
+//! Who is assigned to a project. A row stays when its assignment ends, and serves again when the
+//! contact comes back.
+//!
+//! Invariant: an assignment is written through [`Held`], in the transaction that has locked the
+//! grant.
+
+use ::store::filter::{Comparison, Expr, Field, Kind, Pattern, Relation, Test};
+use ::store::pages::Key;
+use ::store::{Conn, Error, each, locked};
+use diesel::prelude::*;
+use types::{AssignmentName, Micros};
+
+use crate::domain::grants::{self, Evidence};
+use crate::domain::projects::Assignment;
+use crate::store::grants::Held;
+use crate::store::lists::{Condition, Db, filtered, text_is, value_is};
+use crate::store::schema::assignments;
+
+/// What assignments can be filtered by.
+pub const ASSIGNMENT_FIELDS: &[Field] = &[
+    Field::one("contact", Kind::Text),
+    Field::one("role_in_project", Kind::Text),
+    Field::one("create_time", Kind::Time),
+];
+
+/// Stores an assignment; false where the contact is assigned already and nothing was done. Answers
+/// its revision.
+pub fn assignment_put(
+    held: &mut Held<'_, grants::Project>,
+    assignment: &Assignment,
+) -> Result<Option<i64>, Error> {
+    let name = &assignment.name;
+    let conn = held.conn();
+    let inserted = each!(conn, |c| diesel::insert_into(assignments::table)
+        .values(Row::of(assignment, 1))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if inserted == 1 {
+        return Ok(Some(1));
+    }
+    let row = assignments::table.find((&name.workspace, &name.project, &name.assignment));
+    let (revision, end_time): (i64, Option<i64>) = locked!(
+        conn,
+        update,
+        row.select((assignments::revision, assignments::end_time)) => first
+    )?;
+    if end_time.is_none() {
+        return Ok(None);
+    }
+    diesel::update(row).set(Row::of(assignment, revision + 1)).execute(conn)?;
+    Ok(Some(revision + 1))
+}
+
+/// An assignment that has not ended.
+pub fn assignment_get(
+    conn: &mut Conn,
+    name: &AssignmentName,
+) -> Result<Option<Assignment>, Error> {
+    let row: Option<Row> = assignments::table
+        .find((&name.workspace, &name.project, &name.assignment))
+        .filter(assignments::end_time.is_null())
+        .select(assignments::all_columns)
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Row::into_assignment))
+}
+
+/// Ends an assignment; none where there is none. Answers it with its revision.
+pub fn assignment_end(
+    conn: &mut Conn,
+    name: &AssignmentName,
+    now: Micros,
+) -> Result<Option<(Assignment, i64)>, Error> {
+    let row: Option<Row> = locked!(
+        conn,
+        update,
+        assignments::table
+            .find((&name.workspace, &name.project, &name.assignment))
+            .filter(assignments::end_time.is_null())
+            .select(assignments::all_columns) => first
+    )
+    .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let revision = row.revision + 1;
+    diesel::update(assignments::table.find((&row.workspace, &row.project, &row.contact)))
+        .set((assignments::end_time.eq(now.0), assignments::revision.eq(revision)))
+        .execute(conn)?;
+    Ok(Some((row.into_assignment(), revision)))
+}
+
+/// Which assignments, from where on. They come in the order of their projects, then contacts.
+#[derive(Clone, Debug)]
+pub struct AssignmentQuery {
+    /// The workspace's id.
+    pub workspace: String,
+    /// The project's id; none for all projects.
+    pub project: Option<String>,
+    /// Which of them.
+    pub filter: Option<Expr>,
+    /// The project and the contact of the last one before the page.
+    pub after: Option<Vec<Key>>,
+    /// How many at most.
+    pub limit: i64,
+}
+
+/// Assignments, each with the keys by which the next page begins after it.
+pub type AssignmentPage = Vec<(Assignment, Vec<Key>)>;
+
+/// One page of a list. Errors: `PageTokenInvalid` where `after` is another list's.
+pub fn assignment_list(conn: &mut Conn, list: &AssignmentQuery) -> Result<AssignmentPage, Error> {
+    let mut query = assignments::table
+        .filter(assignments::workspace.eq(&list.workspace))
+        .filter(assignments::end_time.is_null())
+        .select(assignments::all_columns)
+        .order((assignments::project, assignments::contact))
+        .limit(list.limit)
+        .into_boxed::<Db>();
+    if let Some(project) = &list.project {
+        query = query.filter(assignments::project.eq(project));
+    }
+    if let Some(filter) = &list.filter {
+        query = query.filter(filtered(filter, |comparison| condition(&list.workspace, comparison)));
+    }
+    if let Some(after) = &list.after {
+        let [Key::Text(project), Key::Text(contact)] = after.as_slice() else {
+            return Err(Error::PageTokenInvalid);
+        };
+        let later = assignments::project
+            .gt(project)
+            .or(assignments::project.eq(project).and(assignments::contact.gt(contact)));
+        query = query.filter(assignments::project.ge(project).and(later));
+    }
+    let rows: Vec<Row> = query.load(conn)?;
+    let keys = |row: &Row| vec![Key::Text(row.project.clone()), Key::Text(row.contact.clone())];
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let keys = keys(&row);
+            (row.into_assignment(), keys)
+        })
+        .collect())
+}
+
+fn condition(workspace: &str, comparison: &Comparison) -> Condition<assignments::table> {
+    match (comparison.field, comparison.test.clone()) {
+        ("contact", Test::Text(pattern)) => Box::new(
+            assignments::contact
+                .eq(crate::store::invoices::contact_id(workspace, pattern.text())),
+        ),
+        ("role_in_project", Test::Text(pattern)) => {
+            text_is!(assignments::role_in_project, pattern)
+        }
+        ("create_time", Test::Time(relation, at)) => {
+            value_is!(assignments::create_time, relation, at.0)
+        }
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(assignments::contact.eq("")),
+    }
+}
+
+#[derive(Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = assignments)]
+#[diesel(treat_none_as_null = true)]
+struct Row {
+    workspace: String,
+    project: String,
+    contact: String,
+    role_in_project: String,
+    grant_revision: i64,
+    policy_revision: String,
+    revision: i64,
+    creator: String,
+    create_time: i64,
+    end_time: Option<i64>,
+}
+
+impl Row {
+    fn of(assignment: &Assignment, revision: i64) -> Self {
+        let AssignmentName { workspace, project, assignment: contact } = assignment.name.clone();
+        Self {
+            workspace,
+            project,
+            contact,
+            role_in_project: assignment.role_in_project.clone(),
+            grant_revision: assignment.evidence.grant_revision,
+            policy_revision: assignment.evidence.policy_revision.clone(),
+            revision,
+            creator: assignment.creator.clone(),
+            create_time: assignment.create_time.0,
+            end_time: None,
+        }
+    }
+
+    fn into_assignment(self) -> Assignment {
+        Assignment {
+            name: AssignmentName::new(self.workspace, self.project, self.contact),
+            role_in_project: self.role_in_project,
+            evidence: Evidence {
+                grant_revision: self.grant_revision,
+                policy_revision: self.policy_revision,
+            },
+            create_time: Micros(self.create_time),
+            creator: self.creator,
+        }
+    }
+}

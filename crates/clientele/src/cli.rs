@@ -1,0 +1,229 @@
+//! The command line: what can be asked for, and what each setting means.
+//!
+//! Every setting of the services can come from the environment too, as `CLIENTELE_` and its name
+//! in capitals.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps track of where each person stands: contact, lead, prospect, client.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all three services in this process, migrated by themselves.
+    Up(Up),
+    /// Run one service.
+    Serve(Serve),
+    /// Bring a service's database to the schema of this version.
+    Migrate(Migrate),
+    /// Work with the epoch of a service's database.
+    #[command(subcommand)]
+    Epoch(Epoch),
+    /// Work with policies as files.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Import contacts from a CSV, vCard or NDJSON file.
+    Import(Import),
+    /// Tell the suite's story against a running suite, step by step.
+    Demo(Demo),
+}
+
+/// A service of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    /// The directory of people, companies and groups.
+    Contacts,
+    /// The progression rules: policies, positions, entitlements.
+    Pipeline,
+    /// Invoices and projects, for clients only.
+    Billing,
+}
+
+impl Service {
+    /// The service's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contacts => "contacts",
+            Self::Pipeline => "pipeline",
+            Self::Billing => "billing",
+        }
+    }
+}
+
+/// The settings of `up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The address to listen on; loopback only. Port 0 takes a free one.
+    #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+    /// The folder of the SQLite files; created where it is missing.
+    #[arg(long, env = "CLIENTELE_DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Another database for contacts: `postgres://...` or `sqlite:PATH`.
+    #[arg(long, env = "CLIENTELE_CONTACTS_DATABASE_URL", hide_env_values = true)]
+    pub contacts_database_url: Option<String>,
+    /// Another database for pipeline.
+    #[arg(long, env = "CLIENTELE_PIPELINE_DATABASE_URL", hide_env_values = true)]
+    pub pipeline_database_url: Option<String>,
+    /// Another database for billing.
+    #[arg(long, env = "CLIENTELE_BILLING_DATABASE_URL", hide_env_values = true)]
+    pub billing_database_url: Option<String>,
+    /// What every server has.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// The settings of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The service to run.
+    pub service: Service,
+    /// The address to listen on; loopback only. Port 0 takes a free one.
+    #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+    /// The service's database: `postgres://...` or `sqlite:PATH`.
+    #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Bring the database to this version's schema first; otherwise an older one is refused.
+    #[arg(long, env = "CLIENTELE_MIGRATE")]
+    pub migrate: bool,
+    /// Where contacts is; pipeline needs it.
+    #[arg(long, env = "CLIENTELE_CONTACTS_URI", required_if_eq("service", "pipeline"))]
+    pub contacts_uri: Option<String>,
+    /// Where pipeline is; billing needs it.
+    #[arg(long, env = "CLIENTELE_PIPELINE_URI", required_if_eq("service", "billing"))]
+    pub pipeline_uri: Option<String>,
+    /// What every server has.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// The settings that every server has.
+#[derive(Debug, Args)]
+pub struct Server {
+    /// PostgreSQL connections of each service at most; more than about 16 on two cores are slower.
+    #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub pool_max: u32,
+    /// How long calls in flight get to finish at the end, in milliseconds.
+    #[arg(long, env = "CLIENTELE_GRACE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=300_000))]
+    pub grace_ms: u64,
+    /// What is logged, such as `info` or `warn,store=debug`.
+    #[arg(long, env = "CLIENTELE_LOG", default_value = "info")]
+    pub log: String,
+    /// How it is logged.
+    #[arg(long, env = "CLIENTELE_LOG_FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people at a terminal, as JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The settings of `migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The service whose database it is.
+    pub service: Service,
+    /// The database: `postgres://...` or `sqlite:PATH`.
+    #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+}
+
+/// What can be done with an epoch.
+#[derive(Debug, Subcommand)]
+pub enum Epoch {
+    /// Begin a new epoch. Do this once after a database was restored from a backup: grants and
+    /// tokens of the time that was lost are void then.
+    Bump(Migrate),
+}
+
+/// What can be done with policies as files.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check a policy in YAML or JSON and list every fault.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print a preset as YAML: `one-way`, `free-switch`, `relationship`, `verified-interest` or
+    /// `call-driven`.
+    Show {
+        /// The preset.
+        preset: String,
+    },
+}
+
+/// Where a client command finds the suite.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Where the suite is.
+    #[arg(long, env = "CLIENTELE_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    pub address: String,
+    /// The workspace.
+    #[arg(long, env = "CLIENTELE_WORKSPACE", default_value = "default")]
+    pub workspace: String,
+}
+
+/// The settings of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file.
+    pub file: PathBuf,
+    /// Where the suite is, and the workspace.
+    #[command(flatten)]
+    pub target: Target,
+    /// The kind of file; by its name (.csv, .vcf, .ndjson) where not said.
+    #[arg(long)]
+    pub format: Option<FileFormat>,
+    /// Check and report every row, change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where a CSV column goes, as `COLUMN=FIELD`, such as `"E-mail=emails"`; may be repeated.
+    #[arg(long = "map", value_name = "COLUMN=FIELD")]
+    pub mapping: Vec<String>,
+    /// The CSV file has no header row; `--map` is by column number from 1.
+    #[arg(long)]
+    pub no_header: bool,
+    /// The stage to open the positions in.
+    #[arg(long, default_value = "")]
+    pub stage: String,
+    /// The region of phone numbers without a country code, such as `DE`.
+    #[arg(long, default_value = "")]
+    pub region: String,
+}
+
+/// A kind of file that contacts come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    /// Comma-separated values, also with semicolons or tabs.
+    Csv,
+    /// vCard 2.1, 3.0 or 4.0.
+    Vcard,
+    /// A contact as JSON on each line.
+    Ndjson,
+}
+
+/// The settings of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the suite is.
+    #[arg(long, env = "CLIENTELE_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    pub address: String,
+}

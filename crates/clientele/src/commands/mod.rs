@@ -1,0 +1,13 @@
+//! The commands, a file each; what services need to run, then what clients do.
+
+pub mod demo;
+pub mod epoch;
+pub mod import;
+pub mod migrate;
+pub mod policy;
+pub mod serve;
+pub mod up;
+
+mod announce;
+mod running;
+mod connect;

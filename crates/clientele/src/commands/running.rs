@@ -1,0 +1,102 @@
+//! A server with its services, from the moment they are open to the end of the drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serve::telemetry::{self, Format, Logs, Telemetry};
+use serve::{Config, LocalAdmission, Server, ServerError, Services};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::announce::announce;
+use crate::cli::{self, LogFormat};
+use crate::exit::WrongSetting;
+
+/// What the three services have in common once they are open.
+pub trait Running {
+    /// The gRPC services to serve.
+    fn services(&self) -> Services;
+    /// Starts the work in the background, which ends when `shutdown` is cancelled.
+    fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()>;
+}
+
+/// A service's handle does what the others' do; the crates may not know each other.
+macro_rules! running {
+    ($($service:ty),+) => {$(
+        impl Running for $service {
+            fn services(&self) -> Services {
+                <$service>::services(self, LocalAdmission)
+            }
+
+            fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()> {
+                <$service>::spawn(self, shutdown.clone())
+            }
+        }
+    )+};
+}
+running!(contacts::Contacts, pipeline::Pipeline, billing::Billing);
+
+/// Sets up logs as the settings say.
+pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
+    let format = match settings.log_format {
+        LogFormat::Auto => Format::Auto,
+        LogFormat::Text => Format::Human,
+        LogFormat::Json => Format::Json,
+    };
+    let logs = Logs { format, filter: settings.log.clone() };
+    Ok(telemetry::init(&logs).map_err(|error| WrongSetting::new("--log", error))?)
+}
+
+/// The server's settings.
+pub fn config(listen: SocketAddr, settings: &cli::Server) -> Config {
+    Config { listen, grace_ms: settings.grace_ms, ..Config::default() }
+}
+
+/// An address that can't be listened on is a wrong setting where it is not loopback.
+pub fn wrong_listen(error: ServerError) -> anyhow::Error {
+    match error {
+        ServerError::NotLoopback(refused) => WrongSetting::new("--listen", refused).into(),
+        other => other.into(),
+    }
+}
+
+/// A database URL that can't be read is a wrong setting; a database that does not answer is not.
+pub fn wrong_database<E>(error: E) -> anyhow::Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let error = anyhow::Error::new(error);
+    let wrong = error.chain().any(|cause| {
+        cause.is::<store::UrlError>()
+            || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
+    });
+    if wrong { WrongSetting::new("--database-url", error).into() } else { error }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
+pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) -> Result<()> {
+    let address = server.address();
+    let services = running.iter().map(|(_, service)| service.services());
+    let services = services.fold(Services::new(), Services::and);
+    let background = CancellationToken::new();
+    let tasks: Vec<_> =
+        running.iter().map(|(_, service)| service.spawn(&background)).collect();
+    let names: Vec<&str> = running.iter().map(|(name, _)| *name).collect();
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    announce(address, &names);
+    let ended = server.run(services, told).await;
+    background.cancel();
+    for mut tasks in tasks {
+        while tasks.join_next().await.is_some() {}
+    }
+    Ok(ended?)
+}

@@ -1,0 +1,55 @@
+//! `serve`: one service in this process.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use billing::Billing;
+use contacts::Contacts;
+use pipeline::Pipeline;
+use serve::Server;
+use types::{Clock, Ids};
+
+use super::running::{self, Running};
+use crate::cli::{Serve, Service};
+use crate::exit::WrongSetting;
+
+/// Runs the command.
+pub async fn run(args: Serve) -> Result<()> {
+    let _telemetry = running::telemetry(&args.server)?;
+    let server = Server::bind(running::config(args.listen, &args.server)).await;
+    let server = server.map_err(running::wrong_listen)?;
+    let (clock, ids) = (Clock::system(), Ids::system());
+    let opened: Arc<dyn Running> = match args.service {
+        Service::Contacts => {
+            let config = contacts::Config {
+                database_url: args.database_url,
+                migrate: args.migrate,
+                pool_max: args.server.pool_max,
+            };
+            Arc::new(Contacts::open(config, clock, ids).await.map_err(running::wrong_database)?)
+        }
+        Service::Pipeline => {
+            let config = pipeline::Config {
+                migrate: args.migrate,
+                pool_max: args.server.pool_max,
+                contacts_uri: needed("--contacts-uri", args.contacts_uri)?,
+                ..pipeline::Config::new(args.database_url)
+            };
+            Arc::new(Pipeline::open(config, clock, ids).await.map_err(running::wrong_database)?)
+        }
+        Service::Billing => {
+            let config = billing::Config {
+                database_url: args.database_url,
+                migrate: args.migrate,
+                pool_max: args.server.pool_max,
+                pipeline_uri: needed("--pipeline-uri", args.pipeline_uri)?,
+            };
+            Arc::new(Billing::open(config, clock, ids).await.map_err(running::wrong_database)?)
+        }
+    };
+    running::until_told(server, &[(args.service.name(), opened)]).await
+}
+
+fn needed(setting: &'static str, uri: Option<String>) -> Result<String> {
+    Ok(uri.ok_or_else(|| WrongSetting::new(setting, "is needed by this service"))?)
+}

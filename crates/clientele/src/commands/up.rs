@@ -1,0 +1,64 @@
+//! `up`: all three services in this process, on one port. They call each other over gRPC there
+//! too, so that there is one way of doing things.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use billing::Billing;
+use contacts::Contacts;
+use pipeline::Pipeline;
+use serve::Server;
+use types::{Clock, Ids};
+
+use super::running;
+use crate::cli::Up;
+use crate::exit::WrongSetting;
+
+/// Runs the command.
+pub async fn run(args: Up) -> Result<()> {
+    let _telemetry = running::telemetry(&args.server)?;
+    let server = Server::bind(running::config(args.listen, &args.server)).await;
+    let server = server.map_err(running::wrong_listen)?;
+    std::fs::create_dir_all(&args.data_dir).map_err(|error| {
+        WrongSetting::new("--data-dir", format!("{}: {error}", args.data_dir.display()))
+    })?;
+    let url = |given: Option<String>, service: &str| {
+        given.unwrap_or_else(|| sqlite_url(&args.data_dir, service))
+    };
+    let here = format!("http://{}", server.address());
+    let (clock, ids) = (Clock::system(), Ids::system());
+    let contacts = contacts::Config {
+        database_url: url(args.contacts_database_url, "contacts"),
+        migrate: true,
+        pool_max: args.server.pool_max,
+    };
+    let contacts = Contacts::open(contacts, clock.clone(), ids.clone()).await;
+    let contacts = contacts.map_err(running::wrong_database)?;
+    let pipeline = pipeline::Config {
+        migrate: true,
+        pool_max: args.server.pool_max,
+        contacts_uri: here.clone(),
+        ..pipeline::Config::new(url(args.pipeline_database_url, "pipeline"))
+    };
+    let pipeline = Pipeline::open(pipeline, clock.clone(), ids.clone()).await;
+    let pipeline = pipeline.map_err(running::wrong_database)?;
+    let billing = billing::Config {
+        database_url: url(args.billing_database_url, "billing"),
+        migrate: true,
+        pool_max: args.server.pool_max,
+        pipeline_uri: here,
+    };
+    let billing = Billing::open(billing, clock, ids).await.map_err(running::wrong_database)?;
+    let services: [(&str, Arc<dyn running::Running>); 3] = [
+        ("contacts", Arc::new(contacts)),
+        ("pipeline", Arc::new(pipeline)),
+        ("billing", Arc::new(billing)),
+    ];
+    running::until_told(server, &services).await
+}
+
+/// The SQLite file of a service in the data folder.
+fn sqlite_url(folder: &Path, service: &str) -> String {
+    format!("sqlite:{}", folder.join(format!("{service}.db")).display())
+}

@@ -1,0 +1,311 @@
+//! The file of an import as rows, whatever its format.
+//!
+//! A reader is fed with the pieces of the file and gives prepared rows: contacts that passed every
+//! check which needs no database, or the reasons why there is none.
+
+use proto::Validate as _;
+use proto::contacts::v1;
+
+use crate::domain::Faults;
+use crate::domain::facts::Channel;
+use crate::domain::imports::{Format, Import};
+use crate::error::Error;
+use crate::formats::csv::{self, Analysis, Analyzer, Mapping, MappingProblem};
+use crate::formats::record::ContactRecord;
+use crate::formats::vcard;
+use crate::wire::contacts::{Draft, draft};
+use crate::wire::{ndjson, records};
+
+/// How many characters of a display name a row's report keeps.
+const NAME_CHARS_MAX: usize = 200;
+
+/// A row that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The row's number in the file, from 1, header rows not counted.
+    pub row: i64,
+    /// The display name, to find the row by.
+    pub display_name: String,
+    /// The contact, or why there is none.
+    pub content: Result<Content, Vec<String>>,
+}
+
+/// A contact of a row.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The resource name that the row says the contact has; empty for none.
+    pub name: String,
+    /// The contact.
+    pub draft: Box<Draft>,
+    /// What was left out of it.
+    pub notes: Vec<String>,
+}
+
+/// Reads the rows of a file.
+pub enum Reader {
+    /// CSV.
+    Csv(Box<csv::Reader>, i64),
+    /// vCard.
+    Vcard(Box<vcard::Reader>),
+    /// NDJSON.
+    Ndjson(ndjson::Reader),
+}
+
+/// What an import was asked to do with each row.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    requested_stage: String,
+    region: String,
+}
+
+impl Defaults {
+    /// Those of an import.
+    pub fn of(import: &Import) -> Self {
+        Self {
+            requested_stage: import.requested_stage.clone(),
+            region: import.default_region.clone(),
+        }
+    }
+}
+
+/// Refuses a mapping that can't be meant, before there is a file.
+pub fn check_mapping(import: &Import) -> Result<(), Error> {
+    if import.format != Format::Csv && !import.mapping.is_empty() {
+        let problem = "must be empty: only CSV files have columns";
+        return Err(Error::field("import.mapping", "import.mapping", problem));
+    }
+    mapping_of(import)
+        .map(|_| ())
+        .map_err(|problem| Error::field("import.mapping", "import.mapping", problem.to_string()))
+}
+
+/// Refuses a file whose beginning shows that it can't be read as it is asked for.
+pub fn check_head(import: &Import, head: &[u8]) -> Result<(), Error> {
+    if import.format != Format::Csv {
+        return Ok(());
+    }
+    let mut analyzer = Analyzer::new();
+    analyzer.feed(head);
+    analysis(import, &analyzer).map(|_| ()).map_err(|problem| Error::ImportMapping {
+        columns: columns(&analyzer),
+        problem: problem.to_string(),
+    })
+}
+
+fn columns(analyzer: &Analyzer) -> String {
+    let first = analyzer.finish().first_rows.into_iter().next();
+    first.unwrap_or_default().join(", ")
+}
+
+/// What a CSV file is, with the import's mapping laid over it.
+pub fn analysis(import: &Import, analyzer: &Analyzer) -> Result<Analysis, MappingProblem> {
+    let mut found = analyzer.finish();
+    if import.no_header {
+        if import.mapping.is_empty() {
+            return Err(MappingProblem::Required);
+        }
+        found.header_row = None;
+        found.program = None;
+        for column in &mut found.columns {
+            column.target = None;
+        }
+    }
+    let found = match mapping_of(import)? {
+        Some(mapping) => found.with_mapping(&mapping)?,
+        None => found,
+    };
+    match found.problem() {
+        Some(problem) => Err(problem),
+        None => Ok(found),
+    }
+}
+
+/// The import's mapping. Without a header row columns are given by number: `1` is the first.
+fn mapping_of(import: &Import) -> Result<Option<Mapping>, MappingProblem> {
+    if import.mapping.is_empty() {
+        return Ok(None);
+    }
+    let pairs: Vec<(String, &str)> = import
+        .mapping
+        .iter()
+        .map(|(column, target)| {
+            let is_number = column.bytes().all(|b| b.is_ascii_digit());
+            let column = if import.no_header && is_number {
+                format!("#{column}")
+            } else {
+                column.clone()
+            };
+            (column, target.as_str())
+        })
+        .collect();
+    let mapping = Mapping::from_pairs(pairs.iter().map(|(column, target)| (&**column, *target)))?;
+    match mapping {
+        Mapping::Headers(headers) if import.no_header => {
+            let column = headers.into_keys().next().unwrap_or_default();
+            Err(MappingProblem::ColumnUnknown(column))
+        }
+        mapping => Ok(Some(mapping)),
+    }
+}
+
+impl Reader {
+    /// A reader of a CSV file.
+    pub fn csv(analysis: &Analysis) -> Result<Self, MappingProblem> {
+        let header = i64::try_from(analysis.header_row.unwrap_or(0)).unwrap_or(0);
+        Ok(Self::Csv(Box::new(csv::Reader::new(analysis)?), header))
+    }
+
+    /// A reader of a file of another format.
+    pub fn of_cards_or_lines(format: Format) -> Self {
+        match format {
+            Format::Vcard => Self::Vcard(Box::default()),
+            Format::Csv | Format::Ndjson => Self::Ndjson(ndjson::Reader::default()),
+        }
+    }
+
+    /// Takes the next bytes of the file. Ask for rows until there is none before the next chunk.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        match self {
+            Self::Csv(reader, _) => reader.feed(chunk),
+            Self::Vcard(reader) => reader.feed(chunk),
+            Self::Ndjson(reader) => reader.feed(chunk),
+        }
+    }
+
+    /// Says that the file has no more bytes.
+    pub fn finish(&mut self) {
+        match self {
+            Self::Csv(reader, _) => reader.finish(),
+            Self::Vcard(reader) => reader.finish(),
+            Self::Ndjson(reader) => reader.finish(),
+        }
+    }
+
+    /// The next row; `None` until more bytes come or, after [`Reader::finish`], at the end.
+    pub fn next_row(&mut self, defaults: &Defaults) -> Option<Prepared> {
+        match self {
+            Self::Csv(reader, header) => Some(match reader.next_row()? {
+                Ok(row) => of_record(number(row.row) - *header, &row.record, Vec::new(), defaults),
+                Err(problem) => {
+                    let reason = match &problem.column {
+                        Some(column) => format!("column {column:?}: {}", problem.reason),
+                        None => problem.reason.to_string(),
+                    };
+                    refused(number(problem.row) - *header, vec![reason])
+                }
+            }),
+            Self::Vcard(reader) => Some(match reader.next_card()? {
+                Ok(card) => {
+                    let left_out = card.dropped.iter().map(|name| format!("left out: {name}"));
+                    of_record(number(card.index), &card.record, left_out.collect(), defaults)
+                }
+                Err(problem) => {
+                    let reason = format!("line {}: {}", problem.line, problem.reason);
+                    refused(number(problem.index).max(1), vec![reason])
+                }
+            }),
+            Self::Ndjson(reader) => Some(match reader.next_line()? {
+                (line, Ok(contact)) => prepared(line, contact, Vec::new(), defaults),
+                (line, Err(reason)) => refused(line, vec![reason]),
+            }),
+        }
+    }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn refused(row: i64, problems: Vec<String>) -> Prepared {
+    Prepared {
+        row,
+        display_name: String::new(),
+        content: Err(problems),
+    }
+}
+
+fn of_record(
+    row: i64,
+    record: &ContactRecord,
+    notes: Vec<String>,
+    defaults: &Defaults,
+) -> Prepared {
+    let mut faults = Faults::default();
+    let contact = records::message(record, &mut faults);
+    if faults.0.is_empty() {
+        return prepared(row, contact, notes, defaults);
+    }
+    Prepared {
+        display_name: shortened(&record.shown_name()),
+        ..refused(row, texts(&faults))
+    }
+}
+
+/// Checks a row as CreateContact would, and fills in what the import says for all rows.
+fn prepared(
+    row: i64,
+    mut contact: v1::Contact,
+    mut notes: Vec<String>,
+    defaults: &Defaults,
+) -> Prepared {
+    for phone in &mut contact.phones {
+        if phone.region.is_empty() {
+            phone.region.clone_from(&defaults.region);
+        }
+    }
+    if contact.requested_stage.is_empty() {
+        contact.requested_stage.clone_from(&defaults.requested_stage);
+    }
+    let is_said = contact.source.as_ref().is_some_and(|source| source.channel != 0);
+    leave_out_undialable(&mut contact, &mut notes);
+    let mut problems: Vec<String> = match contact.check() {
+        Ok(()) => Vec::new(),
+        Err(violations) => violations
+            .kept()
+            .iter()
+            .map(|violation| format!("{} {}", violation.field, violation.description))
+            .collect(),
+    };
+    if crate::wire::has_nul(&contact) {
+        problems.push("no text may have the character U+0000".to_owned());
+    }
+    let mut found = draft(&contact);
+    problems.extend(texts(&std::mem::take(&mut found.faults)));
+    if !is_said {
+        found.facts.source.channel = Channel::Import;
+    }
+    let display_name = shortened(&found.facts.shown_name());
+    Prepared {
+        row,
+        display_name,
+        content: if problems.is_empty() {
+            Ok(Content {
+                name: contact.name,
+                draft: Box::new(found),
+                notes,
+            })
+        } else {
+            Err(problems)
+        },
+    }
+}
+
+/// What stands in a column for phone numbers is not always one: it is left out and said so, where a
+/// call of CreateContact would be refused.
+fn leave_out_undialable(contact: &mut v1::Contact, notes: &mut Vec<String>) {
+    contact.phones.retain(|phone| {
+        let is_dialable = crate::domain::checks::is_dialable(&phone.number);
+        if !is_dialable {
+            notes.push("left out: a phone number without digits".to_owned());
+        }
+        is_dialable
+    });
+}
+
+fn texts(faults: &Faults) -> Vec<String> {
+    faults.0.iter().map(|fault| format!("{} {}", fault.path, fault.problem)).collect()
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().filter(|c| *c != '\0').take(NAME_CHARS_MAX).collect()
+}

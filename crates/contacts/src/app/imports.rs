@@ -1,0 +1,423 @@
+//! Imports as callers handle them: create, upload, run, follow, cancel.
+
+use prost::Message as _;
+use proto::contacts::v1;
+use store::change_log::{self, LogPosition, NewChange};
+use store::idempotency::Stored;
+use store::pages::{self, Key, PageToken};
+use store::{Conn, Error as StoreError};
+use types::{Deadline, ImportName, Micros};
+
+use super::calls::corrupt_key;
+use super::contacts::page_token;
+use super::importer::files;
+use super::log::consistency_token;
+use super::{App, Call};
+use crate::domain::imports::{FILE_BYTES_MAX, Import, RowReport, State};
+use crate::error::Error;
+use crate::store::imports as rows;
+use crate::wire::imports::message;
+
+/// A piece of an import's file.
+#[derive(Clone, Debug)]
+pub struct ChunkInput {
+    /// The import.
+    pub name: ImportName,
+    /// Where in the file it begins.
+    pub offset: i64,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// What ListImportRows was given.
+#[derive(Clone, Debug)]
+pub struct RowsInput {
+    /// The import.
+    pub name: ImportName,
+    /// How many at most, as asked for.
+    pub page_size: i32,
+    /// Where to go on.
+    pub page_token: String,
+    /// Only refused rows.
+    pub refused_only: bool,
+}
+
+/// What a call that writes an import answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportWritten {
+    /// The import.
+    pub import: v1::Import,
+    /// Where in the log it stands; empty for a call that only checked.
+    pub consistency_token: String,
+    /// The answer is that of an earlier call with the same request id.
+    pub replayed: bool,
+}
+
+/// How a write of an import ends its transaction: as it is now, or as an earlier call left it.
+enum Done {
+    Fresh(Box<Import>, Option<LogPosition>),
+    Replay(Stored),
+}
+
+/// Why such a write is rolled back.
+enum Stop {
+    Refused(Error),
+    Checked(Box<Import>),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(Error::Store(error))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl App {
+    /// Creates an import that waits for its file. `import` says what was asked for; name, actor and
+    /// times are given here.
+    pub async fn create_import(
+        &self,
+        call: Call,
+        workspace: String,
+        import: Import,
+    ) -> Result<ImportWritten, Error> {
+        let now = self.clock.now();
+        let import = Import {
+            workspace,
+            id: self.ids.next(),
+            revision: 1,
+            actor: call.actor.clone(),
+            create_time: now,
+            ..import
+        };
+        files::check_mapping(&import)?;
+        let event_id = self.ids.next();
+        self.write_import("imports.create", call, move |conn, call| {
+            rows::import_insert(conn, &import)?;
+            let at = append(conn, call, &import, "import.created", &event_id, now)?;
+            Ok((import.clone(), Some(at)))
+        })
+        .await
+    }
+
+    /// Adds a piece of the file. Bytes that are there already are compared.
+    pub async fn upload_import_chunk(
+        &self,
+        call: Call,
+        input: ChunkInput,
+    ) -> Result<ImportWritten, Error> {
+        self.write_import("imports.upload", call, move |conn, _| {
+            let mut import = require(conn, &input.name)?;
+            if !import.may_upload() {
+                let problem = "its file is complete; create another import for another file";
+                return Err(state_error(&import, problem).into());
+            }
+            let fresh = fresh_bytes(conn, &import, &input)?;
+            if !fresh.is_empty() {
+                rows::chunk_insert(conn, &input.name, import.uploaded_bytes, fresh)?;
+                import.uploaded_bytes += i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+                import.revision += 1;
+                rows::import_update(conn, &import)?;
+            }
+            Ok((import, None))
+        })
+        .await
+    }
+
+    /// Starts the run, after a look at the beginning of the file.
+    pub async fn run_import(
+        &self,
+        call: Call,
+        name: ImportName,
+        dry_run: Option<bool>,
+    ) -> Result<ImportWritten, Error> {
+        if let Some(stored) = self.earlier(&call).await? {
+            return self.import_replayed(&stored);
+        }
+        let target = name.clone();
+        let head = self.store.read("imports.head", call.deadline, move |conn| {
+            let Some(import) = rows::import_get(conn, &target)? else {
+                return Ok(None);
+            };
+            let head = rows::chunk_at(conn, &target, 0)?.map(|(_, data)| data);
+            Ok::<_, StoreError>(Some((import, head.unwrap_or_default())))
+        });
+        let Some((import, head)) = head.await? else {
+            return Err(Error::not_found(&name));
+        };
+        if import.may_run() {
+            files::check_head(&import, &head)?;
+        }
+        let event_id = self.ids.next();
+        let now = self.clock.now();
+        let written = self
+            .write_import("imports.run", call, move |conn, call| {
+                let import = require(conn, &name)?;
+                if !import.may_run() {
+                    let problem = match import.uploaded_bytes {
+                        0 => "upload its file first",
+                        _ => "it has run; create another import to run the file again",
+                    };
+                    return Err(state_error(&import, problem).into());
+                }
+                let started = import.clone().started(
+                    dry_run.unwrap_or(import.dry_run && import.run == 0),
+                    &call.actor,
+                    now,
+                );
+                rows::rows_of_earlier_runs_delete(conn, &name, started.run)?;
+                rows::import_update(conn, &started)?;
+                let at = append(conn, call, &started, "import.started", &event_id, now)?;
+                Ok((started, Some(at)))
+            })
+            .await?;
+        self.import_ran.notify_waiters();
+        Ok(written)
+    }
+
+    /// Asks a running import to stop; one that waits is given up.
+    pub async fn cancel_import(
+        &self,
+        call: Call,
+        name: ImportName,
+    ) -> Result<ImportWritten, Error> {
+        let event_id = self.ids.next();
+        let now = self.clock.now();
+        self.write_import("imports.cancel", call, move |conn, call| {
+            let import = require(conn, &name)?;
+            match import.state {
+                State::Cancelled => Ok((import, None)),
+                State::Succeeded | State::Failed => {
+                    Err(state_error(&import, "it has ended").into())
+                }
+                State::Uploading | State::Running | State::Checked => {
+                    let ended = import.ended(State::Cancelled, "", now);
+                    rows::import_update(conn, &ended)?;
+                    let at = append(conn, call, &ended, "import.cancelled", &event_id, now)?;
+                    Ok((ended, Some(at)))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads one import.
+    pub async fn get_import(&self, name: ImportName, deadline: Deadline) -> Result<Import, Error> {
+        let resource = name.clone();
+        let found = self.store.read_point("imports.get", deadline, move |conn| {
+            rows::import_get(conn, &name)
+        });
+        found.await?.ok_or_else(|| Error::not_found(resource))
+    }
+
+    /// Lists a workspace's imports, the newest first; the token of the next page.
+    pub async fn list_imports(
+        &self,
+        workspace: String,
+        page_size: i32,
+        token: &str,
+        deadline: Deadline,
+    ) -> Result<(Vec<Import>, String), Error> {
+        let args_hash = pages::args_hash(&["ListImports", &workspace]);
+        let size = pages::page_size(page_size)?;
+        let after = PageToken::decode(token, &args_hash)?;
+        let found = self.store.read("imports.list", deadline, move |conn| {
+            rows::imports_list(conn, &workspace, after.as_deref(), size + 1)
+        });
+        let (found, goes_on) = page(found.await?, size);
+        let next = match found.last() {
+            Some(last) if goes_on => {
+                let keys = vec![Key::Int(last.create_time.0), Key::Text(last.id.clone())];
+                page_token(args_hash, keys)
+            }
+            _ => String::new(),
+        };
+        Ok((found, next))
+    }
+
+    /// Lists what became of the rows of an import's present run; the token of the next page.
+    pub async fn list_import_rows(
+        &self,
+        input: RowsInput,
+        deadline: Deadline,
+    ) -> Result<(Vec<RowReport>, String), Error> {
+        let import = self.get_import(input.name.clone(), deadline).await?;
+        let (name, run, refused_only) = (input.name, import.run, input.refused_only);
+        let refused = if refused_only { "refused" } else { "" };
+        let args_hash = pages::args_hash(&[
+            "ListImportRows",
+            &name.to_string(),
+            &run.to_string(),
+            refused,
+        ]);
+        let size = pages::page_size(input.page_size)?;
+        let after = match PageToken::decode(&input.page_token, &args_hash)?.as_deref() {
+            None => 0,
+            Some([Key::Int(row)]) => *row,
+            Some(_) => return Err(Error::Store(StoreError::PageTokenInvalid)),
+        };
+        let found = self.store.read("imports.rows", deadline, move |conn| {
+            rows::rows_list(conn, &name, run, refused_only, after, size + 1)
+        });
+        let (found, goes_on) = page(found.await?, size);
+        let next = match found.last() {
+            Some(last) if goes_on => page_token(args_hash, vec![Key::Int(last.row)]),
+            _ => String::new(),
+        };
+        Ok((found, next))
+    }
+
+    fn import_replayed(&self, stored: &Stored) -> Result<ImportWritten, Error> {
+        let answer = v1::RunImportResponse::decode(stored.response.as_slice())
+            .map_err(|_| corrupt_key(stored))?;
+        Ok(ImportWritten {
+            import: answer.import.ok_or_else(|| corrupt_key(stored))?,
+            consistency_token: answer.consistency_token,
+            replayed: true,
+        })
+    }
+
+    async fn write_import<F>(
+        &self,
+        op: &'static str,
+        call: Call,
+        f: F,
+    ) -> Result<ImportWritten, Error>
+    where
+        F: Fn(&mut Conn, &Call) -> Result<(Import, Option<LogPosition>), Stop>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let now = self.clock.now();
+        let deadline = call.deadline;
+        let done = self.store.write(op, deadline, move |conn| {
+            if let Some(stored) = call.claim(conn, now)? {
+                return Ok(Done::Replay(stored));
+            }
+            let (import, at) = f(conn, &call)?;
+            if call.validate_only {
+                return Err(Stop::Checked(Box::new(import)));
+            }
+            let answer = v1::RunImportResponse {
+                import: Some(message(&import)),
+                consistency_token: at.map(consistency_token).unwrap_or_default(),
+            };
+            let name = import.name().to_string();
+            call.complete(conn, &name, import.revision, &answer.encode_to_vec())?;
+            Ok(Done::Fresh(Box::new(import), at))
+        });
+        let (import, at) = match done.await {
+            Ok(Done::Fresh(import, at)) => (import, at),
+            Ok(Done::Replay(stored)) => return self.import_replayed(&stored),
+            Err(Stop::Refused(error)) => return Err(error),
+            Err(Stop::Checked(import)) => {
+                return Ok(ImportWritten {
+                    import: v1::Import {
+                        name: String::new(),
+                        ..message(&import)
+                    },
+                    consistency_token: String::new(),
+                    replayed: false,
+                });
+            }
+        };
+        let token = match at {
+            Some(at) => consistency_token(at),
+            None => self.newest_token(deadline).await?,
+        };
+        Ok(ImportWritten {
+            import: message(&import),
+            consistency_token: token,
+            replayed: false,
+        })
+    }
+}
+
+/// The bytes of a piece that are not there yet; the others must be as they were sent before.
+fn fresh_bytes<'a>(
+    conn: &mut Conn,
+    import: &Import,
+    input: &'a ChunkInput,
+) -> Result<&'a [u8], Error> {
+    let uploaded = import.uploaded_bytes;
+    let length = i64::try_from(input.data.len()).unwrap_or(i64::MAX);
+    if input.offset > uploaded {
+        let problem = format!("must be at most {uploaded}, where the file ends so far");
+        return Err(Error::field("offset", "upload.gap", problem));
+    }
+    if input.offset.saturating_add(length) > FILE_BYTES_MAX {
+        let problem = format!("must not make the file larger than {FILE_BYTES_MAX} bytes");
+        return Err(Error::field("data", "upload.size", problem));
+    }
+    let known = (uploaded - input.offset).min(length);
+    let mut at = input.offset;
+    while at < input.offset + known {
+        let Some((begin, data)) = rows::chunk_at(conn, &input.name, at)? else {
+            break;
+        };
+        let stored = data.get(index(at - begin)..).unwrap_or_default();
+        let sent = &input.data[index(at - input.offset)..index(known)];
+        let common = stored.len().min(sent.len());
+        if common == 0 || stored[..common] != sent[..common] {
+            let problem = "must repeat the bytes that were sent before for this part of the file";
+            return Err(Error::field("data", "upload.same", problem));
+        }
+        at += i64::try_from(common).unwrap_or(i64::MAX);
+    }
+    Ok(&input.data[index(known)..])
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}
+
+fn require(conn: &mut Conn, name: &ImportName) -> Result<Import, Error> {
+    rows::import_lock(conn, name)?.ok_or_else(|| Error::not_found(name))
+}
+
+fn state_error(import: &Import, problem: &str) -> Error {
+    Error::ImportState {
+        import: import.name().to_string(),
+        state: import.state.as_str(),
+        problem: problem.to_owned(),
+    }
+}
+
+fn page<T>(mut found: Vec<T>, size: i64) -> (Vec<T>, bool) {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let goes_on = found.len() > size;
+    found.truncate(size);
+    (found, goes_on)
+}
+
+/// Logs a change of an import.
+pub(super) fn append(
+    conn: &mut Conn,
+    call: &Call,
+    import: &Import,
+    kind: &str,
+    event_id: &str,
+    now: Micros,
+) -> Result<LogPosition, StoreError> {
+    change_log::append(
+        conn,
+        &NewChange {
+            workspace: &import.workspace,
+            kind,
+            resource: &import.name().to_string(),
+            revision: import.revision,
+            payload: &message(import).encode_to_vec(),
+            paths: "",
+            actor: &call.actor,
+            request_id: &call.request_id,
+            event_id,
+            record_time: now,
+        },
+    )
+}

@@ -1,0 +1,58 @@
+//! The use cases: what a call does, from its values to the answer.
+//!
+//! Invariant: nothing here waits while a transaction is open, and nothing knows of tonic.
+
+mod calls;
+mod contacts;
+mod exports;
+mod follow;
+mod freshness;
+mod importer;
+mod imports;
+mod log;
+mod positions;
+mod removals;
+mod upkeep;
+mod watch;
+
+use std::sync::Arc;
+
+use store::Store;
+use tokio::sync::Notify;
+use types::{Clock, Ids};
+
+pub use calls::{Call, Once, Written};
+pub use contacts::{CreateInput, FILTER_FIELDS, ListInput, UpdateInput};
+pub use freshness::Freshness;
+pub use imports::{ChunkInput, RowsInput};
+pub use positions::RecordedPosition;
+pub use log::resume_token as resume_token_of;
+pub use watch::{Beginning, Changes, Told, WatchInput, Watcher};
+
+/// The name of the service in places that other services read: log tokens and leases.
+pub const SERVICE: &str = "contacts";
+
+/// The use cases over one database. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    /// Rings when the pipeline service has told where contacts stand.
+    pub(crate) told: Arc<Notify>,
+    /// Rings when an import begins to run.
+    pub(crate) import_ran: Arc<Notify>,
+}
+
+impl App {
+    /// The use cases over `store`.
+    pub fn new(store: Store, clock: Clock, ids: Ids) -> Self {
+        Self {
+            store,
+            clock,
+            ids,
+            told: Arc::default(),
+            import_ran: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What has to be cleared away: contacts whose time to be undeleted is over, old imports, old keys,
+//! and the log behind its readers.
+
+use std::time::Duration;
+
+use store::leases::{self, Lease};
+use store::{Error as StoreError, change_log, idempotency};
+use types::{ContactName, Deadline, Micros};
+
+use super::log::Entry;
+use super::{App, Call};
+use crate::domain::contacts::{Change, Contact};
+use crate::domain::facts::Facts;
+use crate::store::{contacts as rows, imports};
+
+/// How long the change log is kept.
+pub const LOG_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long an import is kept with its file and rows.
+pub const IMPORTS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Rows removed in one transaction.
+const SLICE: i64 = 200;
+
+/// How often there is a look at what is over.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How long one transaction may take.
+const STEP_TIME: Duration = Duration::from_secs(20);
+
+/// The principal of what the service does by itself.
+const ACTOR: &str = "contacts";
+
+impl App {
+    /// Clears away once a minute, for as long as the lease is held. Never ends by itself.
+    pub(crate) async fn keep_up(self, lease: Lease) {
+        loop {
+            if let Err(error) = self.clear_away(&lease).await {
+                tracing::warn!(?error, "what is over can't be cleared away now");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Removes all that is over by now, in short transactions.
+    pub async fn clear_away(&self, lease: &Lease) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        while self.purge_slice(lease, now).await? > 0 {}
+        while self.imports_slice(lease, now).await? > 0 {}
+        while self.keys_slice(lease, now).await? > 0 {}
+        while self.log_slice(lease, now).await? > 0 {}
+        Ok(())
+    }
+
+    async fn purge_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
+        let (lease, ids) = (lease.clone(), self.ids.clone());
+        let deadline = Deadline::after(STEP_TIME);
+        self.store
+            .write("contacts.purge", deadline, move |conn| {
+                leases::hold(conn, &lease, now)?;
+                let overdue = rows::contacts_overdue(conn, now, SLICE)?;
+                let call = Call::internal(ACTOR, deadline);
+                for name in &overdue {
+                    let Some(revision) = rows::contact_purge(conn, name, now)? else {
+                        continue;
+                    };
+                    let gone = purged(name, revision, now);
+                    let shown = proto::contacts::v1::Contact {
+                        name: name.to_string(),
+                        ..Default::default()
+                    };
+                    let entry = Entry::of(Change::Purged, &shown, &ids.next());
+                    change_log::append(conn, &entry.change(&gone, &call, now))?;
+                }
+                Ok(overdue.len())
+            })
+            .await
+    }
+
+    async fn imports_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
+        let lease = lease.clone();
+        self.store
+            .write("imports.prune", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                // One at a time: an import has many rows.
+                let old = imports::imports_old(conn, now.minus(IMPORTS_KEPT), 1)?;
+                for name in &old {
+                    imports::import_delete(conn, name)?;
+                }
+                Ok(old.len())
+            })
+            .await
+    }
+
+    async fn keys_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
+        let lease = lease.clone();
+        self.store
+            .write("keys.prune", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                idempotency::prune(conn, now, SLICE)
+            })
+            .await
+    }
+
+    async fn log_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
+        let lease = lease.clone();
+        self.store
+            .write("log.prune", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                change_log::prune(conn, now.minus(LOG_KEPT), SLICE)
+            })
+            .await
+    }
+}
+
+/// What is left of a purged contact for the log: its name and last revision.
+fn purged(name: &ContactName, revision: i64, now: Micros) -> Contact {
+    Contact {
+        revision,
+        ..Contact::created(name.clone(), Facts::default(), ACTOR, now)
+    }
+}

@@ -1,0 +1,330 @@
+//! Following the changes of contacts, with the present state first where that is asked for.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message as _;
+use proto::contacts::v1;
+use store::change_log::{self, LogPosition};
+use store::feed::{Batch, Feed, Step};
+use store::filter::{self, Comparison, Field, Kind as FieldKind, Test};
+use store::{Conn, Error as StoreError};
+use types::{Deadline, Service, Token, TokenKind};
+
+use super::App;
+use super::log::{change_of, consistency_token, log_kind, place, resume_token};
+use crate::domain::contacts::Change;
+use crate::error::Error;
+use crate::store::contacts as rows;
+use crate::wire::contacts::message;
+
+/// How many contacts a message of the snapshot has.
+const SNAPSHOT_PAGE: i64 = 50;
+
+/// How long reading one page of the snapshot may take.
+const READ_TIME: Duration = Duration::from_secs(10);
+
+/// What a Watch can be filtered by.
+const FIELDS: &[Field] = &[Field::one("change", FieldKind::Word(Change::WORDS))];
+
+/// Where a Watch begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest change that is kept.
+    Oldest,
+    /// After the message with this token.
+    After(String),
+}
+
+/// What WatchContacts was given.
+#[derive(Clone, Debug)]
+pub struct WatchInput {
+    /// The workspace's id; `None` for all of them, which is for internal followers.
+    pub workspace: Option<String>,
+    /// Where to begin.
+    pub beginning: Beginning,
+    /// The present state first.
+    pub send_snapshot: bool,
+    /// How long the stream may be silent.
+    pub heartbeat: Duration,
+    /// Which changes.
+    pub filter: String,
+    /// The service of the suite that follows, whose place holds back the pruning of the log.
+    pub follower: Option<&'static str>,
+}
+
+/// One message of a Watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Where to go on after it.
+    pub resume_token: String,
+    /// What it tells.
+    pub changes: Changes,
+}
+
+/// What a message of a Watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changes {
+    /// Changes of one transaction; whether more of the same follow.
+    Happened(Vec<v1::ContactChange>, bool),
+    /// A part of the present state.
+    Snapshot(Vec<v1::Contact>),
+    /// The present state was told.
+    SnapshotEnd,
+    /// Nothing happened.
+    Heartbeat,
+}
+
+/// An open Watch.
+pub struct Watcher {
+    app: App,
+    workspace: Option<String>,
+    heartbeat: Duration,
+    /// The rest of the snapshot: after whom it goes on. `None` once it was told.
+    snapshot: Option<Option<(String, String)>>,
+    start: LogPosition,
+    feed: Feed,
+    ready: VecDeque<Told>,
+}
+
+impl App {
+    /// Opens a Watch. What is committed after this returns is told.
+    pub async fn watch_contacts(
+        &self,
+        input: WatchInput,
+        deadline: Deadline,
+    ) -> Result<Watcher, Error> {
+        if input.workspace.is_none() && input.follower.is_none() {
+            let permission = "internal.followers";
+            return Err(Error::InternalOnly { permission });
+        }
+        let kinds = kinds_of(&input.filter)?;
+        let given = match &input.beginning {
+            Beginning::After(text) => Some(parse_resume(text)?),
+            Beginning::Now | Beginning::Oldest => None,
+        };
+        if given.is_some() && input.send_snapshot {
+            let problem = "must be false where a resume token is given, which resumes a snapshot too";
+            return Err(Error::field("send_snapshot", "watch.snapshot", problem));
+        }
+        let oldest = input.beginning == Beginning::Oldest;
+        let (follower, now) = (input.follower, self.clock.now());
+        let resumed = given.as_ref().map(|(at, _)| *at);
+        let all = input.workspace.is_none();
+        let start = self.store.write("watch.open", deadline, move |conn| {
+            let start = start_of(conn, resumed, oldest)?;
+            if let Some(follower) = follower.filter(|_| all) {
+                change_log::register_consumer(conn, follower, start, now)?;
+            }
+            Ok::<_, StoreError>(start)
+        });
+        let start = start.await.map_err(expired)?;
+        let feed = match &input.workspace {
+            Some(workspace) => Feed::workspace(self.store.clone(), workspace.clone(), start),
+            None => Feed::all(self.store.clone(), start),
+        };
+        let snapshot = match given {
+            Some((_, after)) => after.map(Some),
+            None => input.send_snapshot.then_some(None),
+        };
+        Ok(Watcher {
+            app: self.clone(),
+            workspace: input.workspace,
+            heartbeat: input.heartbeat,
+            snapshot,
+            start,
+            feed: feed.only(move |kind| kinds.iter().any(|wanted| *wanted == kind)),
+            ready: VecDeque::new(),
+        })
+    }
+}
+
+impl App {
+    /// Resume and consistency tokens of the oldest and the newest change.
+    pub async fn log_ends(&self, deadline: Deadline) -> Result<(String, String), Error> {
+        let ends = self.store.read_point("log.ends", deadline, |conn| {
+            Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+        });
+        let (oldest, newest) = ends.await?;
+        Ok((resume_token(oldest), consistency_token(newest)))
+    }
+}
+
+impl Watcher {
+    /// The next message.
+    pub async fn next(&mut self) -> Result<Told, Error> {
+        if let Some(told) = self.ready.pop_front() {
+            return Ok(told);
+        }
+        if let Some(after) = self.snapshot.clone() {
+            return self.snapshot_page(after).await;
+        }
+        match self.feed.next(self.heartbeat).await.map_err(expired)? {
+            Step::Idle { through } => Ok(Told {
+                resume_token: resume_token(through),
+                changes: Changes::Heartbeat,
+            }),
+            Step::Batch(batch) => happened(batch),
+        }
+    }
+
+    async fn snapshot_page(&mut self, after: Option<(String, String)>) -> Result<Told, Error> {
+        let workspace = self.workspace.clone();
+        let deadline = Deadline::after(READ_TIME);
+        let found = self.app.store.read("watch.snapshot", deadline, move |conn| {
+            rows::contacts_scan(conn, workspace.as_deref(), after.as_ref(), SNAPSHOT_PAGE)
+        });
+        let found = found.await?;
+        let Some(last) = found.last() else {
+            self.snapshot = None;
+            return Ok(Told {
+                resume_token: resume_token(self.start),
+                changes: Changes::SnapshotEnd,
+            });
+        };
+        let last = (last.name.workspace.clone(), last.name.contact.clone());
+        let token = snapshot_token(self.start, &last);
+        self.snapshot = Some(Some(last));
+        Ok(Told {
+            resume_token: token,
+            changes: Changes::Snapshot(found.iter().map(message).collect()),
+        })
+    }
+}
+
+/// The place to begin at, which must still be in the log.
+fn start_of(
+    conn: &mut Conn,
+    resumed: Option<LogPosition>,
+    oldest: bool,
+) -> Result<LogPosition, StoreError> {
+    match resumed {
+        Some(at) if change_log::is_expired(conn, at)? => Err(StoreError::PositionExpired {
+            oldest: change_log::oldest(conn)?,
+        }),
+        Some(at) => Ok(at),
+        None if oldest => change_log::oldest(conn),
+        None => change_log::horizon(conn),
+    }
+}
+
+fn expired(error: StoreError) -> Error {
+    match error {
+        StoreError::PositionExpired { oldest } => Error::ResumeExpired { oldest },
+        error => Error::Store(error),
+    }
+}
+
+/// The kinds of the log that a filter lets pass.
+fn kinds_of(text: &str) -> Result<Vec<&'static str>, Error> {
+    let expr = filter::parse(text, FIELDS)?;
+    let passes = |change: Change| {
+        expr.as_ref().is_none_or(|expr| {
+            expr.fold(
+                &mut |found: &Comparison| found.test == Test::Word(change.as_str()),
+                |one| !one,
+                |left, right| left && right,
+                |left, right| left || right,
+            )
+        })
+    };
+    let passing = Change::ALL.iter().copied().filter(|change| passes(*change));
+    Ok(passing.map(log_kind).collect())
+}
+
+fn happened(batch: Batch) -> Result<Told, Error> {
+    let changes: Result<Vec<_>, Error> = batch.changes.into_iter().map(change_message).collect();
+    Ok(Told {
+        resume_token: resume_token(batch.through),
+        changes: Changes::Happened(changes?, batch.more),
+    })
+}
+
+fn change_message(change: change_log::Change) -> Result<v1::ContactChange, Error> {
+    let corrupt = || {
+        Error::Store(StoreError::Corrupt {
+            table: "change_log",
+            id: change.event_id.clone(),
+        })
+    };
+    let kind = change_of(&change.kind).ok_or_else(corrupt)?;
+    let contact = v1::Contact::decode(change.payload.as_slice()).map_err(|_| corrupt())?;
+    let paths = change.paths.split(',').filter(|path| !path.is_empty());
+    Ok(v1::ContactChange {
+        kind: crate::wire::contacts::change_kind(kind) as i32,
+        contact: Some(contact),
+        changed_paths: paths.map(str::to_owned).collect(),
+        actor: change.actor.clone(),
+        request_id: change.request_id.clone(),
+        event_id: change.event_id.clone(),
+        record_time: Some(proto::convert::timestamp_to_wire(change.record_time)),
+    })
+}
+
+/// A token within a snapshot: the log's place before it, and after whom the snapshot goes on.
+fn snapshot_token(start: LogPosition, (workspace, contact): &(String, String)) -> String {
+    let place = URL_SAFE_NO_PAD.encode(format!("{workspace}/{contact}"));
+    format!("{}.{place}", resume_token(start))
+}
+
+/// The place in the log that a resume token names and, within a snapshot, after whom to go on.
+#[expect(clippy::type_complexity, reason = "a place, and a place in the snapshot")]
+fn parse_resume(text: &str) -> Result<(LogPosition, Option<(String, String)>), Error> {
+    let wrong = || {
+        let problem = "must be the resume token of a message of WatchContacts";
+        Error::field("resume_token", "token.resume", problem)
+    };
+    let (token, rest) = match text.split_once('.') {
+        Some((token, rest)) => (token, Some(rest)),
+        None => (text, None),
+    };
+    let token: Token = token.parse().map_err(|_| wrong())?;
+    if token.kind != TokenKind::Resume || token.service != Service::Contacts {
+        return Err(wrong());
+    }
+    let after = rest
+        .map(|rest| {
+            let bytes = URL_SAFE_NO_PAD.decode(rest).ok()?;
+            let name = String::from_utf8(bytes).ok()?;
+            let (workspace, contact) = name.split_once('/')?;
+            Some((workspace.to_owned(), contact.to_owned()))
+        })
+        .map(|after| after.ok_or_else(wrong))
+        .transpose()?;
+    Ok((place(&token), after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::CONTACT_PREFIX;
+    use super::*;
+
+    #[test]
+    fn a_filter_names_kinds_of_changes() {
+        assert_eq!(kinds_of("").expect("a filter").len(), Change::ALL.len());
+        let kinds = kinds_of("change != POSITION_RECORDED").expect("a filter");
+        assert!(!kinds.contains(&"contact.position_recorded"));
+        assert_eq!(kinds.len(), Change::ALL.len() - 1);
+        let kinds = kinds_of("change = CREATED OR change = DELETED").expect("a filter");
+        assert_eq!(kinds, ["contact.created", "contact.deleted"]);
+        assert!(kinds.iter().all(|kind| kind.starts_with(CONTACT_PREFIX)));
+        assert!(kinds_of("display_name = \"x\"").is_err());
+    }
+
+    #[test]
+    fn tokens_within_a_snapshot_round_trip() {
+        let start = LogPosition { epoch: 3, tx: 7, id: 9 };
+        let last = ("w".repeat(63), "c".repeat(63));
+        let token = snapshot_token(start, &last);
+        assert!(token.len() <= 400, "{}", token.len());
+        assert_eq!(parse_resume(&token), Ok((start, Some(last))));
+        assert_eq!(parse_resume(&resume_token(start)), Ok((start, None)));
+        for junk in ["", "x", "AQ.AQ", &token[1..], &format!("{}.!", resume_token(start))] {
+            assert!(parse_resume(junk).is_err(), "{junk}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Update masks: which of a contact's fields a caller may change, and what changing them gives.
+//!
+//! Paths are those of the proto's Contact: a field, a part of a message, or one key of a map
+//! (`labels.tier`). `*` stands for all. What only the service writes is passed over (AIP-203).
+
+use super::facts::{Facts, Interest, Identity, Kind, Qualification};
+
+/// Why a mask was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskFault {
+    /// The path in question.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// Fields that only the service writes. A caller's value is ignored, as AIP-203 asks for.
+const OUTPUT_ONLY: [&str; 12] = [
+    "stage",
+    "role",
+    "position_revision",
+    "state",
+    "merged_into",
+    "etag",
+    "creator",
+    "updater",
+    "create_time",
+    "update_time",
+    "delete_time",
+    "purge_time",
+];
+
+/// The facts after a change: those of `new` that the mask names, the others of `old`. `kind` is the
+/// kind that the caller gave, if any.
+pub fn applied(
+    old: &Facts,
+    new: &Facts,
+    kind: Option<Kind>,
+    mask: &[String],
+) -> Result<Facts, MaskFault> {
+    let refuse = |path: &str, problem| {
+        Err(MaskFault {
+            path: path.to_owned(),
+            problem,
+        })
+    };
+    if mask.iter().any(|path| path == "*") {
+        if mask.len() > 1 {
+            return refuse("*", "stands for all fields and so must stand alone");
+        }
+        if kind.is_some_and(|kind| kind != old.kind) {
+            return refuse("kind", "can't be changed");
+        }
+        if !new.requested_stage.is_empty() && new.requested_stage != old.requested_stage {
+            return refuse("requested_stage", "can't be changed after creation");
+        }
+        let mut facts = Facts {
+            kind: old.kind,
+            requested_stage: old.requested_stage.clone(),
+            ..new.clone()
+        };
+        keep_verified(old, &mut facts);
+        return Ok(facts);
+    }
+    let mut facts = old.clone();
+    for path in mask {
+        match path.as_str() {
+            "name" => {}
+            "kind" if kind.unwrap_or_default() == old.kind => {}
+            "requested_stage" if new.requested_stage == old.requested_stage => {}
+            "kind" | "requested_stage" => return refuse(path, "can't be changed after creation"),
+            path if OUTPUT_ONLY.contains(&path) => {}
+            known => {
+                if !set(&mut facts, new, known) {
+                    return refuse(path, "is no field of a contact that can be changed");
+                }
+            }
+        }
+    }
+    keep_verified(old, &mut facts);
+    Ok(facts)
+}
+
+/// Takes one field over; false where there is no such path.
+fn set(facts: &mut Facts, new: &Facts, path: &str) -> bool {
+    macro_rules! take {
+        ($($field:ident),+) => {
+            match path {
+                $(stringify!($field) => {
+                    facts.$field.clone_from(&new.$field);
+                    return true;
+                })+
+                _ => {}
+            }
+        };
+    }
+    take!(
+        display_name, given_name, family_name, title, company, emails, phones, postal_addresses,
+        urls, relationship_kinds, source, interest, identity, qualification, owner, ready_to_buy,
+        next_step_due_time, external_ids, tax_id, legal_name, labels, attributes, note
+    );
+    match path.split_once('.') {
+        Some(("labels", key)) if is_label_key(key) => {
+            take_key(&mut facts.labels, &new.labels, key);
+            true
+        }
+        Some(("source", part)) => set_source(facts, new, part),
+        Some(("interest", part)) => set_interest(&mut facts.interest, new.interest.as_ref(), part),
+        Some(("identity", part)) => set_identity(&mut facts.identity, new.identity.as_ref(), part),
+        Some(("qualification", part)) => {
+            set_qualification(&mut facts.qualification, new.qualification.as_ref(), part)
+        }
+        _ => false,
+    }
+}
+
+fn set_source(facts: &mut Facts, new: &Facts, part: &str) -> bool {
+    let (old, new) = (&mut facts.source, &new.source);
+    match part {
+        "channel" => old.channel = new.channel,
+        "campaign" => old.campaign.clone_from(&new.campaign),
+        "referrer" => old.referrer.clone_from(&new.referrer),
+        "referral_kind" => old.referral_kind = new.referral_kind,
+        _ => return false,
+    }
+    true
+}
+
+fn set_interest(old: &mut Option<Interest>, new: Option<&Interest>, part: &str) -> bool {
+    let given = new.cloned().unwrap_or_default();
+    let target = old.get_or_insert_with(|| given.clone());
+    match part {
+        "expressed_time" => target.expressed_time = given.expressed_time,
+        "evidence" => target.evidence = given.evidence,
+        _ => return false,
+    }
+    true
+}
+
+fn set_identity(old: &mut Option<Identity>, new: Option<&Identity>, part: &str) -> bool {
+    let given = new.cloned().unwrap_or_default();
+    let target = old.get_or_insert_with(|| given.clone());
+    match part {
+        "verified_time" => target.verified_time = given.verified_time,
+        "method" => target.method = given.method,
+        _ => return false,
+    }
+    true
+}
+
+fn set_qualification(
+    old: &mut Option<Qualification>,
+    new: Option<&Qualification>,
+    part: &str,
+) -> bool {
+    let given = new.cloned().unwrap_or_default();
+    let target = old.get_or_insert_with(Qualification::default);
+    match part.split_once('.') {
+        None if part == "verdict" => target.verdict = given.verdict,
+        None if part == "checklist" => target.checklist = given.checklist,
+        Some(("checklist", key)) => take_key(&mut target.checklist, &given.checklist, key),
+        _ => return false,
+    }
+    true
+}
+
+/// One key of a map: the new value, or none where the new map has none.
+fn take_key<V: Clone>(
+    old: &mut std::collections::BTreeMap<String, V>,
+    new: &std::collections::BTreeMap<String, V>,
+    key: &str,
+) {
+    match new.get(key) {
+        Some(value) => old.insert(key.to_owned(), value.clone()),
+        None => old.remove(key),
+    };
+}
+
+/// As the proto has it: a lower-case letter, then lower-case letters, digits, `_` and `-`.
+fn is_label_key(key: &str) -> bool {
+    key.len() <= 63
+        && key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+}
+
+/// An address that stays keeps its proof, whatever else is said about it.
+fn keep_verified(old: &Facts, facts: &mut Facts) {
+    for email in &mut facts.emails {
+        let known = old.emails.iter().find(|old| old.address == email.address);
+        email.verified = known.is_some_and(|known| known.verified);
+    }
+}
+
+/// The paths in which two contacts' facts differ: fields, and keys of `labels`.
+pub fn changed_paths(old: &Facts, new: &Facts) -> Vec<String> {
+    let mut paths = Vec::new();
+    macro_rules! compare {
+        ($($field:ident),+ $(,)?) => {
+            $(if old.$field != new.$field {
+                paths.push(stringify!($field).to_owned());
+            })+
+        };
+    }
+    compare!(
+        display_name, given_name, family_name, title, company, emails, phones, postal_addresses,
+        urls, relationship_kinds, source, interest, identity, qualification, owner, ready_to_buy,
+        next_step_due_time, external_ids, tax_id, legal_name, attributes, note,
+    );
+    let keys: std::collections::BTreeSet<&String> =
+        old.labels.keys().chain(new.labels.keys()).collect();
+    for key in keys {
+        if old.labels.get(key) != new.labels.get(key) {
+            paths.push(format!("labels.{key}"));
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Micros;
+
+    use super::super::facts::Email;
+    use super::*;
+
+    fn mask(paths: &[&str]) -> Vec<String> {
+        paths.iter().map(|path| (*path).to_owned()).collect()
+    }
+
+    fn old() -> Facts {
+        Facts {
+            kind: Kind::Company,
+            display_name: "Example Ltd".into(),
+            given_name: "Ada".into(),
+            emails: vec![Email {
+                address: "ada@example.com".into(),
+                verified: true,
+                ..Email::default()
+            }],
+            labels: [("tier", "gold"), ("area", "north")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            requested_stage: "lead".into(),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn only_what_the_mask_names_changes() {
+        let new = Facts {
+            given_name: "Al".into(),
+            family_name: "L".into(),
+            labels: [("tier".to_owned(), "silver".to_owned())].into(),
+            ..Facts::default()
+        };
+        let facts = applied(&old(), &new, None, &mask(&["given_name", "labels.tier", "labels.area"]))
+            .expect("a good mask");
+        assert_eq!((facts.given_name.as_str(), facts.family_name.as_str()), ("Al", ""));
+        assert_eq!(facts.labels, new.labels);
+        assert_eq!(facts.display_name, "Example Ltd");
+        let paths = changed_paths(&old(), &facts);
+        assert_eq!(paths, ["given_name", "labels.area", "labels.tier"]);
+    }
+
+    #[test]
+    fn a_star_replaces_everything_but_what_never_changes() {
+        let new = Facts {
+            emails: old().emails.iter().map(|e| Email { verified: false, ..e.clone() }).collect(),
+            ..Facts::default()
+        };
+        let facts = applied(&old(), &new, None, &mask(&["*"])).expect("a good mask");
+        assert_eq!(facts.kind, Kind::Company);
+        assert_eq!(facts.requested_stage, "lead");
+        assert!(facts.display_name.is_empty() && facts.labels.is_empty());
+        assert!(facts.emails[0].verified, "an address that stays keeps its proof");
+    }
+
+    #[test]
+    fn parts_of_messages_are_addressed() {
+        let new = Facts {
+            interest: Some(Interest { expressed_time: Micros(7), evidence: "asked".into() }),
+            ..Facts::default()
+        };
+        let paths = mask(&["interest.evidence", "qualification.checklist.budget"]);
+        let facts = applied(&old(), &new, None, &paths).expect("a good mask");
+        assert_eq!(facts.interest, new.interest);
+        assert!(facts.qualification.is_some_and(|q| q.checklist.is_empty()));
+    }
+
+    #[test]
+    fn what_can_not_change_is_refused_and_what_the_service_writes_is_passed_over() {
+        let same = Facts { requested_stage: "lead".into(), ..Facts::default() };
+        let fine = mask(&["name", "kind", "requested_stage", "stage", "create_time", "etag"]);
+        assert_eq!(applied(&old(), &same, Some(Kind::Company), &fine), Ok(old()));
+        for (path, kind) in [
+            ("kind", Some(Kind::Person)),
+            ("kind", None),
+            ("requested_stage", None),
+            ("colour", None),
+            ("", None),
+            ("emails.address", None),
+            ("labels.", None),
+            ("labels.Tier", None),
+            ("source.colour", None),
+        ] {
+            let found = applied(&old(), &Facts::default(), kind, &mask(&[path]));
+            assert_eq!(found.map_err(|fault| fault.path), Err(path.to_owned()));
+        }
+        let both = applied(&old(), &same, None, &mask(&["*", "note"]));
+        assert!(both.is_err());
+    }
+}

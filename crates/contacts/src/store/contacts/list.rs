@@ -1,0 +1,383 @@
+//! The list of contacts: filter, order and place as one query.
+//!
+//! Pages go on by key. The first key is compared twice, once alone: that is what an index is entered
+//! by, where the whole condition with its `OR` would be checked row by row from the beginning.
+
+use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
+use ::store::pages::Key;
+use ::store::{Conn, Error, prefix_end};
+use diesel::dsl;
+use diesel::expression::BoxableExpression;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use types::ContactName;
+
+use super::row::{ContactRow, columns, email_term, joined, label_field};
+use super::{contact_external_ids, contact_positions, contact_terms, contacts};
+use crate::domain::contacts::{Contact, State};
+use crate::domain::facts::{digits, folded};
+
+/// What a list can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// `create_time`.
+    CreateTime,
+    /// `update_time`.
+    UpdateTime,
+    /// `display_name`, without regard to case.
+    DisplayName,
+    /// `family_name`, without regard to case.
+    FamilyName,
+    /// `owner`.
+    Owner,
+    /// `stage`; contacts without a position come first.
+    Stage,
+}
+
+/// Which contacts, in which order, from where on.
+#[derive(Clone, Debug)]
+pub struct ContactList {
+    /// The workspace.
+    pub workspace: String,
+    /// Which of its contacts.
+    pub filter: Option<Expr>,
+    /// Deleted ones too.
+    pub show_deleted: bool,
+    /// The order: keys with whether the largest comes first. The id breaks ties, in the direction
+    /// of the last key. Never empty.
+    pub order: Vec<(SortKey, bool)>,
+    /// The keys and the id of the last contact before the page.
+    pub after: Option<Vec<Key>>,
+    /// How many at most.
+    pub limit: i64,
+}
+
+type Db = <Conn as Connection>::Backend;
+type On = dsl::And<
+    dsl::Eq<contact_positions::workspace, contacts::workspace>,
+    dsl::Eq<contact_positions::contact, contacts::contact>,
+>;
+type Source = dsl::LeftJoinQuerySource<contacts::table, contact_positions::table, On>;
+type Condition = Box<dyn BoxableExpression<Source, Db, SqlType = Bool>>;
+type Query<'a> = dsl::IntoBoxed<'a, dsl::Select<joined, columns>, Db>;
+
+diesel::define_sql_function! {
+    /// The value, or the other where there is none.
+    fn coalesce(value: Nullable<Text>, other: Text) -> Text;
+}
+diesel::define_sql_function! {
+    /// How many characters the text has.
+    fn length(text: Text) -> Integer;
+}
+diesel::define_sql_function! {
+    /// The text from the character with this number, counted from 1.
+    fn substr(text: Text, from: Integer) -> Text;
+}
+diesel::define_sql_function! {
+    /// The text with one part replaced wherever it stands.
+    fn replace(text: Text, part: Text, other: Text) -> Text;
+}
+
+/// One page of a list, each contact with the keys by which the next page begins after it.
+///
+/// Errors: [`Error::PageTokenInvalid`] where `after` does not fit the order.
+pub fn contacts_list(
+    conn: &mut Conn,
+    list: &ContactList,
+) -> Result<Vec<(Contact, Vec<Key>)>, Error> {
+    let rows: Vec<ContactRow> = query(list)?.load(conn)?;
+    rows.into_iter()
+        .map(|row| {
+            let contact = Contact::try_from(row)?;
+            let keys = keys_of(&contact, &list.order);
+            Ok((contact, keys))
+        })
+        .collect()
+}
+
+fn query(list: &ContactList) -> Result<Query<'_>, Error> {
+    let mut query = joined()
+        .select(columns())
+        .into_boxed::<Db>()
+        .filter(contacts::workspace.eq(&list.workspace))
+        .limit(list.limit);
+    if !list.show_deleted {
+        query = query.filter(contacts::state.ne(State::Deleted.as_str()));
+    }
+    if let Some(filter) = &list.filter {
+        query = query.filter(filter.fold(
+            &mut |comparison| condition(&list.workspace, comparison),
+            |one| Box::new(dsl::not(one)),
+            |left, right| Box::new(left.and(right)),
+            |left, right| Box::new(left.or(right)),
+        ));
+    }
+    if let Some(after) = &list.after {
+        query = query.filter(place(&list.order, after)?);
+        if let (Some((key, descending)), Some(value)) = (list.order.first(), after.first()) {
+            query = query.filter(compared(*key, from_on(*descending), value)?);
+        }
+    }
+    for (key, descending) in &list.order {
+        query = ordered(query, *key, *descending);
+    }
+    Ok(if ties_descend(&list.order) {
+        query.then_order_by(contacts::contact.desc())
+    } else {
+        query.then_order_by(contacts::contact.asc())
+    })
+}
+
+/// Ties go the way of the last key, so that an index over key and id serves both directions.
+fn ties_descend(order: &[(SortKey, bool)]) -> bool {
+    order.last().is_some_and(|(_, descending)| *descending)
+}
+
+fn ordered<'a>(query: Query<'a>, key: SortKey, descending: bool) -> Query<'a> {
+    macro_rules! by {
+        ($column:expr) => {
+            if descending {
+                query.then_order_by($column.desc())
+            } else {
+                query.then_order_by($column.asc())
+            }
+        };
+    }
+    match key {
+        SortKey::CreateTime => by!(contacts::create_time),
+        SortKey::UpdateTime => by!(contacts::update_time),
+        SortKey::DisplayName => by!(contacts::display_key),
+        SortKey::FamilyName => by!(contacts::family_key),
+        SortKey::Owner => by!(contacts::owner),
+        SortKey::Stage => by!(coalesce(contact_positions::stage.nullable(), "")),
+    }
+}
+
+/// The keys of a contact in this order, its id at the end.
+fn keys_of(contact: &Contact, order: &[(SortKey, bool)]) -> Vec<Key> {
+    let facts = &contact.facts;
+    let key = |(key, _): &(SortKey, bool)| match key {
+        SortKey::CreateTime => Key::Int(contact.create_time.0),
+        SortKey::UpdateTime => Key::Int(contact.update_time.0),
+        SortKey::DisplayName => Key::Text(folded(&facts.shown_name())),
+        SortKey::FamilyName => Key::Text(folded(&facts.family_name)),
+        SortKey::Owner => Key::Text(facts.owner.clone()),
+        SortKey::Stage => Key::Text(contact.position.stage.clone()),
+    };
+    let id = Key::Text(contact.name.contact.clone());
+    order.iter().map(key).chain([id]).collect()
+}
+
+/// How a column stands to the value of a key.
+#[derive(Clone, Copy)]
+enum Side {
+    Below,
+    UpTo,
+    At,
+    From,
+    Above,
+}
+
+fn beyond(descending: bool) -> Side {
+    if descending { Side::Below } else { Side::Above }
+}
+
+fn from_on(descending: bool) -> Side {
+    if descending { Side::UpTo } else { Side::From }
+}
+
+/// The rows after the place with these keys: beyond the first key, or at it and beyond the second,
+/// and so on.
+fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
+    let [keys @ .., Key::Text(id)] = after else {
+        return Err(Error::PageTokenInvalid);
+    };
+    if keys.len() != order.len() {
+        return Err(Error::PageTokenInvalid);
+    }
+    let mut whole: Condition = if ties_descend(order) {
+        Box::new(contacts::contact.lt(id.clone()))
+    } else {
+        Box::new(contacts::contact.gt(id.clone()))
+    };
+    for ((key, descending), value) in order.iter().zip(keys).rev() {
+        let further = compared(*key, beyond(*descending), value)?;
+        let at = compared(*key, Side::At, value)?;
+        whole = Box::new(further.or(at.and(whole)));
+    }
+    Ok(whole)
+}
+
+fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {
+    macro_rules! against {
+        ($column:expr, $value:expr) => {
+            match side {
+                Side::Below => Box::new($column.lt($value)) as Condition,
+                Side::UpTo => Box::new($column.le($value)),
+                Side::At => Box::new($column.eq($value)),
+                Side::From => Box::new($column.ge($value)),
+                Side::Above => Box::new($column.gt($value)),
+            }
+        };
+    }
+    Ok(match (key, value) {
+        (SortKey::CreateTime, Key::Int(value)) => against!(contacts::create_time, *value),
+        (SortKey::UpdateTime, Key::Int(value)) => against!(contacts::update_time, *value),
+        (SortKey::DisplayName, Key::Text(value)) => against!(contacts::display_key, value.clone()),
+        (SortKey::FamilyName, Key::Text(value)) => against!(contacts::family_key, value.clone()),
+        (SortKey::Owner, Key::Text(value)) => against!(contacts::owner, value.clone()),
+        (SortKey::Stage, Key::Text(value)) => {
+            against!(coalesce(contact_positions::stage.nullable(), ""), value.clone())
+        }
+        _ => return Err(Error::PageTokenInvalid),
+    })
+}
+
+/// A column of any case against a pattern, and what is made of that condition. `LIKE` would put case
+/// aside on SQLite and not on PostgreSQL; these functions never do.
+macro_rules! exactly {
+    ($column:expr, $pattern:expr, |$found:ident| $made:expr) => {{
+        let pattern: Pattern = $pattern;
+        match pattern {
+            Pattern::Exact(text) => {
+                let $found = $column.eq(text);
+                Box::new($made) as Condition
+            }
+            Pattern::Prefix(text) => match prefix_end(&text) {
+                Some(end) => {
+                    let $found = $column.ge(text).and($column.lt(end));
+                    Box::new($made)
+                }
+                None => {
+                    let $found = $column.ge(text);
+                    Box::new($made)
+                }
+            },
+            Pattern::Suffix(text) => {
+                let count = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
+                let from = length($column) - (count - 1);
+                let $found = length($column).ge(count).and(substr($column, from).eq(text));
+                Box::new($made)
+            }
+            Pattern::Contains(text) if text.is_empty() => {
+                let $found = $column.ge("");
+                Box::new($made)
+            }
+            Pattern::Contains(text) => {
+                let $found = replace($column, text, "").ne($column);
+                Box::new($made)
+            }
+        }
+    }};
+}
+
+/// A column in lower case against a pattern in lower case.
+macro_rules! matches_pattern {
+    ($column:expr, $pattern:expr) => {{
+        let pattern: Pattern = $pattern;
+        match pattern.like() {
+            None => Box::new($column.eq(pattern.text().to_owned())) as Condition,
+            Some(like) => Box::new($column.like(like).escape('\\')),
+        }
+    }};
+}
+
+/// The condition of one comparison. The fields and kinds are those of `app::contacts::FIELDS`.
+fn condition(workspace: &str, comparison: &Comparison) -> Condition {
+    let key = comparison.key.as_deref().unwrap_or_default();
+    match (comparison.field, &comparison.test) {
+        ("kind", Test::Word(word)) => Box::new(contacts::kind.eq(*word)),
+        ("state", Test::Word(word)) => Box::new(contacts::state.eq(*word)),
+        ("source.channel", Test::Word(word)) => Box::new(contacts::source_channel.eq(*word)),
+        ("role", Test::Word("UNSPECIFIED")) => {
+            Box::new(coalesce(contact_positions::role.nullable(), "").eq(""))
+        }
+        ("role", Test::Word(word)) => {
+            Box::new(coalesce(contact_positions::role.nullable(), "").eq(*word))
+        }
+        ("relationship_kinds", Test::Word(word)) => {
+            Box::new(contacts::relationship_kinds.like(format!("%|{word}|%")))
+        }
+        ("relationship_kinds", _) => Box::new(contacts::relationship_kinds.ne("")),
+        ("ready_to_buy", Test::Bool(value)) => Box::new(contacts::ready_to_buy.eq(*value)),
+        ("create_time", Test::Time(relation, at)) => moment!(contacts::create_time, relation, at.0),
+        ("update_time", Test::Time(relation, at)) => moment!(contacts::update_time, relation, at.0),
+        ("display_name", Test::Text(text)) => matches_pattern!(contacts::display_key, text.folded()),
+        ("given_name", Test::Text(text)) => matches_pattern!(contacts::given_key, text.folded()),
+        ("family_name", Test::Text(text)) => matches_pattern!(contacts::family_key, text.folded()),
+        ("company", Test::Text(text)) => {
+            Box::new(contacts::company.eq(company_id(workspace, text.text())))
+        }
+        ("owner", Test::Text(text)) => exactly!(contacts::owner, text.clone(), |found| found),
+        ("source.campaign", Test::Text(text)) => {
+            exactly!(contacts::source_campaign, text.clone(), |found| found)
+        }
+        ("stage", Test::Text(text)) => {
+            exactly!(coalesce(contact_positions::stage.nullable(), ""), text.clone(), |found| found)
+        }
+        ("email", Test::Text(text)) => {
+            has_term(workspace, "email".to_owned(), Some(text.map(email_term)))
+        }
+        ("phone", Test::Text(text)) => {
+            has_term(workspace, "phone".to_owned(), Some(text.map(digits)))
+        }
+        ("labels", Test::Text(text)) => has_term(workspace, label_field(key), Some(text.clone())),
+        ("labels", _) => has_term(workspace, label_field(key), None),
+        ("external_ids", test) => has_external_id(workspace, key, test),
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(contacts::contact.eq("")),
+    }
+}
+
+macro_rules! moment {
+    ($column:expr, $relation:expr, $at:expr) => {
+        match $relation {
+            Relation::Eq => Box::new($column.eq($at)) as Condition,
+            Relation::Lt => Box::new($column.lt($at)),
+            Relation::Le => Box::new($column.le($at)),
+            Relation::Gt => Box::new($column.gt($at)),
+            Relation::Ge => Box::new($column.ge($at)),
+        }
+    };
+}
+use moment;
+
+/// The id in a company's name. A name of another workspace, or none at all, is nobody's; the empty
+/// text stands for contacts without a company.
+fn company_id(workspace: &str, text: &str) -> String {
+    match text.parse::<ContactName>() {
+        Ok(name) if name.workspace == workspace => name.contact,
+        _ if text.is_empty() => String::new(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Whether the contact has a term that matches, or any of the field.
+fn has_term(workspace: &str, field: String, pattern: Option<Pattern>) -> Condition {
+    let found = contact_terms::table
+        .filter(contact_terms::workspace.eq(workspace.to_owned()))
+        .filter(contact_terms::field.eq(field))
+        .select(contact_terms::contact);
+    match pattern {
+        None => Box::new(contacts::contact.eq_any(found)),
+        Some(pattern) => exactly!(contact_terms::term, pattern, |matching| {
+            contacts::contact.eq_any(found.filter(matching))
+        }),
+    }
+}
+
+/// Whether the contact has an external id of this system that matches, or any.
+fn has_external_id(workspace: &str, system: &str, test: &Test) -> Condition {
+    let found = contact_external_ids::table
+        .filter(contact_external_ids::workspace.eq(workspace.to_owned()))
+        .filter(contact_external_ids::system.eq(system.to_owned()))
+        .select(contact_external_ids::contact);
+    match test {
+        Test::Text(pattern) => exactly!(
+            contact_external_ids::external_id,
+            pattern.clone(),
+            |matching| contacts::contact.eq_any(found.filter(matching))
+        ),
+        _ => Box::new(contacts::contact.eq_any(found)),
+    }
+}

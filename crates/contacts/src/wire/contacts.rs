@@ -1,0 +1,398 @@
+//! Contacts.
+
+use proto::contacts::v1::{self, contact, qualification, source};
+use proto::convert::{role_to_wire, timestamp_from_wire, timestamp_to_wire};
+use proto::google::r#type as google;
+use prost_types::Timestamp;
+use types::{ContactName, Micros};
+
+use super::{json, word};
+use crate::domain::Faults;
+use crate::domain::checks;
+use crate::domain::contacts::{Change, Contact, State};
+use crate::domain::facts::{
+    Channel, Email, ExternalId, Facts, Identity, Interest, Kind, Phone, PostalAddress,
+    Qualification, ReferralKind, RelationshipKind, Source, Verdict,
+};
+
+/// What a caller says about a contact, read.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The facts, in the form in which they are stored.
+    pub facts: Facts,
+    /// The kind, where the caller gave one.
+    pub kind: Option<Kind>,
+    /// Whom the facts refer to: the path, and the contact named there.
+    pub references: Vec<(&'static str, ContactName)>,
+    /// What is wrong, with paths within the contact.
+    pub faults: Faults,
+}
+
+/// Reads a contact. Output-only fields are passed over.
+pub fn draft(message: &v1::Contact) -> Draft {
+    let mut draft = Draft {
+        kind: kind_from_wire(message.kind),
+        ..Draft::default()
+    };
+    let faults = &mut draft.faults;
+    let mut references = Vec::new();
+    let company = reference("company", &message.company, &mut references, faults);
+    let source = message.source.as_ref();
+    let source = source_from_wire(source, &mut references, faults);
+    let moment = |path: &str, at: Option<&Timestamp>, faults: &mut Faults| -> Option<Micros> {
+        match at.map(timestamp_from_wire) {
+            None => None,
+            Some(Ok(at)) => Some(at),
+            Some(Err(invalid)) => {
+                faults.push(path, invalid.rule, invalid.description);
+                None
+            }
+        }
+    };
+    let attributes = message.attributes.as_ref().and_then(|fields| {
+        let found = json::from_struct(fields);
+        if found.is_none() {
+            faults.push("attributes", "double.finite", "must have finite numbers only");
+        }
+        found
+    });
+    draft.facts = Facts {
+        kind: draft.kind.unwrap_or_default(),
+        display_name: message.display_name.clone(),
+        given_name: message.given_name.clone(),
+        family_name: message.family_name.clone(),
+        title: message.title.clone(),
+        company,
+        emails: message.emails.iter().map(email_from_wire).collect(),
+        phones: message.phones.iter().map(phone_from_wire).collect(),
+        postal_addresses: message.postal_addresses.iter().map(address_from_wire).collect(),
+        urls: message.urls.clone(),
+        relationship_kinds: message
+            .relationship_kinds
+            .iter()
+            .filter_map(|kind| relationship_kind_from_wire(*kind))
+            .collect(),
+        source,
+        interest: message.interest.as_ref().map(|interest| Interest {
+            expressed_time: moment(
+                "interest.expressed_time",
+                interest.expressed_time.as_ref(),
+                faults,
+            )
+            .unwrap_or_default(),
+            evidence: interest.evidence.clone(),
+        }),
+        identity: message.identity.as_ref().map(|identity| Identity {
+            verified_time: moment(
+                "identity.verified_time",
+                identity.verified_time.as_ref(),
+                faults,
+            )
+            .unwrap_or_default(),
+            method: identity.method.clone(),
+        }),
+        qualification: message.qualification.as_ref().map(qualification_from_wire),
+        owner: message.owner.clone(),
+        ready_to_buy: message.ready_to_buy,
+        next_step_due_time: moment(
+            "next_step_due_time",
+            message.next_step_due_time.as_ref(),
+            faults,
+        ),
+        external_ids: message
+            .external_ids
+            .iter()
+            .map(|id| ExternalId {
+                system: id.system.clone(),
+                id: id.id.clone(),
+            })
+            .collect(),
+        tax_id: message.tax_id.clone(),
+        legal_name: message.legal_name.clone(),
+        labels: message.labels.clone(),
+        attributes,
+        note: message.note.clone(),
+        requested_stage: message.requested_stage.clone(),
+    };
+    draft.references = references;
+    checks::settle(&mut draft.facts, &mut draft.faults);
+    draft
+}
+
+/// The id in a reference to a contact, which is noted; empty where there is none.
+fn reference(
+    path: &'static str,
+    text: &str,
+    references: &mut Vec<(&'static str, ContactName)>,
+    faults: &mut Faults,
+) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    match text.parse::<ContactName>() {
+        Ok(name) => {
+            let id = name.contact.clone();
+            references.push((path, name));
+            id
+        }
+        Err(error) => {
+            faults.push(path, "resource_name", error.to_string());
+            String::new()
+        }
+    }
+}
+
+fn kind_from_wire(kind: i32) -> Option<Kind> {
+    let kind = contact::Kind::try_from(kind).unwrap_or_default();
+    Kind::from_word(word(kind.as_str_name(), "KIND_"))
+}
+
+fn relationship_kind_from_wire(kind: i32) -> Option<RelationshipKind> {
+    let kind = contact::RelationshipKind::try_from(kind).unwrap_or_default();
+    RelationshipKind::from_word(word(kind.as_str_name(), "RELATIONSHIP_KIND_"))
+}
+
+fn email_from_wire(email: &v1::Email) -> Email {
+    Email {
+        address: email.address.clone(),
+        label: email.label.clone(),
+        primary: email.primary,
+        verified: false,
+    }
+}
+
+fn phone_from_wire(phone: &v1::Phone) -> Phone {
+    Phone {
+        number: phone.number.clone(),
+        e164: String::new(),
+        region: phone.region.clone(),
+        label: phone.label.clone(),
+        primary: phone.primary,
+    }
+}
+
+fn address_from_wire(address: &google::PostalAddress) -> PostalAddress {
+    PostalAddress {
+        revision: address.revision,
+        region_code: address.region_code.clone(),
+        language_code: address.language_code.clone(),
+        postal_code: address.postal_code.clone(),
+        sorting_code: address.sorting_code.clone(),
+        administrative_area: address.administrative_area.clone(),
+        locality: address.locality.clone(),
+        sublocality: address.sublocality.clone(),
+        address_lines: address.address_lines.clone(),
+        recipients: address.recipients.clone(),
+        organization: address.organization.clone(),
+    }
+}
+
+fn source_from_wire(
+    given: Option<&v1::Source>,
+    references: &mut Vec<(&'static str, ContactName)>,
+    faults: &mut Faults,
+) -> Source {
+    let Some(given) = given else {
+        return Source::default();
+    };
+    let channel = source::Channel::try_from(given.channel).unwrap_or_default();
+    let kind = source::ReferralKind::try_from(given.referral_kind).unwrap_or_default();
+    Source {
+        channel: Channel::from_word(word(channel.as_str_name(), "CHANNEL_")).unwrap_or_default(),
+        campaign: given.campaign.clone(),
+        referrer: reference("source.referrer", &given.referrer, references, faults),
+        referral_kind: ReferralKind::from_word(word(kind.as_str_name(), "REFERRAL_KIND_"))
+            .unwrap_or_default(),
+    }
+}
+
+fn qualification_from_wire(given: &v1::Qualification) -> Qualification {
+    let verdict = qualification::Verdict::try_from(given.verdict).unwrap_or_default();
+    Qualification {
+        verdict: Verdict::from_word(word(verdict.as_str_name(), "VERDICT_")).unwrap_or_default(),
+        checklist: given.checklist.clone(),
+    }
+}
+
+/// A contact as callers see it.
+pub fn message(contact: &Contact) -> v1::Contact {
+    let facts = &contact.facts;
+    let name = |id: &str| match id {
+        "" => String::new(),
+        id => ContactName::new(contact.name.workspace.clone(), id).to_string(),
+    };
+    v1::Contact {
+        name: contact.name.to_string(),
+        kind: kind_to_wire(facts.kind) as i32,
+        display_name: facts.shown_name(),
+        given_name: facts.given_name.clone(),
+        family_name: facts.family_name.clone(),
+        title: facts.title.clone(),
+        company: name(&facts.company),
+        emails: facts.emails.iter().map(email_to_wire).collect(),
+        phones: facts.phones.iter().map(phone_to_wire).collect(),
+        postal_addresses: facts.postal_addresses.iter().map(address_to_wire).collect(),
+        urls: facts.urls.clone(),
+        relationship_kinds: facts
+            .relationship_kinds
+            .iter()
+            .map(|kind| relationship_kind_to_wire(*kind) as i32)
+            .collect(),
+        source: Some(v1::Source {
+            channel: channel_to_wire(facts.source.channel) as i32,
+            campaign: facts.source.campaign.clone(),
+            referrer: name(&facts.source.referrer),
+            referral_kind: referral_kind_to_wire(facts.source.referral_kind) as i32,
+        }),
+        interest: facts.interest.as_ref().map(|interest| v1::Interest {
+            expressed_time: Some(timestamp_to_wire(interest.expressed_time)),
+            evidence: interest.evidence.clone(),
+        }),
+        identity: facts.identity.as_ref().map(|identity| v1::Identity {
+            verified_time: Some(timestamp_to_wire(identity.verified_time)),
+            method: identity.method.clone(),
+        }),
+        qualification: facts.qualification.as_ref().map(|found| v1::Qualification {
+            verdict: verdict_to_wire(found.verdict) as i32,
+            checklist: found.checklist.clone(),
+        }),
+        owner: facts.owner.clone(),
+        ready_to_buy: facts.ready_to_buy,
+        next_step_due_time: facts.next_step_due_time.map(timestamp_to_wire),
+        external_ids: facts
+            .external_ids
+            .iter()
+            .map(|id| v1::ExternalId {
+                system: id.system.clone(),
+                id: id.id.clone(),
+            })
+            .collect(),
+        tax_id: facts.tax_id.clone(),
+        legal_name: facts.legal_name.clone(),
+        labels: facts.labels.clone(),
+        attributes: facts.attributes.as_ref().map(json::to_struct),
+        note: facts.note.clone(),
+        requested_stage: facts.requested_stage.clone(),
+        stage: contact.position.stage.clone(),
+        role: role_to_wire(contact.position.role) as i32,
+        position_revision: contact.position.revision,
+        state: state_to_wire(contact.state) as i32,
+        merged_into: name(&contact.merged_into),
+        etag: contact.etag(),
+        creator: contact.creator.clone(),
+        updater: contact.updater.clone(),
+        create_time: Some(timestamp_to_wire(contact.create_time)),
+        update_time: Some(timestamp_to_wire(contact.update_time)),
+        delete_time: contact.delete_time.map(timestamp_to_wire),
+        purge_time: contact.purge_time.map(timestamp_to_wire),
+    }
+}
+
+fn email_to_wire(email: &Email) -> v1::Email {
+    v1::Email {
+        address: email.address.clone(),
+        label: email.label.clone(),
+        primary: email.primary,
+        verified: email.verified,
+    }
+}
+
+fn phone_to_wire(phone: &Phone) -> v1::Phone {
+    v1::Phone {
+        number: phone.number.clone(),
+        e164: phone.e164.clone(),
+        region: phone.region.clone(),
+        label: phone.label.clone(),
+        primary: phone.primary,
+    }
+}
+
+fn address_to_wire(address: &PostalAddress) -> google::PostalAddress {
+    google::PostalAddress {
+        revision: address.revision,
+        region_code: address.region_code.clone(),
+        language_code: address.language_code.clone(),
+        postal_code: address.postal_code.clone(),
+        sorting_code: address.sorting_code.clone(),
+        administrative_area: address.administrative_area.clone(),
+        locality: address.locality.clone(),
+        sublocality: address.sublocality.clone(),
+        address_lines: address.address_lines.clone(),
+        recipients: address.recipients.clone(),
+        organization: address.organization.clone(),
+    }
+}
+
+fn kind_to_wire(kind: Kind) -> contact::Kind {
+    match kind {
+        Kind::Person => contact::Kind::Person,
+        Kind::Company => contact::Kind::Company,
+        Kind::Group => contact::Kind::Group,
+    }
+}
+
+fn relationship_kind_to_wire(kind: RelationshipKind) -> contact::RelationshipKind {
+    match kind {
+        RelationshipKind::Customer => contact::RelationshipKind::Customer,
+        RelationshipKind::Vendor => contact::RelationshipKind::Vendor,
+        RelationshipKind::Supplier => contact::RelationshipKind::Supplier,
+        RelationshipKind::Partner => contact::RelationshipKind::Partner,
+        RelationshipKind::Investor => contact::RelationshipKind::Investor,
+        RelationshipKind::Employee => contact::RelationshipKind::Employee,
+        RelationshipKind::Adviser => contact::RelationshipKind::Adviser,
+    }
+}
+
+fn channel_to_wire(channel: Channel) -> source::Channel {
+    match channel {
+        Channel::Direct => source::Channel::Direct,
+        Channel::Form => source::Channel::Form,
+        Channel::Referral => source::Channel::Referral,
+        Channel::Event => source::Channel::Event,
+        Channel::Ad => source::Channel::Ad,
+        Channel::Social => source::Channel::Social,
+        Channel::TradeShow => source::Channel::TradeShow,
+        Channel::Import => source::Channel::Import,
+        Channel::Call => source::Channel::Call,
+    }
+}
+
+fn referral_kind_to_wire(kind: ReferralKind) -> source::ReferralKind {
+    match kind {
+        ReferralKind::Unsaid => source::ReferralKind::Unspecified,
+        ReferralKind::OwnerRelation => source::ReferralKind::OwnerRelation,
+        ReferralKind::Business => source::ReferralKind::Business,
+    }
+}
+
+fn verdict_to_wire(verdict: Verdict) -> qualification::Verdict {
+    match verdict {
+        Verdict::Open => qualification::Verdict::Unspecified,
+        Verdict::Qualified => qualification::Verdict::Qualified,
+        Verdict::Disqualified => qualification::Verdict::Disqualified,
+    }
+}
+
+fn state_to_wire(state: State) -> contact::State {
+    match state {
+        State::Active => contact::State::Active,
+        State::Deleting => contact::State::Deleting,
+        State::Deleted => contact::State::Deleted,
+        State::Merging => contact::State::Merging,
+        State::Merged => contact::State::Merged,
+    }
+}
+
+/// The kind of change that callers see.
+pub fn change_kind(change: Change) -> v1::contact_change::Kind {
+    use v1::contact_change::Kind;
+    match change {
+        Change::Created => Kind::Created,
+        Change::Updated => Kind::Updated,
+        Change::Deleting => Kind::Deleting,
+        Change::Deleted => Kind::Deleted,
+        Change::Undeleted => Kind::Undeleted,
+        Change::PositionRecorded => Kind::PositionRecorded,
+        Change::Purged => Kind::Purged,
+    }
+}

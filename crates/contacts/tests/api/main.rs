@@ -1,0 +1,11 @@
+//! The service over a real port, on each engine that is there.
+
+mod contacts;
+mod imports;
+mod lists;
+mod positions;
+mod removals;
+mod speed;
+mod support;
+mod updates;
+mod watch;

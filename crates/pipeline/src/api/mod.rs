@@ -1,0 +1,18 @@
+//! What travels: requests are read, handed to the use cases, and answers rendered.
+//!
+//! Invariant: no rule and no database in this room.
+
+mod calls;
+mod entitlements;
+mod policies;
+mod positions;
+mod status;
+mod transitions;
+
+use crate::app::App;
+
+/// The rpc services over the use cases.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) app: App,
+}

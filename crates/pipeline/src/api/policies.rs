@@ -1,0 +1,427 @@
+//! PolicyService.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use proto::pipeline::v1::policy_service_server::PolicyService;
+use proto::pipeline::v1::{
+    ActivatePolicyRequest, ActivatePolicyResponse, CancelPolicyActivationRequest,
+    CancelPolicyActivationResponse, CreatePolicyRequest, CreatePolicyResponse,
+    GetActivePolicyRequest, GetActivePolicyResponse, GetPolicyActivationRequest,
+    GetPolicyActivationResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
+    ListPoliciesResponse, ListPolicyActivationsRequest, ListPolicyActivationsResponse,
+    ListPresetsRequest, ListPresetsResponse, PolicyDefinition, Preset, UpdatePolicyRequest,
+    UpdatePolicyResponse, WatchPolicyActivationRequest, WatchPolicyActivationResponse,
+    create_policy_request::Source,
+};
+use tonic::{Request, Response, Status};
+use types::{Deadline, PolicyName, PolicyRevisionName};
+
+use super::Api;
+use super::calls::{call, identity, parse, respond, workspace};
+use super::status::status;
+use crate::app::App;
+use crate::app::activations::Activate;
+use crate::app::lists::PageRequest;
+use crate::app::policies::{NewPolicy, PolicyUpdate};
+use crate::domain::policies::PolicyRef;
+use crate::error::Error;
+use crate::wire::{definitions, policies};
+
+const SERVICE: &str = "clientele.pipeline.v1.PolicyService";
+
+/// How long one look at an activation may take, and how long nothing may be said about it.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[tonic::async_trait]
+impl PolicyService for Api {
+    async fn list_presets(
+        &self,
+        request: Request<ListPresetsRequest>,
+    ) -> Result<Response<ListPresetsResponse>, Status> {
+        let body = request.into_inner();
+        let from: usize = match body.page_token.as_str() {
+            "" => 0,
+            token => token
+                .parse()
+                .map_err(|_| status(store::Error::PageTokenInvalid.into()))?,
+        };
+        let all = policy::presets::all();
+        let size = usize::try_from(body.page_size).unwrap_or(0);
+        let size = if size == 0 { all.len() } else { size };
+        let presets = all
+            .iter()
+            .skip(from)
+            .take(size)
+            .filter_map(|preset| {
+                let definition = preset.definition().ok()?;
+                Some(Preset {
+                    id: preset.id.to_owned(),
+                    definition: Some(definitions::to_wire(&definition)),
+                })
+            })
+            .collect();
+        let next = from.saturating_add(size);
+        Ok(Response::new(ListPresetsResponse {
+            presets,
+            next_page_token: if next < all.len() {
+                next.to_string()
+            } else {
+                String::new()
+            },
+        }))
+    }
+
+    async fn create_policy(
+        &self,
+        request: Request<CreatePolicyRequest>,
+    ) -> Result<Response<CreatePolicyResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let workspace = workspace("parent", &body.parent)?;
+        let method = format!("{SERVICE}/CreatePolicy");
+        let stripped = CreatePolicyRequest {
+            request_id: String::new(),
+            ..body.clone()
+        };
+        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped)?;
+        let (preset, definition) = match body.source {
+            Some(Source::Preset(id)) => {
+                let found = policy::presets::get(&id)
+                    .and_then(|preset| preset.definition().ok())
+                    .ok_or_else(|| {
+                        let known = policy::presets::all().iter().map(|preset| preset.id);
+                        let known = crate::domain::policies::listed(known);
+                        status(Error::field("preset", format!("must be one of {known}")))
+                    })?;
+                (id, found)
+            }
+            Some(Source::Definition(wire)) => (String::new(), definition("definition", &wire)?),
+            None => {
+                let problem = "or `preset` must be set";
+                return Err(status(Error::field("definition", problem)));
+            }
+        };
+        let new = NewPolicy {
+            workspace,
+            id: body.policy_id,
+            preset,
+            definition,
+            validate_only: body.validate_only,
+            identity,
+        };
+        let (answer, replayed) = self.app.create_policy(&call, new).await.map_err(status)?;
+        Ok(respond(answer, replayed))
+    }
+
+    async fn get_policy(
+        &self,
+        request: Request<GetPolicyRequest>,
+    ) -> Result<Response<GetPolicyResponse>, Status> {
+        let deadline = serve::deadline(&request);
+        let body = request.into_inner();
+        let (name, revision) = match body.name.parse::<PolicyName>() {
+            Ok(name) => (name, None),
+            Err(_) => {
+                let (name, revision) = revision("name", &body.name)?;
+                (name, Some(revision))
+            }
+        };
+        let found = self
+            .app
+            .get_policy(&name, revision, deadline)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(GetPolicyResponse {
+            policy: Some(policies::policy(&found)),
+        }))
+    }
+
+    async fn list_policies(
+        &self,
+        request: Request<ListPoliciesRequest>,
+    ) -> Result<Response<ListPoliciesResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let of = body.parent.parse::<PolicyName>().ok();
+        let workspace = match &of {
+            Some(of) => of.workspace.clone(),
+            None => workspace("parent", &body.parent)?,
+        };
+        let page = PageRequest {
+            size: body.page_size,
+            token: body.page_token,
+            ..PageRequest::default()
+        };
+        let found = self
+            .app
+            .list_policies(&workspace, of, page, call.deadline)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(ListPoliciesResponse {
+            policies: found.items.iter().map(policies::policy).collect(),
+            next_page_token: found.next,
+        }))
+    }
+
+    async fn update_policy(
+        &self,
+        request: Request<UpdatePolicyRequest>,
+    ) -> Result<Response<UpdatePolicyResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let wanted = body.policy.clone().unwrap_or_default();
+        let name: PolicyName = parse("policy.name", &wanted.name)?;
+        let method = format!("{SERVICE}/UpdatePolicy");
+        let stripped = UpdatePolicyRequest {
+            request_id: String::new(),
+            ..body.clone()
+        };
+        let identity = identity(&call, &method, &name.workspace, &body.request_id, &stripped)?;
+        let etag = match (body.etag.as_str(), wanted.etag.as_str()) {
+            (one, other) if !one.is_empty() && !other.is_empty() && one != other => {
+                let problem = "must be the same as policy.etag where both are given";
+                return Err(status(Error::field("etag", problem)));
+            }
+            ("", other) => other.to_owned(),
+            (one, _) => one.to_owned(),
+        };
+        let mask = body.update_mask.map(|mask| mask.paths).unwrap_or_default();
+        let update = PolicyUpdate {
+            name,
+            definition: partial(&mask, wanted.definition.unwrap_or_default())?,
+            mask,
+            etag,
+            validate_only: body.validate_only,
+            identity,
+        };
+        let (answer, replayed) = self.app.update_policy(&call, update).await.map_err(status)?;
+        Ok(respond(answer, replayed))
+    }
+
+    async fn activate_policy(
+        &self,
+        request: Request<ActivatePolicyRequest>,
+    ) -> Result<Response<ActivatePolicyResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let (name, number) = revision("name", &body.name)?;
+        let method = format!("{SERVICE}/ActivatePolicy");
+        let stripped = ActivatePolicyRequest {
+            request_id: String::new(),
+            ..body.clone()
+        };
+        let ask = Activate {
+            identity: identity(&call, &method, &name.workspace, &body.request_id, &stripped)?,
+            workspace: name.workspace,
+            policy: PolicyRef::new(name.policy, number),
+            stage_map: body.stage_map.into_iter().collect(),
+            validate_only: body.validate_only,
+        };
+        let done = self.app.activate_policy(&call, ask).await.map_err(status)?;
+        let answer = ActivatePolicyResponse {
+            activation: Some(policies::activation(&done.activation)),
+            consistency_token: done.consistency_token,
+        };
+        Ok(respond(answer, done.replayed))
+    }
+
+    async fn get_active_policy(
+        &self,
+        request: Request<GetActivePolicyRequest>,
+    ) -> Result<Response<GetActivePolicyResponse>, Status> {
+        let deadline = serve::deadline(&request);
+        let workspace = workspace("parent", &request.get_ref().parent)?;
+        let (policy, activation) = self
+            .app
+            .active_policy(&workspace, deadline)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(GetActivePolicyResponse {
+            policy: Some(policies::policy(&policy)),
+            activation: Some(policies::activation(&activation)),
+        }))
+    }
+
+    async fn get_policy_activation(
+        &self,
+        request: Request<GetPolicyActivationRequest>,
+    ) -> Result<Response<GetPolicyActivationResponse>, Status> {
+        let deadline = serve::deadline(&request);
+        let (workspace, number) = activation("name", &request.get_ref().name)?;
+        let found = self
+            .app
+            .get_activation(&workspace, number, deadline)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(GetPolicyActivationResponse {
+            activation: Some(policies::activation(&found)),
+        }))
+    }
+
+    async fn list_policy_activations(
+        &self,
+        request: Request<ListPolicyActivationsRequest>,
+    ) -> Result<Response<ListPolicyActivationsResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let workspace = workspace("parent", &body.parent)?;
+        let page = PageRequest {
+            size: body.page_size,
+            token: body.page_token,
+            ..PageRequest::default()
+        };
+        let found = self
+            .app
+            .list_activations(&workspace, page, call.deadline)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(ListPolicyActivationsResponse {
+            activations: found.items.iter().map(policies::activation).collect(),
+            next_page_token: found.next,
+        }))
+    }
+
+    type WatchPolicyActivationStream =
+        Pin<Box<dyn Stream<Item = Result<WatchPolicyActivationResponse, Status>> + Send>>;
+
+    async fn watch_policy_activation(
+        &self,
+        request: Request<WatchPolicyActivationRequest>,
+    ) -> Result<Response<Self::WatchPolicyActivationStream>, Status> {
+        let (workspace, number) = activation("name", &request.get_ref().name)?;
+        // Refused at once where there is none.
+        self.app
+            .get_activation(&workspace, number, Deadline::after(LOOK))
+            .await
+            .map_err(status)?;
+        let watched = Watched {
+            app: self.app.clone(),
+            workspace,
+            number,
+            told: None,
+        };
+        let stream = futures::stream::unfold(Some(watched), |watched| async {
+            let mut watched = watched?;
+            match watched.next().await {
+                Ok(Some(told)) => Some((Ok(told), Some(watched))),
+                Ok(None) => None,
+                Err(error) => Some((Err(status(error)), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn cancel_policy_activation(
+        &self,
+        request: Request<CancelPolicyActivationRequest>,
+    ) -> Result<Response<CancelPolicyActivationResponse>, Status> {
+        let call = call(&request)?;
+        let body = request.into_inner();
+        let (workspace, number) = activation("name", &body.name)?;
+        let method = format!("{SERVICE}/CancelPolicyActivation");
+        let stripped = CancelPolicyActivationRequest {
+            request_id: String::new(),
+            ..body.clone()
+        };
+        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped)?;
+        let done = self
+            .app
+            .cancel_activation(&call, &workspace, number, body.validate_only, identity)
+            .await
+            .map_err(status)?;
+        let answer = CancelPolicyActivationResponse {
+            activation: Some(policies::activation(&done.activation)),
+            consistency_token: done.consistency_token,
+        };
+        Ok(respond(answer, done.replayed))
+    }
+}
+
+/// An activation that is being followed.
+struct Watched {
+    app: App,
+    workspace: String,
+    number: i64,
+    told: Option<WatchPolicyActivationResponse>,
+}
+
+impl Watched {
+    /// The activation after its next change; none once it is over and told.
+    async fn next(&mut self) -> Result<Option<WatchPolicyActivationResponse>, Error> {
+        loop {
+            let mut seen = self.app.store.seen();
+            let found = self
+                .app
+                .get_activation(&self.workspace, self.number, Deadline::after(LOOK))
+                .await?;
+            let over = found.state.is_over();
+            let told = WatchPolicyActivationResponse {
+                activation: Some(policies::activation(&found)),
+            };
+            if self.told.as_ref() != Some(&told) {
+                self.told = Some(told.clone());
+                return Ok(Some(told));
+            }
+            if over {
+                return Ok(None);
+            }
+            self.app.store.wait_for_change(&mut seen, LOOK).await;
+        }
+    }
+}
+
+fn definition(path: &str, wire: &PolicyDefinition) -> Result<policy::Definition, Status> {
+    definitions::definition(wire).map_err(|misfit| {
+        status(Error::field(
+            format!("{path}.{}", misfit.path),
+            misfit.problem,
+        ))
+    })
+}
+
+/// The definition as far as the mask names it: what it does not name need not make sense.
+fn partial(mask: &[String], wire: PolicyDefinition) -> Result<policy::Definition, Status> {
+    let named = |part: &str| {
+        mask.iter().any(|path| {
+            path == "*" || path == "definition" || path.strip_prefix("definition.") == Some(part)
+        })
+    };
+    let mut wanted = wire;
+    if !named("stages") {
+        wanted.stages.clear();
+    }
+    if !named("triggers") {
+        wanted.triggers.clear();
+    }
+    definition("policy.definition", &wanted)
+}
+
+/// A policy's revision by its name.
+fn revision(path: &str, text: &str) -> Result<(PolicyName, i64), Status> {
+    let name: PolicyRevisionName = parse(path, text)?;
+    let number = name
+        .revision
+        .parse()
+        .map_err(|_| status(Error::field(path, "must end with the revision's number")))?;
+    Ok((PolicyName::new(name.workspace, name.policy), number))
+}
+
+/// An activation by its name.
+fn activation(path: &str, text: &str) -> Result<(String, i64), Status> {
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts.as_slice() {
+        ["workspaces", workspace, "policyActivations", number]
+            if types::is_resource_id(workspace) =>
+        {
+            let number = number
+                .parse()
+                .map_err(|_| status(Error::field(path, "must end with the activation's number")))?;
+            Ok(((*workspace).to_owned(), number))
+        }
+        _ => Err(status(Error::field(
+            path,
+            "must have the form `workspaces/{workspace}/policyActivations/{policy_activation}`",
+        ))),
+    }
+}

@@ -1,0 +1,451 @@
+//! The status of every error, in one match without a wildcard.
+
+use policy::activation::Obstacle;
+use policy::{Fault, FaultCode, Refusal as Refused};
+use prost::Message as _;
+use proto::errors::v1::Reason;
+use tonic_types::pb as rpc;
+use proto::status::{Refusal, without_reason};
+use proto::{Violations, convert};
+use store::Error as StoreError;
+use tonic::{Code, Status};
+use types::{ContactName, Micros};
+
+use crate::domain::policies::{PolicyRef, listed};
+use crate::error::Error;
+
+const CONTACT: &str = "clientele.dev/Contact";
+
+/// The status that a caller gets. Faults of the service are logged here and told without a reason.
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error's way")]
+pub(super) fn status(error: Error) -> Status {
+    of(&error)
+}
+
+/// The `google.rpc.Status` of an error, for answers that hold one per item.
+pub(super) fn item(error: &Error) -> rpc::Status {
+    let status = of(error);
+    match rpc::Status::decode(status.details()) {
+        Ok(found) if found.code != 0 => found,
+        Ok(_) | Err(_) => rpc::Status {
+            code: status.code() as i32,
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        },
+    }
+}
+
+/// The same, encoded, as it is stored for repetitions.
+pub(super) fn encoded_item(error: &Error) -> Vec<u8> {
+    item(error).encode_to_vec()
+}
+
+fn of(error: &Error) -> Status {
+    match error {
+        Error::Store(error) => store_status(error),
+        Error::NotFound { kind, name } => {
+            Refusal::new(Reason::ResourceNotFound, format!("{name} does not exist"))
+                .metadata("resource", name.as_str())
+                .resource(kind, name.as_str())
+                .into()
+        }
+        Error::Exists { kind, name } => {
+            let message = format!("{name} exists; take another id, or use the one that exists");
+            Refusal::new(Reason::ResourceExists, message)
+                .metadata("resource", name.as_str())
+                .resource(kind, name.as_str())
+                .into()
+        }
+        Error::Deleted(contact) => {
+            let message = format!("{contact} is deleted; undelete it first");
+            Refusal::new(Reason::ResourceDeleted, message)
+                .metadata("resource", contact.to_string())
+                .precondition("STATE", contact.to_string(), "must not be deleted")
+                .into()
+        }
+        Error::Merged { contact, into } => {
+            Refusal::new(Reason::ContactMerged, format!("{contact} was merged; use {into}"))
+                .metadata("contact", contact.to_string())
+                .metadata("merged_into", into.as_str())
+                .precondition("STATE", contact.to_string(), "must not be merged")
+                .into()
+        }
+        Error::Refused {
+            contact,
+            policy,
+            refusal,
+        } => refused(contact, policy, refusal),
+        Error::TransitionPending { contact, to, since } => {
+            let goal = if to.is_empty() { "removal" } else { to.as_str() };
+            let message = format!(
+                "{contact} is on its way to {goal} until others have given back what its stage \
+                 granted; wait, or abort it with CancelTransition"
+            );
+            Refusal::new(Reason::TransitionPending, message)
+                .metadata("contact", contact.to_string())
+                .metadata("to", to.as_str())
+                .metadata("since", rfc3339(*since))
+                .into()
+        }
+        Error::ActivationPending {
+            workspace,
+            to,
+            since,
+        } => {
+            let message = format!(
+                "workspaces/{workspace} waits for {to} to come into force; wait, or abort it with \
+                 CancelPolicyActivation"
+            );
+            Refusal::new(Reason::TransitionPending, message)
+                .metadata("workspace", format!("workspaces/{workspace}"))
+                .metadata("to", to.as_str())
+                .metadata("since", rfc3339(*since))
+                .into()
+        }
+        Error::ConcurrentUpdate { resource } => {
+            let message = "others changed the same data at the same time; repeat after a pause";
+            Refusal::new(Reason::ConcurrentUpdate, message)
+                .metadata("resource", resource.as_str())
+                .into()
+        }
+        Error::HolderDetached { holder } => {
+            let message = "the holder's epoch or ours has changed; call AttachHolder first";
+            Refusal::new(Reason::ConcurrentUpdate, message)
+                .metadata("resource", holder.as_str())
+                .into()
+        }
+        Error::EtagMismatch { resource } => {
+            let message = format!("{resource} has changed since it was read; read it again");
+            Refusal::new(Reason::EtagMismatch, message)
+                .metadata("resource", resource.as_str())
+                .into()
+        }
+        Error::NothingPending(contact) => {
+            let problem = "has no move that waits";
+            Refusal::new(Reason::TransitionNotAllowed, format!("{contact} {problem}"))
+                .metadata("contact", contact.to_string())
+                .precondition("TRANSITION", contact.to_string(), problem)
+                .into()
+        }
+        Error::ActivationOver { activation, state } => {
+            let message = format!("{activation} can't be cancelled any more, it is {state}");
+            Refusal::new(Reason::TransitionNotAllowed, message)
+                .metadata("policy_activation", activation.as_str())
+                .metadata("state", *state)
+                .precondition("STATE", activation.as_str(), "must be ACTIVATING")
+                .into()
+        }
+        Error::PolicyInvalid { faults, guard } => policy_invalid(faults, guard),
+        Error::CompilerBusy => {
+            Refusal::new(Reason::Overloaded, "too many policies wait to be compiled").into()
+        }
+        Error::Unmapped {
+            policy_revision,
+            obstacles,
+        } => unmapped(policy_revision, obstacles),
+        Error::Field { field, problem } => {
+            Violations::one(field.as_str(), "service", problem.clone()).into()
+        }
+        Error::MaskRequired => {
+            let problem = "must name the fields to change, or be `*` for all";
+            Refusal::new(Reason::UpdateMaskRequired, format!("update_mask {problem}"))
+                .metadata("field", "update_mask")
+                .field_violation("update_mask", problem)
+                .into()
+        }
+        Error::MaskInvalid { path } => {
+            let message = format!("update_mask: there is no field `{path}` that can be changed");
+            Refusal::new(Reason::UpdateMaskInvalid, message)
+                .metadata("path", path.as_str())
+                .field_violation("update_mask", format!("`{path}` can't be changed"))
+                .into()
+        }
+        Error::Filter(error) => {
+            let message = format!("filter, at byte {}: {}", error.offset, error.problem);
+            Refusal::new(Reason::FilterInvalid, message)
+                .metadata("offset", error.offset.to_string())
+                .metadata("field", error.field.as_str())
+                .field_violation("filter", error.problem.as_str())
+                .into()
+        }
+        Error::Order(error) => {
+            let message = format!("order_by, at `{}`: {}", error.field, error.problem);
+            Refusal::new(Reason::OrderByInvalid, message)
+                .metadata("field", error.field.as_str())
+                .field_violation("order_by", error.problem.as_str())
+                .into()
+        }
+        Error::TokenForeign { service } => {
+            let message = "a token is of another service than this one can wait for, or from before \
+                a restore; read a new one from GetServerInfo";
+            Refusal::new(Reason::ConsistencyTokenForeign, message)
+                .metadata("service", *service)
+                .into()
+        }
+        Error::ConsistencyNotReached { service } => {
+            let message = format!("what the token of {service} stands for has not arrived here yet");
+            Refusal::new(Reason::ConsistencyNotReached, message)
+                .metadata("service", *service)
+                .into()
+        }
+        Error::ResumeExpired { oldest_token } => {
+            let message = "the changes after this token are no longer kept; begin again with a \
+                snapshot, or accept the gap and begin at the oldest token";
+            Refusal::new(Reason::ResumeTokenExpired, message)
+                .metadata("oldest_token", oldest_token.as_str())
+                .into()
+        }
+        Error::InternalOnly { permission } => {
+            let message = format!("this needs the permission {permission}");
+            Refusal::new(Reason::PermissionMissing, message)
+                .metadata("permission", *permission)
+                .into()
+        }
+        Error::HistoryBroken {
+            contact,
+            revision,
+            problem,
+        } => {
+            tracing::error!(contact, revision, problem, "a stored history is broken");
+            let message = format!("the history of {contact} is broken at {revision}: {problem}");
+            Refusal::new(Reason::HistoryBroken, message)
+                .metadata("contact", contact.as_str())
+                .metadata("revision", revision.to_string())
+                .into()
+        }
+        Error::Upstream { service } => {
+            let message = format!("{service}, which this call needs, does not answer");
+            Refusal::new(Reason::UpstreamUnavailable, message)
+                .metadata("upstream", *service)
+                .into()
+        }
+        Error::DeadlineExceeded => {
+            without_reason(Code::DeadlineExceeded, "the deadline passed", "")
+        }
+    }
+}
+
+fn refused(contact: &ContactName, policy: &PolicyRef, refusal: &Refused) -> Status {
+    let policy_revision = policy.name(&contact.workspace);
+    let text = refusal.to_string();
+    let message = text.trim_end_matches('.').to_owned();
+    let told = |reason: Reason| {
+        Refusal::new(reason, message.clone())
+            .metadata("contact", contact.to_string())
+            .metadata("policy_revision", policy_revision.as_str())
+    };
+    match refusal {
+        Refused::StageUnknown { stage, known } => {
+            let known = listed(known.iter().map(String::as_str));
+            told(Reason::StageUnknown)
+                .metadata("stage", stage.as_str())
+                .field_violation("stage", format!("must be one of {known}"))
+                .into()
+        }
+        Refused::StageUnmapped { stage } => told(Reason::StageUnmapped)
+            .metadata("stage", stage.as_str())
+            .metadata("contacts", "1")
+            .into(),
+        Refused::PositionClosed => told(Reason::ResourceDeleted)
+            .metadata("resource", contact.to_string())
+            .precondition("STATE", contact.to_string(), text)
+            .into(),
+        Refused::TransitionNotAllowed { from, to, allowed } => told(Reason::TransitionNotAllowed)
+            .metadata("from", from.as_deref().unwrap_or_default())
+            .metadata("to", to.as_str())
+            .metadata("allowed", listed(allowed.iter().map(String::as_str)))
+            .precondition("TRANSITION", contact.to_string(), text)
+            .into(),
+        Refused::CompanyFollowsPrimary | Refused::PrimaryLosesEntitlements { .. } => {
+            told(Reason::TransitionNotAllowed)
+                .precondition("TRANSITION", contact.to_string(), text)
+                .into()
+        }
+        Refused::GuardNotMet { from, to, failed } => {
+            let guards = listed(failed.iter().map(|guard| guard.id.as_str()));
+            let refusal = told(Reason::GuardNotMet)
+                .metadata("from", from.as_deref().unwrap_or_default())
+                .metadata("to", to.as_str())
+                .metadata("guards", guards);
+            failed
+                .iter()
+                .fold(refusal, |refusal, guard| {
+                    let remedy = if guard.message.is_empty() {
+                        format!("must hold: {}", guard.expression)
+                    } else {
+                        guard.message.clone()
+                    };
+                    refusal.precondition("GUARD", guard.id.as_str(), remedy)
+                })
+                .into()
+        }
+        Refused::PermissionMissing { permission } => told(Reason::PermissionMissing)
+            .metadata("permission", permission.as_str())
+            .into(),
+        Refused::ReasonRequired { .. } | Refused::ReasonUnknown { .. } => {
+            field(&told(Reason::FieldInvalid), "reason", &text)
+        }
+        Refused::EffectiveTimeInvalid { .. } => {
+            field(&told(Reason::FieldInvalid), "effective_time", &text)
+        }
+    }
+}
+
+fn field(refusal: &Refusal, path: &'static str, problem: &str) -> Status {
+    refusal
+        .clone()
+        .metadata("violations", "1")
+        .field_violation(path, problem)
+        .into()
+}
+
+fn policy_invalid(faults: &[Fault], guard: &str) -> Status {
+    let only_expressions = faults
+        .iter()
+        .all(|fault| fault.code == FaultCode::PolicyExpressionInvalid);
+    let reason = if only_expressions {
+        Reason::PolicyExpressionInvalid
+    } else {
+        Reason::PolicyInvalid
+    };
+    let first = faults.first().map(ToString::to_string).unwrap_or_default();
+    let message = match faults.len() {
+        1 => format!("definition.{}", first.trim_end_matches('.')),
+        count => format!(
+            "definition.{} (and {} more)",
+            first.trim_end_matches('.'),
+            count.saturating_sub(1)
+        ),
+    };
+    let mut refusal = Refusal::new(reason, message).metadata("faults", faults.len().to_string());
+    if !guard.is_empty() {
+        refusal = refusal.metadata("guard", guard);
+    }
+    faults
+        .iter()
+        .fold(refusal, |refusal, fault| {
+            refusal.field_violation(format!("definition.{}", fault.path), fault.message.as_str())
+        })
+        .into()
+}
+
+fn unmapped(policy_revision: &str, obstacles: &[Obstacle]) -> Status {
+    let found = obstacles.iter().find_map(|obstacle| match obstacle {
+        Obstacle::StageUnmapped { stage, contacts } => Some((stage, *contacts)),
+        Obstacle::SourceUnknown { .. } | Obstacle::TargetUnknown { .. } => None,
+    });
+    let message = listed(obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(String::as_str));
+    match found {
+        Some((stage, contacts)) => {
+            let refusal = Refusal::new(Reason::StageUnmapped, message)
+                .metadata("stage", stage.as_str())
+                .metadata("contacts", contacts.to_string())
+                .metadata("policy_revision", policy_revision);
+            obstacles
+                .iter()
+                .fold(refusal, |refusal, obstacle| {
+                    refusal.precondition("STATE", subject(obstacle), obstacle.to_string())
+                })
+                .into()
+        }
+        None => {
+            let stage = obstacles.first().map(subject).unwrap_or_default();
+            let refusal = Refusal::new(Reason::StageUnknown, message)
+                .metadata("stage", stage)
+                .metadata("policy_revision", policy_revision);
+            obstacles
+                .iter()
+                .fold(refusal, |refusal, obstacle| {
+                    let path = format!("stage_map[\"{}\"]", subject(obstacle));
+                    refusal.field_violation(path, obstacle.to_string())
+                })
+                .into()
+        }
+    }
+}
+
+fn subject(obstacle: &Obstacle) -> String {
+    match obstacle {
+        Obstacle::StageUnmapped { stage, .. }
+        | Obstacle::SourceUnknown { stage }
+        | Obstacle::TargetUnknown { stage } => stage.clone(),
+    }
+}
+
+fn store_status(error: &StoreError) -> Status {
+    match error {
+        StoreError::Contention | StoreError::LockTimeout => {
+            let message = "others changed the same data at the same time; repeat after a pause";
+            Refusal::new(Reason::ConcurrentUpdate, message).into()
+        }
+        StoreError::DeadlineExceeded => {
+            without_reason(Code::DeadlineExceeded, "the deadline passed", "")
+        }
+        StoreError::Overloaded => {
+            Refusal::new(Reason::Overloaded, "too many writes are waiting; back off").into()
+        }
+        StoreError::Unavailable(_) => {
+            tracing::error!(driver = error.driver_text(), "the database is not available");
+            Refusal::new(Reason::UpstreamUnavailable, "the database is not available")
+                .metadata("upstream", "database")
+                .into()
+        }
+        StoreError::CommitUnknown(_) => {
+            tracing::error!(driver = error.driver_text(), "a commit's end is not known");
+            let message = "the database vanished while it committed: repeat with the same \
+                request_id to learn whether it did";
+            Refusal::new(Reason::UpstreamUnavailable, message)
+                .metadata("upstream", "database")
+                .into()
+        }
+        StoreError::RequestIdReused => {
+            let message = "request_id was used before with another request; take a new one";
+            Refusal::new(Reason::RequestIdReused, message)
+                .field_violation("request_id", "must be new for a new request")
+                .into()
+        }
+        StoreError::RequestInProgress => {
+            let message = "a call with this request_id is still running; repeat it for its answer";
+            Refusal::new(Reason::RequestInProgress, message)
+                .retry_after(std::time::Duration::from_millis(100))
+                .into()
+        }
+        StoreError::PageTokenInvalid | StoreError::PageTokenMismatch => {
+            let problem = "was not given out for this list with these arguments";
+            Refusal::new(Reason::PageTokenMismatch, format!("page_token {problem}"))
+                .metadata("changed", "page_token")
+                .field_violation("page_token", problem)
+                .into()
+        }
+        StoreError::PageSizeNegative => {
+            Violations::one("page_size", "int32.gte", "must not be negative").into()
+        }
+        StoreError::PositionTokenInvalid | StoreError::PositionTokenForeign => {
+            Violations::one("resume_token", "token", "must be a token of this service").into()
+        }
+        StoreError::PositionExpired { oldest } => of(&Error::ResumeExpired {
+            oldest_token: crate::app::watch::resume_token(*oldest),
+        }),
+        StoreError::UniqueViolation { .. }
+        | StoreError::ForeignKeyViolation
+        | StoreError::Corrupt { .. }
+        | StoreError::LeaseLost { .. }
+        | StoreError::Panicked { .. }
+        | StoreError::Database(_) => {
+            tracing::error!(error = %error, driver = error.driver_text(), "an operation failed");
+            without_reason(Code::Internal, "the service failed", "")
+        }
+    }
+}
+
+/// The name of a resource's type, for what has no error of its own.
+pub(super) fn no_contact(name: &str) -> Status {
+    of(&Error::NotFound {
+        kind: CONTACT,
+        name: name.to_owned(),
+    })
+}
+
+fn rfc3339(at: Micros) -> String {
+    convert::timestamp_to_wire(at).to_string()
+}

@@ -1,0 +1,167 @@
+//! What holders of grants tell: that they narrowed one, raised a fence, or are there at all.
+
+use store::{Conn, epoch};
+use types::{ContactName, Deadline};
+
+use super::gate::{self, Scene};
+use super::{ATTEMPTS_MAX, Abort, App};
+use crate::error::Error;
+use crate::store as tables;
+use crate::store::grants::Attachment;
+
+/// A holder says that it narrowed a grant.
+#[derive(Clone, Debug)]
+pub struct Acknowledgement {
+    /// The contact.
+    pub contact: ContactName,
+    /// The holder.
+    pub holder: String,
+    /// The recall's revision.
+    pub revision: i64,
+    /// Whether a document was ever issued under the contact's grants.
+    pub documents_exist: bool,
+    /// The epoch the recall was told with.
+    pub epoch: i64,
+}
+
+impl App {
+    /// Takes an acknowledgement; whether the move that waited is complete with it. One that is not
+    /// for exactly the recall that waits changes nothing.
+    pub async fn acknowledge_recall(
+        &self,
+        told: Acknowledgement,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let workspace = told.contact.workspace.clone();
+        let completed = self
+            .in_scene(&workspace, deadline, "recall.acknowledge", move |conn, scene| {
+                acknowledge(conn, scene, &told)
+            })
+            .await?;
+        if completed {
+            self.wake_evaluator();
+        }
+        Ok(completed)
+    }
+
+    /// Notes that a holder is there and answers this database's epoch.
+    pub async fn attach_holder(
+        &self,
+        holder: String,
+        holder_epoch: i64,
+        deadline: Deadline,
+    ) -> Result<i64, Error> {
+        let clock = self.clock.clone();
+        let ours = self
+            .store
+            .write("holder.attach", deadline, move |conn| {
+                let ours = epoch::current(conn)?.number;
+                let attachment = Attachment {
+                    epoch: holder_epoch,
+                    attached_epoch: ours,
+                };
+                tables::grants::holder_attach(conn, &holder, attachment, clock.now())?;
+                Ok::<_, store::Error>(ours)
+            })
+            .await?;
+        // What waited only for this holder goes on.
+        self.sweep(deadline).await?;
+        self.sweep_activations(deadline).await?;
+        Ok(ours)
+    }
+
+    /// Completes every move that waits for nobody any more: after a holder has attached, and as a
+    /// safety net.
+    pub async fn sweep(&self, deadline: Deadline) -> Result<(), Error> {
+        let mut after = (String::new(), String::new());
+        loop {
+            let from = after.clone();
+            let batches = self
+                .store
+                .read("pending.scan", deadline, move |conn| {
+                    tables::pending::batches_after(conn, (&from.0, &from.1), SCAN)
+                })
+                .await?;
+            let Some(last) = batches.last().cloned() else {
+                return Ok(());
+            };
+            after = last;
+            for (workspace, batch) in batches {
+                self.in_scene(&workspace, deadline, "pending.complete", {
+                    move |conn, scene| {
+                        gate::enter::<Abort<bool>>(conn, scene, true)?;
+                        Ok(gate::complete(conn, scene, &batch)?.is_some())
+                    }
+                })
+                .await?;
+            }
+        }
+    }
+
+    /// Runs a transaction in a workspace, again when its policies have changed meanwhile.
+    pub async fn in_scene<T, F>(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+        op: &'static str,
+        run: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn, &Scene) -> Result<T, Abort<T>> + Clone + Send + Sync + 'static,
+    {
+        let mut lineage = self.lineage(workspace, deadline).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let scene = self.scene(lineage, workspace, policy::POLICY_ACTOR, "");
+            let run = run.clone();
+            let done = self
+                .store
+                .write(op, deadline, move |conn| run(conn, &scene))
+                .await;
+            match done {
+                Ok(done) | Err(Abort::Preview(done)) => return Ok(done),
+                Err(Abort::Error(error)) => return Err(error),
+                Err(Abort::Stale(_)) => lineage = self.lineage_read(workspace, deadline).await?,
+            }
+        }
+        Err(Error::ConcurrentUpdate {
+            resource: format!("workspaces/{workspace}"),
+        })
+    }
+}
+
+/// How many batches are looked at before the next are read.
+const SCAN: i64 = 100;
+
+fn acknowledge(
+    conn: &mut Conn,
+    scene: &Scene,
+    told: &Acknowledgement,
+) -> Result<bool, Abort<bool>> {
+    gate::enter::<Abort<bool>>(conn, scene, true)?;
+    let ours = epoch::current(conn)?.number;
+    let awaited = |conn: &mut Conn| -> Result<Option<String>, store::Error> {
+        let pending = tables::pending::pending_get(conn, &told.contact)?;
+        Ok(pending
+            .filter(|pending| pending.recall_revision == told.revision && told.epoch == ours)
+            .map(|pending| pending.batch))
+    };
+    let Some(batch) = awaited(conn)? else {
+        return Ok(false);
+    };
+    // In the order of names, so that acknowledgements of one batch never lock crosswise.
+    for pending in tables::pending::pendings_of_batch(conn, &scene.workspace, &batch)? {
+        tables::positions::position_lock(conn, &pending.contact)?;
+    }
+    if awaited(conn)?.is_none() {
+        return Ok(false);
+    }
+    tables::grants::grant_holder_acknowledge(
+        conn,
+        &told.contact,
+        &told.holder,
+        told.revision,
+        told.documents_exist,
+    )?;
+    Ok(gate::complete(conn, scene, &batch)?.is_some())
+}

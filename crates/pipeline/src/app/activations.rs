@@ -1,0 +1,500 @@
+//! Putting a revision in force, and giving that up while it waits for its fence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use policy::activation::{Obstacle, Plan, mapped, plan};
+use policy::definition::Mode;
+use prost::Message as _;
+use store::change_log::{self, LogPosition, NewChange};
+use store::pages::{self, Key, PageToken};
+use store::{Conn, epoch};
+use types::{Deadline, PolicyName};
+
+use super::gate::Scene;
+use super::lists::{Page, PageRequest, cut};
+use super::requests::{self, Identity};
+use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, conversions};
+use crate::domain::activations::{Activation, Impact, Lineage, State};
+use crate::domain::policies::{Active, PolicyRef};
+use crate::error::Error;
+use crate::store as tables;
+use crate::store::workspaces::Workspace;
+use crate::wire;
+
+/// The kind of all entries in the change log that tell of an activation.
+pub const ACTIVATION_CHANGED: &str = "policy_activation.changed";
+
+/// A revision that is to be put in force.
+#[derive(Clone, Debug)]
+pub struct Activate {
+    /// The workspace.
+    pub workspace: String,
+    /// The revision.
+    pub policy: PolicyRef,
+    /// Where vanishing stages lead.
+    pub stage_map: BTreeMap<String, String>,
+    /// Check everything, change nothing.
+    pub validate_only: bool,
+    /// The request's identity, where it has one.
+    pub identity: Option<Identity>,
+}
+
+/// An activation as it is answered.
+#[derive(Clone, Debug)]
+pub struct Activated {
+    /// The activation.
+    pub activation: Activation,
+    /// The token of the write; empty where nothing was written.
+    pub consistency_token: String,
+    /// Whether the request was a repetition.
+    pub replayed: bool,
+}
+
+impl App {
+    /// Puts a revision in force, or has it wait for its fence.
+    pub async fn activate_policy(&self, call: &Call, ask: Activate) -> Result<Activated, Error> {
+        let identity = ask.identity.as_ref().filter(|_| !ask.validate_only);
+        if let Some(stored) = requests::look_up(&self.store, identity, call.deadline).await? {
+            return self.replay_activation(&ask.workspace, &stored, call.deadline).await;
+        }
+        let name = PolicyName::new(&ask.workspace, &ask.policy.policy);
+        let new = self
+            .get_policy(&name, Some(ask.policy.revision), call.deadline)
+            .await?;
+        let compiled = self
+            .compiled(&ask.workspace, &ask.policy, &new.definition)
+            .await?;
+        let mut lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let id = requests::id_of(ask.identity.as_ref());
+            let scene = self.scene(lineage, &ask.workspace, &call.actor, id);
+            let (asked, new) = (ask.clone(), Arc::clone(&compiled));
+            let done = self
+                .store
+                .write("policy.activate", call.deadline, move |conn| {
+                    activate(conn, &scene, &asked, &new)
+                })
+                .await;
+            match done {
+                Ok(Done::Fresh(done)) | Err(Abort::Preview(Done::Fresh(done))) => {
+                    return Ok(*done);
+                }
+                Ok(Done::Replay(stored)) | Err(Abort::Preview(Done::Replay(stored))) => {
+                    return self
+                        .replay_activation(&ask.workspace, &stored, call.deadline)
+                        .await;
+                }
+                Err(Abort::Error(error)) => return Err(error),
+                Err(Abort::Stale(_)) => {
+                    lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+                }
+            }
+        }
+        Err(Error::ConcurrentUpdate {
+            resource: format!("workspaces/{}", ask.workspace),
+        })
+    }
+
+    /// A repetition renders the activation as it is by then.
+    async fn replay_activation(
+        &self,
+        workspace: &str,
+        stored: &[u8],
+        deadline: Deadline,
+    ) -> Result<Activated, Error> {
+        let text = String::from_utf8_lossy(stored).into_owned();
+        let (number, token) = text.split_once(' ').unwrap_or(("0", ""));
+        let activation = self
+            .get_activation(workspace, number.parse().unwrap_or(0), deadline)
+            .await?;
+        Ok(Activated {
+            activation,
+            consistency_token: token.to_owned(),
+            replayed: true,
+        })
+    }
+
+    /// The activation with this number.
+    pub async fn get_activation(
+        &self,
+        workspace: &str,
+        number: i64,
+        deadline: Deadline,
+    ) -> Result<Activation, Error> {
+        self.lineage(workspace, deadline).await?;
+        let asked = workspace.to_owned();
+        let found = self
+            .store
+            .read("activation.get", deadline, move |conn| {
+                tables::activations::activation_get(conn, &asked, number)
+            })
+            .await?;
+        found.ok_or_else(|| absent(workspace, number))
+    }
+
+    /// Activations of a workspace, the newest first.
+    pub async fn list_activations(
+        &self,
+        workspace: &str,
+        page: PageRequest,
+        deadline: Deadline,
+    ) -> Result<Page<Activation>, Error> {
+        self.lineage(workspace, deadline).await?;
+        let size = pages::page_size(page.size)?;
+        let args = pages::args_hash(&["activations", workspace]);
+        let before = match PageToken::decode(&page.token, &args)?.as_deref() {
+            None => i64::MAX,
+            Some([Key::Int(before)]) => *before,
+            Some(_) => return Err(store::Error::PageTokenInvalid.into()),
+        };
+        let asked = workspace.to_owned();
+        let rows = self
+            .store
+            .read("activations.list", deadline, move |conn| {
+                tables::activations::activations_list(conn, &asked, before, size + 1)
+            })
+            .await?;
+        let rows = rows
+            .into_iter()
+            .map(|row| {
+                let key = vec![Key::Int(row.number)];
+                (row, key)
+            })
+            .collect();
+        Ok(cut(rows, size, args))
+    }
+
+    /// Gives up an activation that waits for its fence.
+    pub async fn cancel_activation(
+        &self,
+        call: &Call,
+        workspace: &str,
+        number: i64,
+        validate_only: bool,
+        identity: Option<Identity>,
+    ) -> Result<Activated, Error> {
+        let identity = identity.filter(|_| !validate_only);
+        let stored = requests::look_up(&self.store, identity.as_ref(), call.deadline).await?;
+        if let Some(stored) = stored {
+            return self.replay_activation(workspace, &stored, call.deadline).await;
+        }
+        let id = requests::id_of(identity.as_ref()).to_owned();
+        let lineage = self.lineage(workspace, call.deadline).await?;
+        let scene = self.scene(lineage, workspace, &call.actor, &id);
+        let done = self
+            .store
+            .write("activation.cancel", call.deadline, move |conn| {
+                cancel(conn, &scene, number, validate_only, identity.as_ref())
+            })
+            .await;
+        match super::policies::committed(done)? {
+            Done::Fresh(done) => Ok(*done),
+            Done::Replay(stored) => {
+                self.replay_activation(workspace, &stored, call.deadline).await
+            }
+        }
+    }
+
+    /// Takes the acknowledgement of a fence; whether the activation goes on with it.
+    pub async fn acknowledge_fence(
+        &self,
+        workspace: &str,
+        holder: &str,
+        number: i64,
+        told_epoch: i64,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let holder = holder.to_owned();
+        self.in_scene(workspace, deadline, "fence.acknowledge", move |conn, scene| {
+            let state = locked(conn, scene)?;
+            if state.activating != Some(number) || epoch::current(conn)?.number != told_epoch {
+                return Ok(false);
+            }
+            tables::activations::fence_acknowledge(
+                conn,
+                &scene.workspace,
+                number,
+                &holder,
+                scene.now,
+            )?;
+            Ok(come_into_force(conn, scene, state)?)
+        })
+        .await
+    }
+}
+
+/// What a transaction came to.
+enum Done {
+    Fresh(Box<Activated>),
+    Replay(Vec<u8>),
+}
+
+/// Holds the workspace against every decision.
+fn locked<T>(conn: &mut Conn, scene: &Scene) -> Result<Workspace, Abort<T>> {
+    Ok(tables::workspaces::workspace_lock(conn, &scene.workspace)?.ok_or(Stale::Lineage)?)
+}
+
+fn activate(
+    conn: &mut Conn,
+    scene: &Scene,
+    ask: &Activate,
+    new: &Arc<policy::Policy>,
+) -> Result<Done, Abort<Done>> {
+    let identity = ask.identity.as_ref().filter(|_| !ask.validate_only);
+    if let Some(stored) = requests::claim(conn, identity, scene.now)? {
+        return Ok(Done::Replay(stored));
+    }
+    let state = locked(conn, scene)?;
+    if state.activation != scene.lineage.active().number {
+        return Err(Stale::Lineage.into());
+    }
+    if let Some(number) = state.activating {
+        let waiting = tables::activations::activation_get(conn, &scene.workspace, number)?;
+        return Err(Error::ActivationPending {
+            workspace: scene.workspace.clone(),
+            to: waiting
+                .as_ref()
+                .map(|waiting| waiting.policy.name(&scene.workspace))
+                .unwrap_or_default(),
+            since: waiting.map(|waiting| waiting.create_time).unwrap_or_default(),
+        }
+        .into());
+    }
+    let old = scene.lineage.active();
+    let planned = planned(conn, scene, ask, new)?;
+    let turned = new.mode() == Mode::CompanyFirst && old.policy.mode() != Mode::CompanyFirst;
+    let mut activation = Activation {
+        workspace: scene.workspace.clone(),
+        number: tables::activations::activation_last_number(conn, &scene.workspace)? + 1,
+        policy: ask.policy.clone(),
+        previous: old.reference.clone(),
+        previous_number: old.number,
+        stage_map: ask.stage_map.clone(),
+        state: State::Activating,
+        impact: Impact::from(&planned),
+        mapped_count: 0,
+        actor: scene.actor.clone(),
+        create_time: scene.now,
+        active_time: None,
+        end_time: None,
+    };
+    tables::activations::activation_insert(conn, &activation)?;
+    // Where companies come first, people lose what is a company's.
+    if planned.fence || turned {
+        tables::activations::fences_insert(conn, &scene.workspace, activation.number)?;
+    }
+    let state = Workspace {
+        activating: Some(activation.number),
+        ..state
+    };
+    tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
+    let log = tell(conn, scene, &activation)?;
+    come_into_force(conn, scene, state)?;
+    activation = tables::activations::activation_get(conn, &scene.workspace, activation.number)?
+        .ok_or(Stale::Lineage)?;
+    let token = conversions::token(log);
+    if ask.validate_only {
+        activation.number = 0;
+        activation.active_time = None;
+        activation.end_time = None;
+        activation.state = State::Activating;
+        return Err(Abort::Preview(fresh(activation, String::new())));
+    }
+    let stored = format!("{} {token}", activation.number);
+    requests::complete(conn, identity, &activation.name(), activation.number, stored.as_bytes())?;
+    Ok(fresh(activation, token))
+}
+
+fn fresh(activation: Activation, consistency_token: String) -> Done {
+    Done::Fresh(Box::new(Activated {
+        activation,
+        consistency_token,
+        replayed: false,
+    }))
+}
+
+/// What the activation does to whom, and every obstacle: also where somebody is about to go to a
+/// stage that the new policy lacks.
+fn planned(
+    conn: &mut Conn,
+    scene: &Scene,
+    ask: &Activate,
+    new: &policy::Policy,
+) -> Result<Plan, Abort<Done>> {
+    let lineage: &Lineage = &scene.lineage;
+    let mut standing: BTreeMap<String, u64> = BTreeMap::new();
+    for ((number, stage), count) in
+        tables::positions::positions_count(conn, &scene.workspace)?
+    {
+        if !lineage.reaches(number) {
+            return Err(Stale::Lineage.into());
+        }
+        *standing.entry(lineage.mapped(number, &stage)).or_default() +=
+            u64::try_from(count).unwrap_or(0);
+    }
+    let old: &Active = lineage.active();
+    let mut obstacles = match plan(&old.policy, new, &ask.stage_map, &standing) {
+        Ok(plan) if waiting_fit(conn, scene, ask, new)?.is_empty() => return Ok(plan),
+        Ok(_) => Vec::new(),
+        Err(obstacles) => obstacles,
+    };
+    for (stage, contacts) in waiting_fit(conn, scene, ask, new)? {
+        let known = obstacles.iter().any(|obstacle| {
+            matches!(obstacle, Obstacle::StageUnmapped { stage: unmapped, .. } if *unmapped == stage)
+        });
+        if !known {
+            obstacles.push(Obstacle::StageUnmapped { stage, contacts });
+        }
+    }
+    Err(Error::Unmapped {
+        policy_revision: ask.policy.name(&scene.workspace),
+        obstacles,
+    }
+    .into())
+}
+
+/// Stages that waiting moves lead to and that the new policy has no place for.
+fn waiting_fit(
+    conn: &mut Conn,
+    scene: &Scene,
+    ask: &Activate,
+    new: &policy::Policy,
+) -> Result<BTreeMap<String, u64>, store::Error> {
+    let mut unfit = BTreeMap::new();
+    for (number, stage) in tables::pending::targets(conn, &scene.workspace)? {
+        let shown = scene.lineage.mapped(number, &stage);
+        if mapped(new, &ask.stage_map, &shown).is_none() {
+            *unfit.entry(shown).or_default() += 1;
+        }
+    }
+    Ok(unfit)
+}
+
+/// Puts the activation that waits in force if everybody has acknowledged its fence. The workspace is
+/// locked.
+pub fn come_into_force(
+    conn: &mut Conn,
+    scene: &Scene,
+    state: Workspace,
+) -> Result<bool, store::Error> {
+    let Some(number) = state.activating else {
+        return Ok(false);
+    };
+    let Some(mut activation) =
+        tables::activations::activation_get(conn, &scene.workspace, number)?
+    else {
+        return Ok(false);
+    };
+    if tables::activations::fences_waiting(conn, &scene.workspace, number)? {
+        return Ok(false);
+    }
+    let epoch = epoch::current(conn)?.number;
+    if !activation.impact.losses.is_empty()
+        && tables::grants::holders_missing(conn, &scene.workspace, epoch)?
+    {
+        return Ok(false);
+    }
+    activation.active_time = Some(scene.now);
+    activation.state = State::Mapping;
+    if !tables::positions::positions_lag(conn, &scene.workspace, number)? {
+        activation.state = State::Complete;
+        activation.end_time = Some(scene.now);
+    }
+    tables::activations::activation_update(conn, &activation)?;
+    let state = Workspace {
+        activation: number,
+        activating: None,
+    };
+    tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
+    tell(conn, scene, &activation)?;
+    Ok(true)
+}
+
+/// Gives up an activation. A holder may have raised the fence to its number already and takes no
+/// grant below it any more, so the policy that stays in force gets the next number.
+fn cancel(
+    conn: &mut Conn,
+    scene: &Scene,
+    number: i64,
+    validate_only: bool,
+    identity: Option<&Identity>,
+) -> Result<Done, Abort<Done>> {
+    if let Some(stored) = requests::claim(conn, identity, scene.now)? {
+        return Ok(Done::Replay(stored));
+    }
+    let state = locked(conn, scene)?;
+    let mut given_up = tables::activations::activation_get(conn, &scene.workspace, number)?
+        .ok_or_else(|| absent(&scene.workspace, number))?;
+    if given_up.state != State::Activating {
+        return Err(Error::ActivationOver {
+            activation: given_up.name(),
+            state: given_up.state.as_str(),
+        }
+        .into());
+    }
+    given_up.state = State::Cancelled;
+    given_up.end_time = Some(scene.now);
+    tables::activations::activation_update(conn, &given_up)?;
+    tables::activations::fences_delete(conn, &scene.workspace, number)?;
+    let next = Activation {
+        number: tables::activations::activation_last_number(conn, &scene.workspace)? + 1,
+        policy: given_up.previous.clone(),
+        previous: given_up.previous.clone(),
+        previous_number: state.activation,
+        stage_map: BTreeMap::new(),
+        state: State::Mapping,
+        impact: Impact::default(),
+        mapped_count: 0,
+        actor: scene.actor.clone(),
+        create_time: scene.now,
+        active_time: Some(scene.now),
+        end_time: None,
+        workspace: scene.workspace.clone(),
+    };
+    tables::activations::activation_insert(conn, &next)?;
+    let state = Workspace {
+        activation: next.number,
+        activating: None,
+    };
+    tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
+    let log = tell(conn, scene, &given_up)?;
+    if validate_only {
+        return Err(Abort::Preview(fresh(given_up, String::new())));
+    }
+    let token = conversions::token(log);
+    let stored = format!("{} {token}", given_up.number);
+    requests::complete(conn, identity, &given_up.name(), given_up.number, stored.as_bytes())?;
+    Ok(fresh(given_up, token))
+}
+
+/// Tells the change log how far an activation is.
+pub fn tell(
+    conn: &mut Conn,
+    scene: &Scene,
+    activation: &Activation,
+) -> Result<LogPosition, store::Error> {
+    let (name, event_id) = (activation.name(), scene.ids.next());
+    change_log::append(
+        conn,
+        &NewChange {
+            workspace: &scene.workspace,
+            kind: ACTIVATION_CHANGED,
+            resource: &name,
+            revision: activation.number,
+            payload: &wire::policies::activation(activation).encode_to_vec(),
+            paths: "",
+            actor: &scene.actor,
+            request_id: &scene.request_id,
+            event_id: &event_id,
+            record_time: scene.now,
+        },
+    )
+}
+
+fn absent(workspace: &str, number: i64) -> Error {
+    Error::NotFound {
+        kind: "clientele.dev/PolicyActivation",
+        name: format!("workspaces/{workspace}/policyActivations/{number}"),
+    }
+}

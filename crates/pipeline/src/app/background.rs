@@ -1,0 +1,93 @@
+//! What runs besides calls: each task on one replica at a time.
+
+use std::time::Duration;
+
+use store::leases::{self, Lease};
+use store::{change_log, idempotency};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use types::Deadline;
+
+use super::App;
+
+/// How long a lease is held without being renewed. A replica that takes over waits for as long.
+const LEASE: Duration = Duration::from_secs(6);
+/// How long the change log is kept.
+const LOG_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often what is over is cleared away.
+const CLEAR: Duration = Duration::from_secs(60);
+/// How often there is a look for moves that wait for nobody: a safety net.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Rows that are cleared away in one transaction.
+const SLICE: i64 = 500;
+const STEP_TIME: Duration = Duration::from_secs(10);
+
+/// Starts `$method` as a task that runs while this process holds the lease `$name`.
+macro_rules! leased {
+    ($tasks:ident, $app:expr, $stop:expr, $name:literal, $method:ident) => {{
+        let (app, stop) = ($app.clone(), $stop.clone());
+        $tasks.spawn(async move {
+            let run = |lease: Lease| {
+                let app = app.clone();
+                async move { app.$method(lease).await }
+            };
+            app.store
+                .lead($name, &app.process, LEASE, stop.cancelled(), run)
+                .await;
+        });
+    }};
+}
+
+impl App {
+    /// Starts everything that runs besides calls; it ends when `stop` is cancelled.
+    pub fn spawn(&self, stop: &CancellationToken) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        leased!(tasks, self, stop, "pipeline.follow", follow_contacts);
+        leased!(tasks, self, stop, "pipeline.evaluate", evaluate_contacts);
+        leased!(tasks, self, stop, "pipeline.project", project_positions);
+        leased!(tasks, self, stop, "pipeline.map", map_positions);
+        leased!(tasks, self, stop, "pipeline.seal", seal_histories);
+        leased!(tasks, self, stop, "pipeline.clear", clear_away);
+        tasks
+    }
+
+    /// Clears away what is over and sweeps up what waits for nobody.
+    async fn clear_away(&self, lease: Lease) {
+        let mut cleared: Option<tokio::time::Instant> = None;
+        loop {
+            if cleared.is_none_or(|at| at.elapsed() >= CLEAR) {
+                cleared = Some(tokio::time::Instant::now());
+                if let Err(error) = self.clear_once(&lease).await {
+                    tracing::warn!(%error, "what is over is not cleared away now");
+                }
+            }
+            let deadline = Deadline::after(STEP_TIME);
+            if let Err(error) = self.sweep(deadline).await {
+                tracing::warn!(%error, "waiting moves are not looked at now");
+            }
+            if let Err(error) = self.sweep_activations(deadline).await {
+                tracing::warn!(%error, "waiting activations are not looked at now");
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+
+    async fn clear_once(&self, lease: &Lease) -> Result<(), store::Error> {
+        let now = self.clock.now();
+        loop {
+            let lease = lease.clone();
+            let deadline = Deadline::after(STEP_TIME);
+            let gone = self
+                .store
+                .write("pipeline.clear", deadline, move |conn| {
+                    leases::hold(conn, &lease, now)?;
+                    let log = change_log::prune(conn, now.minus(LOG_KEPT), SLICE)?;
+                    Ok::<_, store::Error>(log + idempotency::prune(conn, now, SLICE)?)
+                })
+                .await?;
+            if gone == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

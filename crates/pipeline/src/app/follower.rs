@@ -1,0 +1,218 @@
+//! Following the directory's change log: every contact that changed is put down to be looked at,
+//! and the place in the log is stored with it.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use proto::contacts::v1::watch_contacts_response::Event;
+use proto::contacts::v1::{Contact as WireContact, WatchContactsResponse};
+use serve::peer::Backoff;
+use store::cursors;
+use store::leases::{self, Lease};
+use types::{ContactName, Deadline};
+
+use super::App;
+use crate::domain::contacts::Presence;
+use crate::error::Error;
+use crate::peers::contacts::{Followed, is_expired};
+use crate::store as tables;
+use crate::wire;
+
+/// The cursor over the directory's change log.
+pub const CURSOR: &str = "contacts";
+
+/// How long the stream may be silent before it is taken for dead: heartbeats come every 15 s.
+const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// Messages that are written down in one transaction.
+const MESSAGES_MAX: usize = 64;
+const STEP_TIME: Duration = Duration::from_secs(10);
+
+/// Why a stream is left.
+enum Left {
+    /// Open it again after the last token.
+    Again,
+    /// Changes after the last token are gone: begin with a snapshot.
+    Expired,
+}
+
+impl App {
+    /// Follows the directory for as long as it holds the lease.
+    pub async fn follow_contacts(&self, lease: Lease) {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.follow_once(&lease, &mut backoff).await {
+                Ok(Left::Again) => {}
+                Ok(Left::Expired) => {
+                    tracing::warn!("the directory's history was pruned past us, all is read again");
+                    if let Err(error) = self.forget_cursor(&lease).await {
+                        tracing::warn!(%error, "the cursor over the directory stays");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the directory is not followed now"),
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    async fn follow_once(&self, lease: &Lease, backoff: &mut Backoff) -> Result<Left, Error> {
+        let cursor = self
+            .store
+            .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
+                cursors::read(conn, CURSOR)
+            })
+            .await?
+            .filter(|cursor| !cursor.is_empty());
+        let mut snapshot = cursor.is_none().then(Seen::default);
+        let stream = match self.contacts.follow(cursor).await? {
+            Followed::Stream(stream) => stream,
+            Followed::Expired => return Ok(Left::Expired),
+        };
+        let mut messages = stream.ready_chunks(MESSAGES_MAX);
+        loop {
+            let next = tokio::time::timeout(SILENCE_MAX, messages.next()).await;
+            let Ok(Some(chunk)) = next else {
+                return Ok(Left::Again);
+            };
+            let mut fresh = Vec::with_capacity(chunk.len());
+            let mut left = None;
+            for message in chunk {
+                match message {
+                    Ok(message) => fresh.push(message),
+                    Err(status) if is_expired(&status) => left = Some(Left::Expired),
+                    Err(_) => left = Some(Left::Again),
+                }
+            }
+            if !fresh.is_empty() {
+                self.take(lease, fresh, &mut snapshot).await?;
+                backoff.reset();
+            }
+            if let Some(left) = left {
+                return Ok(left);
+            }
+        }
+    }
+
+    /// Writes down whom these messages are about, and how far they go.
+    async fn take(
+        &self,
+        lease: &Lease,
+        messages: Vec<WatchContactsResponse>,
+        snapshot: &mut Option<Seen>,
+    ) -> Result<(), Error> {
+        let mut changed: Vec<ContactName> = Vec::new();
+        let mut present: Vec<WireContact> = Vec::new();
+        let mut token = String::new();
+        for message in messages {
+            match message.event {
+                Some(Event::Changes(changes)) => {
+                    let told = changes.changes.iter().filter_map(|change| change.contact.as_ref());
+                    changed.extend(told.filter_map(|contact| contact.name.parse().ok()));
+                }
+                Some(Event::Snapshot(page)) => {
+                    if let Some(seen) = snapshot {
+                        seen.extend(&page.contacts);
+                    }
+                    present.extend(page.contacts);
+                }
+                Some(Event::SnapshotEnd(_)) => {
+                    if let Some(seen) = snapshot.take() {
+                        self.request_unseen(lease, &seen).await?;
+                    }
+                }
+                Some(Event::Heartbeat(_)) | None => {}
+            }
+            token = message.resume_token;
+        }
+        changed.sort();
+        changed.dedup();
+        let (lease, now) = (lease.clone(), self.clock.now());
+        let presented: Vec<_> = present.iter().filter_map(wire::contacts::contact).collect();
+        self.store
+            .write("contacts.take", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                for name in &changed {
+                    tables::evaluations::evaluation_request(conn, name, now)?;
+                }
+                for contact in &presented {
+                    let known = tables::positions::position_get(conn, &contact.name)?;
+                    let settled = known.is_some_and(|(position, _)| {
+                        position.facts_time >= contact.update_time
+                            && (position.revision > 0 || !position.refusal.is_empty())
+                    });
+                    if !settled || contact.presence != Presence::Active {
+                        tables::evaluations::evaluation_request(conn, &contact.name, now)?;
+                    }
+                }
+                cursors::advance(conn, CURSOR, &token, now)
+            })
+            .await?;
+        self.wake_evaluator();
+        Ok(())
+    }
+
+    /// Whoever has a position and was not in the snapshot is gone from the directory.
+    async fn request_unseen(&self, lease: &Lease, seen: &Seen) -> Result<(), Error> {
+        let mut after = (String::new(), String::new());
+        loop {
+            let from = after.clone();
+            let page = self
+                .store
+                .read("positions.scan", Deadline::after(STEP_TIME), move |conn| {
+                    tables::positions::positions_after(conn, None, (&from.0, &from.1), 500)
+                })
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = (last.name.workspace.clone(), last.name.contact.clone());
+            let unseen: Vec<ContactName> = page
+                .into_iter()
+                .filter(|position| position.stage.is_some())
+                .map(|position| position.name)
+                .filter(|name| !seen.has(&name.to_string()))
+                .collect();
+            let (lease, now) = (lease.clone(), self.clock.now());
+            self.store
+                .write("contacts.unseen", Deadline::after(STEP_TIME), move |conn| {
+                    leases::hold(conn, &lease, now)?;
+                    for name in &unseen {
+                        tables::evaluations::evaluation_request(conn, name, now)?;
+                    }
+                    Ok::<_, store::Error>(())
+                })
+                .await?;
+        }
+    }
+
+    async fn forget_cursor(&self, lease: &Lease) -> Result<(), Error> {
+        let (lease, now) = (lease.clone(), self.clock.now());
+        self.store
+            .write("cursor.forget", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                cursors::advance(conn, CURSOR, "", now)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// Whom a snapshot had, by the hashes of their names: eight bytes a contact.
+#[derive(Default)]
+struct Seen {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Seen {
+    fn extend(&mut self, contacts: &[WireContact]) {
+        for contact in contacts {
+            self.hashes.insert(self.hasher.hash_one(&contact.name));
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(name))
+    }
+}

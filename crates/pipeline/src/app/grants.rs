@@ -1,0 +1,162 @@
+//! Handing out grants, and telling holders what to give back.
+
+use policy::company;
+use store::{Conn, epoch};
+use types::{ContactName, Deadline};
+
+use super::gate::{self, Scene};
+use super::{ATTEMPTS_MAX, Abort, App, Stale, steps};
+use crate::domain::contacts::{Contact, Presence, Subject};
+use crate::domain::grants::{Grant, Orders};
+use crate::domain::positions::{Position, State};
+use crate::error::Error;
+use crate::store as tables;
+use crate::store::grants::Attachment;
+
+/// How many recalls are told at once.
+const ORDERS_MAX: i64 = 500;
+
+impl App {
+    /// Registers a holder of a contact's grant and answers what it entitles to, and who the contact
+    /// is. It is a write, so a deposed primary of the database cannot answer it.
+    pub async fn acquire_grant(
+        &self,
+        name: &ContactName,
+        holder: &str,
+        holder_epoch: i64,
+        deadline: Deadline,
+    ) -> Result<(Grant, Subject), Error> {
+        let mut contact = self.contacts.get(name, deadline).await?;
+        if contact.presence == Presence::Active && self.is_unopened(name, deadline).await? {
+            self.evaluate_read(contact.clone(), deadline).await?;
+        }
+        let mut lineage = self.lineage(&name.workspace, deadline).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let scene = self.scene(lineage.clone(), &name.workspace, holder, "");
+            let (seen, by) = (contact.clone(), holder.to_owned());
+            let done = self
+                .store
+                .write("grant.acquire", deadline, move |conn| {
+                    acquire(conn, &scene, &seen, &by, holder_epoch)
+                })
+                .await;
+            match done {
+                Ok(grant) | Err(Abort::Preview(grant)) => return Ok((grant, contact.subject)),
+                Err(Abort::Error(error)) => return Err(error),
+                Err(Abort::Stale(Stale::Lineage)) => {
+                    lineage = self.lineage_read(&name.workspace, deadline).await?;
+                }
+                Err(Abort::Stale(Stale::Facts)) => {
+                    contact = self.contacts.get(name, deadline).await?;
+                }
+            }
+        }
+        Err(Error::ConcurrentUpdate {
+            resource: name.position().to_string(),
+        })
+    }
+
+    /// Whether nobody ever looked at the contact here.
+    pub async fn is_unopened(&self, name: &ContactName, deadline: Deadline) -> Result<bool, Error> {
+        let name = name.clone();
+        let found = self
+            .store
+            .read_point("position.get", deadline, move |conn| {
+                tables::positions::position_get(conn, &name)
+            })
+            .await?;
+        Ok(found.is_none_or(|(position, _)| {
+            position.revision == 0 && position.refusal.is_empty()
+        }))
+    }
+
+    /// What a holder has to give back, in full or the first part of it.
+    pub async fn orders(&self, holder: &str, deadline: Deadline) -> Result<Orders, Error> {
+        let holder = holder.to_owned();
+        Ok(self
+            .store
+            .read("recalls.read", deadline, move |conn| orders(conn, &holder))
+            .await?)
+    }
+}
+
+/// Recalls are state, not log: what waits is read as it stands.
+fn orders(conn: &mut Conn, holder: &str) -> Result<Orders, store::Error> {
+    Ok(Orders {
+        recalls: tables::pending::pendings_of_holder(conn, holder, ORDERS_MAX)?,
+        fences: tables::activations::fences_of_holder(conn, holder)?,
+        epoch: epoch::current(conn)?.number,
+    })
+}
+
+fn acquire(
+    conn: &mut Conn,
+    scene: &Scene,
+    contact: &Contact,
+    holder: &str,
+    holder_epoch: i64,
+) -> Result<Grant, Abort<Grant>> {
+    gate::enter::<Abort<_>>(conn, scene, false)?;
+    let position = steps::locked(conn, scene, contact)?;
+    if matches!(contact.presence, Presence::Deleting | Presence::Merging) {
+        return Err(Error::TransitionPending {
+            contact: contact.name.clone(),
+            to: String::new(),
+            since: contact.update_time,
+        }
+        .into());
+    }
+    gate::refuse_pending(conn, &position)?;
+    let ours = epoch::current(conn)?.number;
+    attached(conn, scene, holder, holder_epoch, ours)?;
+    tables::grants::grant_holder_register(conn, &contact.name, holder, holder_epoch, scene.now)?;
+    gate::note(conn, scene, position.clone(), false)?;
+    Ok(grant(scene, position, ours))
+}
+
+/// Grants of a holder that has changed its epoch without saying so may be older than what it was
+/// told; a holder that was never seen has none.
+fn attached(
+    conn: &mut Conn,
+    scene: &Scene,
+    holder: &str,
+    holder_epoch: i64,
+    ours: i64,
+) -> Result<(), Abort<Grant>> {
+    match tables::grants::holder_get(conn, holder)? {
+        Some(known) if known.epoch == holder_epoch && known.attached_epoch == ours => Ok(()),
+        Some(_) => Err(Error::HolderDetached {
+            holder: holder.to_owned(),
+        }
+        .into()),
+        None => {
+            let attachment = Attachment {
+                epoch: holder_epoch,
+                attached_epoch: ours,
+            };
+            tables::grants::holder_attach(conn, holder, attachment, scene.now)?;
+            Ok(())
+        }
+    }
+}
+
+fn grant(scene: &Scene, position: Position, ours: i64) -> Grant {
+    let lineage = &scene.lineage;
+    let active = lineage.active();
+    let stage = position
+        .stage
+        .as_deref()
+        .filter(|_| position.state != State::None)
+        .map(|stage| lineage.mapped(position.activation, stage));
+    Grant {
+        entitlements: company::entitlements(&active.policy, position.kind, stage.as_deref()),
+        revision: position.grant_revision,
+        activation: active.number,
+        policy: active.reference.clone(),
+        epoch: ours,
+        role: lineage.role(stage.as_deref()),
+        stage,
+        position_revision: position.revision,
+        contact: position.name,
+    }
+}

@@ -1,0 +1,252 @@
+//! Checking histories: the hash chain, the fold against the position, and the seals.
+
+use policy::history::{Checkpoint as Seal, GENESIS, verify};
+use store::Conn;
+use types::{ContactName, Deadline};
+
+use super::App;
+use crate::domain::positions::Position;
+use crate::domain::transitions::Transition;
+use crate::error::Error;
+use crate::store as tables;
+use crate::store::checkpoints::Checkpoint;
+
+/// What was checked, and holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Histories.
+    pub contacts: i64,
+    /// Moves.
+    pub transitions: i64,
+    /// Seals.
+    pub checkpoints: i64,
+}
+
+/// Histories that are read at once.
+const PAGE: i64 = 200;
+/// Sealed heads that are read at once.
+const HEADS: i64 = 1000;
+
+impl App {
+    /// Checks one contact's history.
+    pub async fn verify_contact(
+        &self,
+        name: &ContactName,
+        deadline: Deadline,
+    ) -> Result<Verified, Error> {
+        self.position_shown(name, &[], deadline).await?;
+        let name = name.clone();
+        self.store
+            .read_snapshot("history.verify", deadline, move |conn| {
+                verify_contact(conn, &name)
+            })
+            .await
+    }
+
+    /// Checks all histories of a workspace and its seals.
+    pub async fn verify_workspace(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+    ) -> Result<Verified, Error> {
+        let mut verified = Verified::default();
+        let mut after = String::new();
+        loop {
+            let (asked, from) = (workspace.to_owned(), after.clone());
+            let (page, last) = self
+                .store
+                .read_snapshot("histories.verify", deadline, move |conn| {
+                    verify_page(conn, &asked, &from)
+                })
+                .await?;
+            verified.contacts += page.contacts;
+            verified.transitions += page.transitions;
+            match last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        verified.checkpoints = self.verify_checkpoints(workspace, deadline).await?;
+        Ok(verified)
+    }
+
+    async fn verify_checkpoints(&self, workspace: &str, deadline: Deadline) -> Result<i64, Error> {
+        let (mut count, mut previous) = (0, GENESIS);
+        loop {
+            let (asked, after) = (workspace.to_owned(), count);
+            let next = self
+                .store
+                .read("checkpoints.read", deadline, move |conn| {
+                    tables::checkpoints::checkpoints_after(conn, &asked, after, 1)
+                })
+                .await?;
+            let Some(seal) = next.into_iter().next() else {
+                return Ok(count);
+            };
+            let broken = |problem: &str| broken_seal(workspace, seal.number, problem);
+            if seal.number != count + 1 {
+                return Err(broken("a seal before it is missing"));
+            }
+            if seal.previous_hash != previous {
+                return Err(broken("it does not carry the hash of the seal before"));
+            }
+            let hash = self.seal_hash(workspace, &seal, deadline).await?;
+            if hash != seal.hash {
+                return Err(broken("what it says does not have its hash"));
+            }
+            previous = seal.hash;
+            count = seal.number;
+        }
+    }
+
+    /// The hash over the heads of a seal, each of which the history must still have.
+    async fn seal_hash(
+        &self,
+        workspace: &str,
+        seal: &Checkpoint,
+        deadline: Deadline,
+    ) -> Result<policy::history::Hash, Error> {
+        let mut hasher = Seal::begin(&seal.previous_hash, workspace, seal.number);
+        let mut after = String::new();
+        loop {
+            let (asked, number, from) = (workspace.to_owned(), seal.number, after.clone());
+            let heads = self
+                .store
+                .read("checkpoint.heads", deadline, move |conn| {
+                    tables::checkpoints::checkpoint_heads(conn, &asked, number, &from, HEADS)
+                })
+                .await?;
+            let Some((last, _)) = heads.last() else {
+                return Ok(hasher.finish());
+            };
+            after.clone_from(&last.contact);
+            for (head, now) in heads {
+                if now != Some(head.hash) {
+                    let name = ContactName::new(workspace, &head.contact);
+                    let problem = format!("it is not the row that seal {} has", seal.number);
+                    return Err(broken(&name, head.revision, problem));
+                }
+                hasher
+                    .add(&head.contact, &head.hash, head.revision)
+                    .map_err(|error| broken_seal(workspace, seal.number, &error.to_string()))?;
+            }
+        }
+    }
+}
+
+fn broken(contact: &ContactName, revision: i64, problem: impl Into<String>) -> Error {
+    Error::HistoryBroken {
+        contact: contact.to_string(),
+        revision,
+        problem: problem.into(),
+    }
+}
+
+fn broken_seal(workspace: &str, number: i64, problem: &str) -> Error {
+    Error::HistoryBroken {
+        contact: format!("workspaces/{workspace}/contacts/-"),
+        revision: number,
+        problem: format!("seal {number}: {problem}"),
+    }
+}
+
+fn verify_contact(conn: &mut Conn, name: &ContactName) -> Result<Verified, Error> {
+    let position = tables::positions::position_get(conn, name)?.map(|(position, _)| position);
+    let rows = tables::transitions::transitions_of(conn, name, 0, i64::MAX)
+        .map_err(|error| unreadable(name, error))?;
+    let checkpoints = verify_heads(conn, name, &rows)?;
+    verify_history(name, position.as_ref(), &rows)?;
+    Ok(Verified {
+        contacts: 1,
+        transitions: i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        checkpoints,
+    })
+}
+
+/// A row that cannot even be read was not written so.
+fn unreadable(name: &ContactName, error: store::Error) -> Error {
+    match error {
+        store::Error::Corrupt { .. } => broken(name, 0, "a row of it cannot be read"),
+        error => error.into(),
+    }
+}
+
+/// Each sealed head of the contact must be the row that the history has.
+fn verify_heads(
+    conn: &mut Conn,
+    name: &ContactName,
+    rows: &[Transition],
+) -> Result<i64, Error> {
+    let heads = tables::checkpoints::heads_of_contact(conn, name)?;
+    for (number, revision, hash) in &heads {
+        let row = rows.iter().find(|row| row.revision == *revision);
+        if row.is_none_or(|row| row.hash[..] != hash[..]) {
+            let problem = format!("it is not the row that seal {number} has");
+            return Err(broken(name, *revision, problem));
+        }
+    }
+    Ok(i64::try_from(heads.len()).unwrap_or(i64::MAX))
+}
+
+fn verify_history(
+    name: &ContactName,
+    position: Option<&Position>,
+    rows: &[Transition],
+) -> Result<(), Error> {
+    let sealed: Vec<_> = rows.iter().map(Transition::sealed).collect();
+    let head = verify(&sealed)
+        .map_err(|first| broken(name, first.revision, first.why.to_string()))?;
+    if let Some(row) = rows.iter().find(|row| !row.note_holds()) {
+        return Err(broken(name, row.revision, "its note is not the one that was sealed"));
+    }
+    let Some(position) = position else {
+        return match rows.first() {
+            None => Ok(()),
+            Some(first) => Err(broken(name, first.revision, "there is no position for it")),
+        };
+    };
+    let standing = position.standing(position.stage.as_deref());
+    let role = rows.last().map_or("", |last| last.moved.to_role.as_str());
+    if !head.agrees(&standing)
+        || head.hash != position.head
+        || role != position.role.map_or("", types::Role::as_str)
+    {
+        let problem = "the position is not where the history leads";
+        return Err(broken(name, head.revision, problem));
+    }
+    Ok(())
+}
+
+/// A page of histories, and the contact it ends with; none at the end.
+fn verify_page(
+    conn: &mut Conn,
+    workspace: &str,
+    after: &str,
+) -> Result<(Verified, Option<String>), Error> {
+    let positions =
+        tables::positions::positions_after(conn, Some(workspace), ("", after), PAGE)?;
+    // Beyond the last position there may still be rows that belong to nobody.
+    let last = positions.last().map(|position| position.name.contact.clone());
+    let rows = tables::transitions::transitions_between(conn, workspace, after, last.as_deref())?;
+    let mut verified = Verified::default();
+    let mut rows = rows.into_iter().peekable();
+    for position in &positions {
+        let name = &position.name;
+        if let Some(stray) = rows.peek()
+            && stray.contact.contact < name.contact
+        {
+            return Err(broken(&stray.contact, stray.revision, "there is no position for it"));
+        }
+        let mut own = Vec::new();
+        while let Some(row) = rows.next_if(|row| row.contact == *name) {
+            own.push(row);
+        }
+        verify_history(name, Some(position), &own)?;
+        verified.contacts += i64::from(!own.is_empty());
+        verified.transitions += i64::try_from(own.len()).unwrap_or(i64::MAX);
+    }
+    match rows.next() {
+        Some(stray) => Err(broken(&stray.contact, stray.revision, "there is no position for it")),
+        None => Ok((verified, last)),
+    }
+}

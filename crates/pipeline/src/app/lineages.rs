@@ -1,0 +1,221 @@
+//! The policies in force, compiled and kept.
+//!
+//! Revisions and activations never change once they are in force, so what is kept is right for ever;
+//! whether it is still the newest is found out in each transaction.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use policy::{CompileError, Definition, Fields};
+use store::Conn;
+use types::{Deadline, Micros, PolicyName};
+
+use super::App;
+use crate::domain::activations::{Activation, Earlier, Impact, Lineage, State};
+use crate::domain::policies::{self, Active, FIRST_POLICY, Policy, PolicyRef};
+use crate::error::Error;
+use crate::store as tables;
+
+/// How many workspaces and policies are kept; beyond that all are forgotten and read again.
+const KEPT_MAX: usize = 10_000;
+
+/// What was read and compiled before.
+#[derive(Default)]
+pub struct Cache {
+    lineages: RwLock<HashMap<String, Arc<Lineage>>>,
+    compiled: RwLock<HashMap<(String, PolicyRef), Arc<policy::Policy>>>,
+}
+
+fn kept<K: std::hash::Hash + Eq, V: Clone>(map: &RwLock<HashMap<K, V>>, key: &K) -> Option<V> {
+    map.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+}
+
+fn keep<K: std::hash::Hash + Eq, V>(map: &RwLock<HashMap<K, V>>, key: K, value: V) {
+    let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+    if map.len() >= KEPT_MAX {
+        map.clear();
+    }
+    map.insert(key, value);
+}
+
+/// An activation and the policy it put in force, as they are stored.
+type Stored = (Activation, Policy);
+
+impl App {
+    /// The policies of a workspace as they were when last read. Creates the workspace where it was
+    /// never named before.
+    pub async fn lineage(&self, workspace: &str, deadline: Deadline) -> Result<Arc<Lineage>, Error> {
+        match kept(&self.lineages.lineages, &workspace.to_owned()) {
+            Some(lineage) => Ok(lineage),
+            None => self.lineage_read(workspace, deadline).await,
+        }
+    }
+
+    /// The policies of a workspace as they are now.
+    pub async fn lineage_read(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+    ) -> Result<Arc<Lineage>, Error> {
+        let mut chain = self.chain(workspace, deadline).await?;
+        if chain.is_empty() {
+            self.workspace_create(workspace, deadline).await?;
+            chain = self.chain(workspace, deadline).await?;
+        }
+        let mut actives = Vec::with_capacity(chain.len());
+        for (activation, policy) in &chain {
+            actives.push(Active {
+                number: activation.number,
+                reference: activation.policy.clone(),
+                policy: self
+                    .compiled(workspace, &activation.policy, &policy.definition)
+                    .await?,
+            });
+        }
+        let mut actives = actives.into_iter();
+        let newest = actives.next().ok_or_else(|| corrupt(workspace))?;
+        let earlier = actives
+            .zip(&chain)
+            .map(|(active, (after, _))| Earlier {
+                active,
+                onward: after.stage_map.clone(),
+            })
+            .collect();
+        let lineage = Arc::new(Lineage::new(newest, earlier));
+        keep(&self.lineages.lineages, workspace.to_owned(), Arc::clone(&lineage));
+        Ok(lineage)
+    }
+
+    /// The activation in force and those before it that positions are still expressed in, the newest
+    /// first; none where the workspace was never named.
+    async fn chain(&self, workspace: &str, deadline: Deadline) -> Result<Vec<Stored>, Error> {
+        let workspace = workspace.to_owned();
+        self.store
+            .read_snapshot("lineage.read", deadline, move |conn| chain(conn, &workspace))
+            .await
+    }
+
+    /// The compiled policy of a revision.
+    pub async fn compiled(
+        &self,
+        workspace: &str,
+        reference: &PolicyRef,
+        definition: &Definition,
+    ) -> Result<Arc<policy::Policy>, Error> {
+        let key = (workspace.to_owned(), reference.clone());
+        if let Some(compiled) = kept(&self.lineages.compiled, &key) {
+            return Ok(compiled);
+        }
+        let compiled = Arc::new(self.compile(definition).await?);
+        keep(&self.lineages.compiled, key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// Checks and compiles a definition, off the async threads.
+    pub async fn compile(&self, definition: &Definition) -> Result<policy::Policy, Error> {
+        let compiler = self.compiler.clone();
+        let written = definition.clone();
+        let compiled =
+            tokio::task::spawn_blocking(move || compiler.compile(&written, &Fields::none())).await;
+        match compiled {
+            Ok(Ok(policy)) => Ok(policy),
+            Ok(Err(CompileError::Invalid(faults))) => Err(Error::PolicyInvalid {
+                guard: guard_of(definition, &faults),
+                faults,
+            }),
+            Ok(Err(CompileError::Busy)) | Err(_) => Err(Error::CompilerBusy),
+        }
+    }
+
+    /// A workspace exists once it is named, under the preset `one-way`.
+    async fn workspace_create(&self, workspace: &str, deadline: Deadline) -> Result<(), Error> {
+        let definition = policy::presets::get(policy::presets::DEFAULT)
+            .and_then(|preset| preset.definition().ok())
+            .ok_or_else(|| corrupt(policy::presets::DEFAULT))?;
+        let now = self.clock.now();
+        let first = Policy {
+            name: PolicyName::new(workspace, FIRST_POLICY),
+            preset: policy::presets::DEFAULT.to_owned(),
+            revision: 1,
+            definition,
+            state: policies::State::Active,
+            create_time: now,
+            revision_create_time: now,
+            creator: policy::POLICY_ACTOR.to_owned(),
+        };
+        self.store
+            .write("workspace.create", deadline, move |conn| {
+                create(conn, &first, now)
+            })
+            .await
+    }
+}
+
+fn chain(conn: &mut Conn, workspace: &str) -> Result<Vec<Stored>, Error> {
+    let Some(state) = tables::workspaces::workspace_get(conn, workspace)? else {
+        return Ok(Vec::new());
+    };
+    let oldest = tables::positions::positions_oldest_activation(conn, workspace)?
+        .unwrap_or(state.activation);
+    let mut found = Vec::new();
+    let mut number = state.activation;
+    loop {
+        let activation = tables::activations::activation_get(conn, workspace, number)?
+            .ok_or_else(|| corrupt(workspace))?;
+        let policy = tables::policies::policy_get(conn, workspace, &activation.policy)?
+            .ok_or_else(|| corrupt(workspace))?;
+        let previous = activation.previous_number;
+        found.push((activation, policy));
+        if number <= oldest || previous == 0 {
+            return Ok(found);
+        }
+        number = previous;
+    }
+}
+
+fn create(conn: &mut Conn, first: &Policy, now: Micros) -> Result<(), Error> {
+    let workspace = &first.name.workspace;
+    if !tables::workspaces::workspace_insert(conn, workspace, now)? {
+        return Ok(());
+    }
+    tables::policies::policy_insert(conn, first)?;
+    tables::policies::revision_insert(conn, first)?;
+    let activation = Activation {
+        workspace: workspace.clone(),
+        number: 1,
+        policy: first.reference(),
+        previous: PolicyRef::none(),
+        previous_number: 0,
+        stage_map: std::collections::BTreeMap::new(),
+        state: State::Complete,
+        impact: Impact::default(),
+        mapped_count: 0,
+        actor: first.creator.clone(),
+        create_time: now,
+        active_time: Some(now),
+        end_time: Some(now),
+    };
+    tables::activations::activation_insert(conn, &activation)?;
+    Ok(())
+}
+
+/// The id of the first guard whose expression has a fault.
+fn guard_of(definition: &Definition, faults: &[policy::Fault]) -> String {
+    let place = |fault: &policy::Fault| -> Option<usize> {
+        let rest = fault.path.strip_prefix("guards[")?;
+        rest.strip_suffix("].expression")?.parse().ok()
+    };
+    faults
+        .iter()
+        .find_map(place)
+        .and_then(|at| definition.guards.get(at))
+        .map(|guard| guard.id.clone())
+        .unwrap_or_default()
+}
+
+fn corrupt(id: &str) -> Error {
+    Error::Store(store::Error::Corrupt {
+        table: "workspaces",
+        id: id.to_owned(),
+    })
+}

@@ -1,0 +1,154 @@
+//! Rewriting positions in the words of the policy in force, in slices.
+//!
+//! Reads apply the map anyway, so this job may take its time and may be interrupted anywhere.
+
+use std::time::Duration;
+
+use policy::company::Kind;
+use policy::definition::Mode;
+use store::leases::{self, Lease};
+use store::Conn;
+use types::{ContactName, Deadline};
+
+use super::activations::{come_into_force, tell};
+use super::gate::{self, Scene};
+use super::{Abort, App, Stale, steps};
+use crate::domain::activations::{Activation, State};
+use crate::domain::positions::State as Standing;
+use crate::error::Error;
+use crate::store as tables;
+
+/// Positions that are rewritten in one transaction.
+const SLICE: i64 = 100;
+/// Activations that are looked at at once.
+const SCAN: i64 = 100;
+/// How often the job looks by itself.
+const PAUSE: Duration = Duration::from_secs(1);
+const STEP_TIME: Duration = Duration::from_secs(10);
+
+/// What a slice came to.
+enum Slice {
+    /// There may be more.
+    More,
+    /// Nothing is left that can be rewritten now.
+    Idle,
+}
+
+impl App {
+    /// Rewrites positions for as long as it holds the lease.
+    pub async fn map_positions(&self, lease: Lease) {
+        loop {
+            let mut seen = self.store.seen();
+            match self.map_once(&lease).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "positions are not rewritten now"),
+            }
+            self.store.wait_for_change(&mut seen, PAUSE).await;
+        }
+    }
+
+    /// One slice for every activation that is being mapped; whether there is more to do.
+    pub async fn map_once(&self, lease: &Lease) -> Result<bool, Error> {
+        let deadline = Deadline::after(STEP_TIME);
+        let unfinished = self
+            .store
+            .read("activations.scan", deadline, |conn| {
+                tables::activations::activations_mapping(conn, SCAN)
+            })
+            .await?;
+        let mut more = false;
+        for activation in unfinished {
+            let lease = lease.clone();
+            let workspace = activation.workspace.clone();
+            let slice = self
+                .in_scene(&workspace, deadline, "positions.map", move |conn, scene| {
+                    leases::hold(conn, &lease, scene.now)?;
+                    slice(conn, scene, &activation)
+                })
+                .await?;
+            more |= matches!(slice, Slice::More);
+        }
+        Ok(more)
+    }
+
+    /// Puts every activation in force that waits for nobody any more: after a holder has attached.
+    pub async fn sweep_activations(&self, deadline: Deadline) -> Result<(), Error> {
+        let waiting = self
+            .store
+            .read("activations.scan", deadline, |conn| {
+                tables::activations::activations_waiting(conn, SCAN)
+            })
+            .await?;
+        for workspace in waiting {
+            self.in_scene(&workspace, deadline, "activation.complete", |conn, scene| {
+                let state = tables::workspaces::workspace_lock(conn, &scene.workspace)?
+                    .ok_or(Stale::Lineage)?;
+                Ok(come_into_force(conn, scene, state)?)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn slice(
+    conn: &mut Conn,
+    scene: &Scene,
+    activation: &Activation,
+) -> Result<Slice, Abort<Slice>> {
+    gate::enter::<Abort<Slice>>(conn, scene, true)?;
+    let newest = scene.lineage.active().number;
+    let lagging =
+        tables::positions::positions_lagging(conn, &scene.workspace, newest, SLICE)?;
+    let mut mapped = 0;
+    for contact in &lagging {
+        let name = ContactName::new(&scene.workspace, contact);
+        mapped += i64::from(map_one(conn, scene, &name)?);
+    }
+    let Some(mut current) =
+        tables::activations::activation_get(conn, &scene.workspace, activation.number)?
+    else {
+        return Ok(Slice::Idle);
+    };
+    if current.state != State::Mapping {
+        return Ok(Slice::Idle);
+    }
+    current.mapped_count += mapped;
+    let over = !tables::positions::positions_lag(conn, &scene.workspace, current.number)?;
+    if over {
+        current.state = State::Complete;
+        current.end_time = Some(scene.now);
+    }
+    if over || mapped > 0 {
+        tables::activations::activation_update(conn, &current)?;
+        tell(conn, scene, &current)?;
+    }
+    Ok(if !over && mapped > 0 { Slice::More } else { Slice::Idle })
+}
+
+/// Rewrites one position; false where that has to wait.
+fn map_one(conn: &mut Conn, scene: &Scene, name: &ContactName) -> Result<bool, Abort<Slice>> {
+    let Some(position) = tables::positions::position_lock(conn, name)? else {
+        return Ok(false);
+    };
+    if position.state == Standing::Revoking {
+        return Ok(false);
+    }
+    if !scene.lineage.reaches(position.activation) {
+        return Err(Stale::Lineage.into());
+    }
+    let follows = scene.lineage.active().policy.mode() == Mode::CompanyFirst
+        && position.kind == Kind::Company;
+    if follows || position.stage.is_none() {
+        // A company finds its primary contact, and what the old rules refused the new ones may not.
+        tables::evaluations::evaluation_request(conn, name, scene.now)?;
+    }
+    let step = steps::mapping(scene, position);
+    if step.settled.is_empty() {
+        gate::note(conn, scene, step.position, false)?;
+    } else {
+        gate::carry_out(conn, scene, vec![step])?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,187 @@
+//! Telling the directory where contacts stand, for display and filters.
+//!
+//! Follows our own change log, woken by each commit in this process. Telling is idempotent and
+//! monotone on the other side, so that after a crash it is simply told again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prost::Message as _;
+use proto::contacts::v1::RecordedPosition;
+use proto::pipeline::v1::{Position, TransitionChange};
+use serve::peer::Backoff;
+use store::change_log::{self, LogPosition};
+use store::cursors;
+use store::feed::Feed;
+use store::leases::{self, Lease};
+use types::{Deadline, Service, Token, TokenKind};
+
+use super::gate::POSITION_CHANGED;
+use super::{App, conversions, gate};
+use crate::error::Error;
+use crate::store as tables;
+use crate::wire;
+
+/// The cursor over our own change log, and the consumer that holds back its pruning.
+const CURSOR: &str = "projection";
+/// Positions that are told at once.
+const TOLD_MAX: usize = 1000;
+/// How long there is a wait for something to tell.
+const PATIENCE: Duration = Duration::from_secs(5);
+const STEP_TIME: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Tells for as long as it holds the lease.
+    pub async fn project_positions(&self, lease: Lease) {
+        let mut backoff = Backoff::new();
+        loop {
+            if let Err(error) = self.project(&lease, &mut backoff).await {
+                tracing::warn!(%error, "the directory is not told where contacts stand");
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    async fn project(&self, lease: &Lease, backoff: &mut Backoff) -> Result<(), Error> {
+        let mut at = match self.projected_through().await? {
+            Some(at) => at,
+            None => self.project_all(lease).await?,
+        };
+        let mut feed = Feed::all(self.store.clone(), at);
+        loop {
+            let bulk = match feed.page(PATIENCE).await {
+                Ok(bulk) => bulk,
+                Err(store::Error::PositionExpired { .. }) => {
+                    at = self.project_all(lease).await?;
+                    feed = Feed::all(self.store.clone(), at);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if bulk.through == at {
+                continue;
+            }
+            let told = newest(&bulk.changes);
+            self.tell_all(told, at, bulk.through).await?;
+            self.note_projected(lease, bulk.through).await?;
+            at = bulk.through;
+            backoff.reset();
+        }
+    }
+
+    async fn projected_through(&self) -> Result<Option<LogPosition>, Error> {
+        let cursor = self
+            .store
+            .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
+                cursors::read(conn, CURSOR)
+            })
+            .await?;
+        Ok(cursor
+            .and_then(|cursor| cursor.parse::<Token>().ok())
+            .map(|token| LogPosition {
+                epoch: token.epoch,
+                tx: token.tx,
+                id: token.id,
+            }))
+    }
+
+    async fn note_projected(&self, lease: &Lease, at: LogPosition) -> Result<(), Error> {
+        let (lease, now) = (lease.clone(), self.clock.now());
+        let token = Token {
+            kind: TokenKind::Resume,
+            service: Service::Pipeline,
+            epoch: at.epoch,
+            tx: at.tx,
+            id: at.id,
+        };
+        self.store
+            .write("projection.note", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                cursors::advance(conn, CURSOR, &token.to_string(), now)?;
+                change_log::register_consumer(conn, CURSOR, at, now)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Tells where everybody stands, from the positions themselves: at the first start, and when the
+    /// log was pruned past us.
+    async fn project_all(&self, lease: &Lease) -> Result<LogPosition, Error> {
+        let deadline = || Deadline::after(STEP_TIME);
+        let start = self
+            .store
+            .read("change_log.horizon", deadline(), change_log::horizon)
+            .await?;
+        let mut after = (String::new(), String::new());
+        loop {
+            let from = after.clone();
+            let page = self
+                .store
+                .read("positions.scan", deadline(), move |conn| {
+                    tables::positions::positions_after(conn, None, (&from.0, &from.1), 500)
+                })
+                .await?;
+            let Some(last) = page.last() else {
+                self.tell_all(Vec::new(), start, start).await?;
+                self.note_projected(lease, start).await?;
+                return Ok(start);
+            };
+            after = (last.name.workspace.clone(), last.name.contact.clone());
+            let mut told = Vec::with_capacity(page.len());
+            for position in page {
+                let workspace = position.name.workspace.clone();
+                let mut lineage = self.lineage(&workspace, deadline()).await?;
+                if !lineage.reaches(position.activation) {
+                    lineage = self.lineage_read(&workspace, deadline()).await?;
+                }
+                let shown = gate::shown(&lineage, position, None);
+                told.extend(recorded(&wire::positions::position(&shown)));
+            }
+            self.tell_all(told, LogPosition::START, LogPosition::START).await?;
+        }
+    }
+
+    /// Tells in portions; only the last one says that everything up to `through` was told.
+    async fn tell_all(
+        &self,
+        mut told: Vec<RecordedPosition>,
+        before: LogPosition,
+        through: LogPosition,
+    ) -> Result<(), Error> {
+        loop {
+            let rest = told.split_off(told.len().min(TOLD_MAX));
+            let complete = if rest.is_empty() { through } else { before };
+            self.contacts
+                .record_positions(told, conversions::token(complete), Deadline::after(STEP_TIME))
+                .await?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            told = rest;
+        }
+    }
+}
+
+/// Where each contact stands after these changes.
+fn newest(changes: &[change_log::Change]) -> Vec<RecordedPosition> {
+    let mut newest: BTreeMap<String, RecordedPosition> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.kind == POSITION_CHANGED) {
+        let position = TransitionChange::decode(change.payload.as_slice())
+            .ok()
+            .and_then(|change| change.position);
+        if let Some(told) = position.as_ref().and_then(recorded) {
+            newest.insert(told.contact.clone(), told);
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// The position as the directory takes it; none before the first move.
+fn recorded(position: &Position) -> Option<RecordedPosition> {
+    (position.revision > 0).then(|| RecordedPosition {
+        contact: position.contact.clone(),
+        stage: position.stage.clone(),
+        role: position.role,
+        revision: position.revision,
+    })
+}

@@ -1,0 +1,89 @@
+//! Sealing histories: a leased job hashes the heads of all histories that grew.
+
+use policy::history::{Checkpoint as Seal, GENESIS};
+use store::leases::{self, Lease};
+use store::{Conn, Error as StoreError};
+use types::{Deadline, Micros};
+
+use super::App;
+use crate::store as tables;
+use crate::store::checkpoints::{Checkpoint, Head};
+
+/// Heads of one seal.
+const HEADS_MAX: i64 = 200;
+/// Workspaces that are looked at at once.
+const SCAN: i64 = 100;
+const STEP_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl App {
+    /// Seals again and again for as long as it holds the lease.
+    pub async fn seal_histories(&self, lease: Lease) {
+        loop {
+            match self.seal_once(&lease).await {
+                Ok(true) => {}
+                Ok(false) => tokio::time::sleep(self.seal_interval).await,
+                Err(error) => {
+                    tracing::warn!(%error, "histories are not sealed now");
+                    tokio::time::sleep(self.seal_interval).await;
+                }
+            }
+        }
+    }
+
+    /// One seal for every workspace whose histories grew; whether there was one.
+    pub async fn seal_once(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let deadline = Deadline::after(STEP_TIME);
+        let unsealed = self
+            .store
+            .read("histories.scan", deadline, |conn| {
+                tables::positions::workspaces_unsealed(conn, SCAN)
+            })
+            .await?;
+        let any = !unsealed.is_empty();
+        for workspace in unsealed {
+            let (lease, clock) = (lease.clone(), self.clock.clone());
+            self.store
+                .write("histories.seal", deadline, move |conn| {
+                    leases::hold(conn, &lease, clock.now())?;
+                    seal(conn, &workspace, clock.now())
+                })
+                .await?;
+        }
+        Ok(any)
+    }
+}
+
+fn seal(conn: &mut Conn, workspace: &str, now: Micros) -> Result<(), StoreError> {
+    let contacts = tables::positions::positions_unsealed(conn, workspace, HEADS_MAX)?;
+    let mut positions = tables::positions::positions_of(conn, workspace, &contacts)?;
+    positions.sort_by(|a, b| a.name.contact.cmp(&b.name.contact));
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let last = tables::checkpoints::checkpoint_last(conn, workspace)?;
+    let number = last.as_ref().map_or(1, |last| last.number + 1);
+    let previous_hash = last.map_or(GENESIS, |last| last.hash);
+    let mut hasher = Seal::begin(&previous_hash, workspace, number);
+    let mut heads = Vec::with_capacity(positions.len());
+    for position in positions {
+        let head = Head {
+            contact: position.name.contact,
+            revision: position.revision,
+            hash: position.head,
+        };
+        hasher
+            .add(&head.contact, &head.hash, head.revision)
+            .map_err(|_| StoreError::Corrupt {
+                table: "positions",
+                id: workspace.to_owned(),
+            })?;
+        heads.push(head);
+    }
+    let checkpoint = Checkpoint {
+        number,
+        heads: i64::try_from(heads.len()).unwrap_or(i64::MAX),
+        previous_hash,
+        hash: hasher.finish(),
+    };
+    tables::checkpoints::checkpoint_insert(conn, workspace, &checkpoint, &heads, now)
+}

@@ -1,0 +1,389 @@
+//! What the engine decides, made into steps for the gate.
+//!
+//! Invariant: every move comes out of [`policy::decide`], but for two that only repeat what it
+//! decided: a company follows its primary contact, and a stage whose role a new policy changed is
+//! written down once more with the new role.
+
+use policy::company::Kind;
+use policy::definition::Mode;
+use policy::{Cause, Closing, Command, Decision, POLICY_ACTOR, Refusal, Request, decide};
+use store::Conn;
+use types::{ContactName, Micros};
+
+use super::gate::{self, Scene, Step};
+use super::{Abort, Stale};
+use crate::domain::contacts::Contact;
+use crate::domain::positions::{Position, State};
+use crate::domain::transitions::{Effect, Move, Transition, role_name};
+use crate::error::Error;
+use crate::store as tables;
+
+/// A move that somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Where to.
+    pub stage: String,
+    /// Why.
+    pub reason: String,
+    /// A note for the history.
+    pub note: String,
+    /// The etag that was read; empty for any.
+    pub etag: String,
+    /// When it took effect; now where absent.
+    pub effective_time: Option<Micros>,
+}
+
+/// Locks the position of a contact, which is there afterwards, and refuses facts that are older
+/// than those that were decided on before.
+pub fn locked<T>(
+    conn: &mut Conn,
+    scene: &Scene,
+    contact: &Contact,
+) -> Result<Position, Abort<T>> {
+    let active = scene.lineage.active();
+    let unopened = Position::unopened(
+        contact.name.clone(),
+        contact.kind,
+        active.number,
+        active.reference.clone(),
+    );
+    let mut position = tables::positions::position_ensure(conn, &unopened)?;
+    if contact.update_time < position.facts_time {
+        return Err(Stale::Facts.into());
+    }
+    if !scene.lineage.reaches(position.activation) {
+        return Err(Stale::Lineage.into());
+    }
+    position.facts_time = contact.update_time;
+    position.kind = contact.kind;
+    Ok(position)
+}
+
+/// A walk through decisions about one contact: where it stands by now, and what was decided.
+pub struct Walk<'a> {
+    scene: &'a Scene,
+    contact: &'a Contact,
+    /// The locked position; only its activation changes here.
+    pub position: Position,
+    standing: policy::Position,
+    settled: Vec<Move>,
+    effects: Vec<Effect>,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins where the contact stands, in the words of the policy in force.
+    pub fn begin(scene: &'a Scene, contact: &'a Contact, position: Position) -> Self {
+        let standing = position.standing(position.stage.as_deref());
+        let mut walk = Self {
+            scene,
+            contact,
+            position,
+            standing,
+            settled: Vec::new(),
+            effects: Vec::new(),
+        };
+        walk.catch_up();
+        walk
+    }
+
+    /// The stage one stands in by now.
+    pub fn stage(&self) -> Option<&str> {
+        self.standing.stage.as_deref()
+    }
+
+    /// Decides on a command without taking it over.
+    pub fn decide(&self, command: Command) -> Result<Decision, Refusal> {
+        let policy = &self.scene.lineage.active().policy;
+        decide(policy, &self.standing, &self.contact.facts, command, self.scene.now)
+    }
+
+    /// Takes a decision over as settled: it takes nothing away.
+    pub fn settle(&mut self, decision: &Decision) {
+        self.settled.extend(decision.transitions.iter().map(Move::from));
+        self.effects.extend(decision.effects.iter().map(Effect::from));
+        self.standing = self.standing.after(decision);
+    }
+
+    /// The step of a decision that goes through the gate.
+    pub fn step(mut self, decision: &Decision) -> Step {
+        let active = self.scene.lineage.active();
+        let after = self.standing.after(decision);
+        self.effects.extend(decision.effects.iter().map(Effect::from));
+        Step {
+            before: self.position.entitlements(active, self.stage()),
+            after: self.position.entitlements(active, after.stage.as_deref()),
+            moves: decision.transitions.iter().map(Move::from).collect(),
+            settled: self.settled,
+            effects: self.effects,
+            facts: serde_json::to_string(&self.contact.facts).unwrap_or_default(),
+            position: self.position,
+        }
+    }
+
+    /// Applies the maps of activations that this position has not seen yet. What an activation takes
+    /// away was fenced before it came into force, so this goes through no gate.
+    fn catch_up(&mut self) {
+        let (moved, standing) = caught_up(self.scene, &self.position, &self.contact.facts);
+        self.position.activation = self.scene.lineage.active().number;
+        self.settled.extend(moved);
+        self.standing = standing;
+    }
+
+    /// Opens a contact that was never looked at, as if the change log had brought it; what is
+    /// refused is left as it is.
+    pub fn open(&mut self) {
+        if self.position.revision > 0 || self.stage().is_some() {
+            return;
+        }
+        if let Ok(decision) = self.decide(opening(self.contact)) {
+            self.settle(&decision);
+        }
+    }
+}
+
+/// The command that opens a contact.
+pub fn opening(contact: &Contact) -> Command<'_> {
+    Command::Open {
+        requested_stage: &contact.requested_stage,
+        request: Request {
+            actor: &contact.creator,
+            ..Request::default()
+        },
+        imported: contact.imported,
+    }
+}
+
+/// The move by which a position follows the maps of later activations, and where it stands then.
+fn caught_up(
+    scene: &Scene,
+    position: &Position,
+    facts: &policy::Facts,
+) -> (Option<Move>, policy::Position) {
+    let lineage = &scene.lineage;
+    let active = lineage.active();
+    let standing = position.standing(position.stage.as_deref());
+    let (Some(stage), Some(old)) = (&position.stage, lineage.at(position.activation)) else {
+        return (None, standing);
+    };
+    if position.activation == active.number {
+        return (None, standing);
+    }
+    let to = lineage.mapped(position.activation, stage);
+    let command = Command::Map {
+        from: &old.policy,
+        stage: &to,
+        request: Request {
+            actor: POLICY_ACTOR,
+            ..Request::default()
+        },
+    };
+    let decided = decide(&active.policy, &standing, facts, command, scene.now);
+    match decided {
+        Ok(decision) if !decision.transitions.is_empty() => {
+            let moved = decision.transitions.first().map(Move::from);
+            (moved, standing.after(&decision))
+        }
+        Ok(_) | Err(_) => {
+            let role = active.policy.role(stage);
+            if role == position.role {
+                return (None, standing);
+            }
+            let effective = scene.now.max(position.entered);
+            let moved = Move {
+                from: stage.clone(),
+                to: stage.clone(),
+                from_role: role_name(position.role),
+                to_role: role_name(role),
+                skip: false,
+                cause: Cause::Activation.as_str().to_owned(),
+                actor: POLICY_ACTOR.to_owned(),
+                reason: String::new(),
+                note: String::new(),
+                trigger: String::new(),
+                activity: String::new(),
+                effective_time: effective.0,
+            };
+            let standing = policy::Position::at(stage.as_str(), position.revision + 1, effective);
+            (Some(moved), standing)
+        }
+    }
+}
+
+/// The step by which a lagging position follows the maps, without anything else being decided.
+pub fn mapping(scene: &Scene, mut position: Position) -> Step {
+    let facts = policy::Facts::default();
+    let (moved, standing) = caught_up(scene, &position, &facts);
+    let active = scene.lineage.active();
+    position.activation = active.number;
+    let entitled = position.entitlements(active, standing.stage.as_deref());
+    Step {
+        settled: moved.into_iter().collect(),
+        moves: Vec::new(),
+        effects: Vec::new(),
+        before: entitled.clone(),
+        after: entitled,
+        facts: String::new(),
+        position,
+    }
+}
+
+/// The step of a move that somebody asks for.
+pub fn convert(
+    scene: &Scene,
+    position: Position,
+    contact: &Contact,
+    ask: &Ask,
+) -> Result<Step, Error> {
+    if !ask.etag.is_empty() && ask.etag != position.etag() {
+        return Err(Error::EtagMismatch {
+            resource: contact.name.position().to_string(),
+        });
+    }
+    let unseen = position.revision == 0 && position.refusal.is_empty();
+    let mut walk = Walk::begin(scene, contact, position);
+    if unseen {
+        walk.open();
+    }
+    let decision = walk
+        .decide(Command::Convert {
+            stage: &ask.stage,
+            request: Request {
+                actor: &scene.actor,
+                reason: &ask.reason,
+                note: &ask.note,
+                ..Request::default()
+            },
+            effective_time: ask.effective_time,
+        })
+        .map_err(|refusal| Error::Refused {
+            contact: contact.name.clone(),
+            policy: scene.lineage.active().reference.clone(),
+            refusal,
+        })?;
+    Ok(walk.step(&decision))
+}
+
+/// The step by which a position is closed because its contact goes away.
+pub fn close(
+    scene: &Scene,
+    position: Position,
+    contact: &Contact,
+    cause: Closing,
+) -> Step {
+    let walk = Walk::begin(scene, contact, position);
+    let decision = walk
+        .decide(Command::Close {
+            cause,
+            request: Request {
+                actor: &contact.updater,
+                ..Request::default()
+            },
+        })
+        .unwrap_or_default();
+    walk.step(&decision)
+}
+
+/// The stage to open a contact in again that was closed: where it stood, in the words of the policy
+/// in force; the initial stage where that has vanished without a map.
+pub fn reopening_stage(
+    conn: &mut Conn,
+    scene: &Scene,
+    last: &Transition,
+) -> Result<Option<String>, store::Error> {
+    let closed = [Cause::Deletion, Cause::Merge]
+        .iter()
+        .any(|cause| cause.as_str() == last.moved.cause);
+    if !closed || last.moved.from.is_empty() {
+        return Ok(None);
+    }
+    let active = scene.lineage.active();
+    let mut stage = last.moved.from.clone();
+    let later = tables::activations::activations_between(
+        conn,
+        &scene.workspace,
+        last.activation,
+        active.number,
+    )?;
+    for activation in later {
+        if let Some(to) = activation.stage_map.get(&stage) {
+            stage.clone_from(to);
+        }
+    }
+    if active.policy.stage(&stage).is_none() {
+        stage.clone_from(&active.policy.definition().initial);
+    }
+    Ok(Some(stage))
+}
+
+/// The companies that follow these contacts, each locked, with the steps of their primary contacts
+/// to be copied. Nothing where the policy does not put companies first.
+pub fn follow_primaries(
+    conn: &mut Conn,
+    scene: &Scene,
+    steps: &[Step],
+) -> Result<Vec<Step>, Abort<()>> {
+    if scene.lineage.active().policy.mode() != Mode::CompanyFirst {
+        return Ok(Vec::new());
+    }
+    let mut followers = Vec::new();
+    for step in steps {
+        let moves: Vec<&Move> = step.settled.iter().chain(&step.moves).collect();
+        let Some(last) = moves.last() else {
+            continue;
+        };
+        for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
+            let copied = copy(conn, scene, &company, last)?;
+            followers.extend(copied);
+        }
+    }
+    Ok(followers)
+}
+
+/// The step by which a company comes to stand where a move led its primary contact.
+pub fn copy(
+    conn: &mut Conn,
+    scene: &Scene,
+    company: &ContactName,
+    followed: &Move,
+) -> Result<Option<Step>, Abort<()>> {
+    let active = scene.lineage.active();
+    let unopened = Position::unopened(
+        company.clone(),
+        Kind::Company,
+        active.number,
+        active.reference.clone(),
+    );
+    let position = tables::positions::position_ensure(conn, &unopened)?;
+    if !scene.lineage.reaches(position.activation) {
+        return Err(Stale::Lineage.into());
+    }
+    if position.state == State::Revoking {
+        gate::refuse_pending(conn, &position)?;
+    }
+    let mut step = mapping(scene, position);
+    let from = step
+        .settled
+        .last()
+        .map(|moved| moved.to.clone())
+        .or_else(|| step.position.stage.clone())
+        .unwrap_or_default();
+    if from == followed.to {
+        return Ok(None);
+    }
+    let stage = |id: &str| (!id.is_empty()).then(|| id.to_owned());
+    let role = |id: &str| role_name(active.policy.role(id));
+    step.before = step.position.entitlements(active, stage(&from).as_deref());
+    step.after = step.position.entitlements(active, stage(&followed.to).as_deref());
+    let last = step.settled.last().map(|moved| moved.effective_time);
+    let earliest = last.unwrap_or(step.position.entered.0);
+    step.moves = vec![Move {
+        from_role: role(&from),
+        to_role: role(&followed.to),
+        skip: active.policy.is_skip(&from, &followed.to),
+        from,
+        effective_time: followed.effective_time.max(earliest),
+        ..followed.clone()
+    }];
+    step.position.kind = Kind::Company;
+    Ok(Some(step))
+}

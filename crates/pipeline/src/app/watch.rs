@@ -1,0 +1,286 @@
+//! Following the moves of a workspace, with the present positions first where that is asked for.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use prost::Message as _;
+use proto::pipeline::v1::{self, TransitionChange};
+use store::change_log::{self, LogPosition};
+use store::feed::{Feed, Step};
+use store::{Conn, Error as StoreError};
+use types::{Deadline, Service, Token, TokenKind};
+
+use super::gate::{self, POSITION_CHANGED};
+use super::{App, conversions, positions};
+use crate::error::Error;
+use crate::store as tables;
+use crate::wire;
+
+/// How many positions a message of the snapshot has.
+const SNAPSHOT_PAGE: i64 = 50;
+const READ_TIME: Duration = Duration::from_secs(10);
+
+/// Where a Watch begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest change that is kept.
+    Oldest,
+    /// After the message with this token.
+    After(String),
+}
+
+/// What WatchTransitions was given.
+#[derive(Clone, Debug)]
+pub struct WatchInput {
+    /// The workspace's id; `None` for all of them, which is for internal followers.
+    pub workspace: Option<String>,
+    /// Where to begin.
+    pub beginning: Beginning,
+    /// The present positions first.
+    pub send_snapshot: bool,
+    /// How long the stream may be silent.
+    pub heartbeat: Duration,
+}
+
+/// One message of a Watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Where to go on after it.
+    pub resume_token: String,
+    /// What it tells.
+    pub changes: Changes,
+}
+
+/// What a message of a Watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changes {
+    /// Changes of one transaction; whether more of the same follow.
+    Happened(Vec<TransitionChange>, bool),
+    /// A part of the present state.
+    Snapshot(Vec<v1::Position>),
+    /// The present state was told.
+    SnapshotEnd,
+    /// Nothing happened.
+    Heartbeat,
+}
+
+/// An open Watch.
+pub struct Watcher {
+    app: App,
+    workspace: Option<String>,
+    heartbeat: Duration,
+    /// The rest of the snapshot: after whom it goes on. `None` once it was told.
+    snapshot: Option<(String, String)>,
+    start: LogPosition,
+    feed: Feed,
+    ready: VecDeque<Told>,
+}
+
+impl App {
+    /// The tokens of the oldest change that can be followed from, and of the newest.
+    pub async fn reach(&self, deadline: Deadline) -> Result<(String, String), Error> {
+        let (oldest, newest) = self
+            .store
+            .read("change_log.reach", deadline, |conn| {
+                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+            })
+            .await?;
+        Ok((conversions::token(oldest), conversions::token(newest)))
+    }
+
+    /// Opens a Watch. What is committed after this returns is told.
+    pub async fn watch_transitions(
+        &self,
+        input: WatchInput,
+        deadline: Deadline,
+    ) -> Result<Watcher, Error> {
+        let resumed = match &input.beginning {
+            Beginning::After(text) => Some(parse_resume(text)?),
+            Beginning::Now | Beginning::Oldest => None,
+        };
+        let given = resumed.as_ref().map(|(at, _)| *at);
+        if given.is_some() && input.send_snapshot {
+            let problem = "must be false where a resume token is given";
+            return Err(Error::field("send_snapshot", problem));
+        }
+        let oldest = input.beginning == Beginning::Oldest;
+        let start = self
+            .store
+            .read("watch.open", deadline, move |conn| start_of(conn, given, oldest))
+            .await
+            .map_err(expired)?;
+        let feed = match &input.workspace {
+            Some(workspace) => Feed::workspace(self.store.clone(), workspace.clone(), start),
+            None => Feed::all(self.store.clone(), start),
+        };
+        Ok(Watcher {
+            app: self.clone(),
+            workspace: input.workspace,
+            heartbeat: input.heartbeat,
+            snapshot: match resumed {
+                Some((_, rest)) => rest,
+                None => input.send_snapshot.then(Default::default),
+            },
+            start,
+            feed: feed.only(|kind| kind == POSITION_CHANGED),
+            ready: VecDeque::new(),
+        })
+    }
+}
+
+impl Watcher {
+    /// The next message.
+    pub async fn next(&mut self) -> Result<Told, Error> {
+        if let Some(told) = self.ready.pop_front() {
+            return Ok(told);
+        }
+        if let Some(after) = self.snapshot.clone() {
+            return self.snapshot_page(after).await;
+        }
+        match self.feed.next(self.heartbeat).await.map_err(expired)? {
+            Step::Idle { through } => Ok(Told {
+                resume_token: resume_token(through),
+                changes: Changes::Heartbeat,
+            }),
+            Step::Batch(batch) => {
+                let changes: Vec<TransitionChange> = batch
+                    .changes
+                    .iter()
+                    .map(|change| {
+                        TransitionChange::decode(change.payload.as_slice()).map_err(|_| {
+                            StoreError::Corrupt {
+                                table: "change_log",
+                                id: change.event_id.clone(),
+                            }
+                        })
+                    })
+                    .collect::<Result<_, _>>()?;
+                Ok(Told {
+                    resume_token: resume_token(batch.through),
+                    changes: Changes::Happened(changes, batch.more),
+                })
+            }
+        }
+    }
+
+    async fn snapshot_page(&mut self, after: (String, String)) -> Result<Told, Error> {
+        let workspace = self.workspace.clone();
+        let deadline = Deadline::after(READ_TIME);
+        let found = self
+            .app
+            .store
+            .read("watch.snapshot", deadline, move |conn| {
+                let (from, contact) = (after.0.as_str(), after.1.as_str());
+                let found = tables::positions::positions_after(
+                    conn,
+                    workspace.as_deref(),
+                    (from, contact),
+                    SNAPSHOT_PAGE,
+                )?;
+                let mut pending = Vec::new();
+                for position in &found {
+                    let of = &position.name.workspace;
+                    pending.extend(positions::waiting(conn, of, std::slice::from_ref(position))?);
+                }
+                Ok::<_, Error>((found, pending))
+            })
+            .await?;
+        let (found, pending) = found;
+        let Some(last) = found.last() else {
+            self.snapshot = None;
+            return Ok(Told {
+                resume_token: resume_token(self.start),
+                changes: Changes::SnapshotEnd,
+            });
+        };
+        let last = (last.name.workspace.clone(), last.name.contact.clone());
+        let token = format!("{}.{}/{}", resume_token(self.start), last.0, last.1);
+        self.snapshot = Some(last);
+        let mut page = Vec::with_capacity(found.len());
+        for position in found {
+            if position.revision == 0 {
+                continue;
+            }
+            let workspace = position.name.workspace.clone();
+            let mut lineage = self.app.lineage(&workspace, deadline).await?;
+            if !lineage.reaches(position.activation) {
+                lineage = self.app.lineage_read(&workspace, deadline).await?;
+            }
+            let one = pending.iter().find(|one| one.contact == position.name);
+            page.push(wire::positions::position(&gate::shown(&lineage, position, one)));
+        }
+        Ok(Told {
+            resume_token: token,
+            changes: Changes::Snapshot(page),
+        })
+    }
+}
+
+/// The place to begin at, which must still be in the log.
+fn start_of(
+    conn: &mut Conn,
+    resumed: Option<LogPosition>,
+    oldest: bool,
+) -> Result<LogPosition, StoreError> {
+    match resumed {
+        Some(at) if change_log::is_expired(conn, at)? => Err(StoreError::PositionExpired {
+            oldest: change_log::oldest(conn)?,
+        }),
+        Some(at) => Ok(at),
+        None if oldest => change_log::oldest(conn),
+        None => change_log::horizon(conn),
+    }
+}
+
+fn expired(error: StoreError) -> Error {
+    match error {
+        StoreError::PositionExpired { oldest } => Error::ResumeExpired {
+            oldest_token: resume_token(oldest),
+        },
+        error => Error::Store(error),
+    }
+}
+
+/// The resume token of a place in the change log.
+pub fn resume_token(at: LogPosition) -> String {
+    Token {
+        kind: TokenKind::Resume,
+        service: Service::Pipeline,
+        epoch: at.epoch,
+        tx: at.tx,
+        id: at.id,
+    }
+    .to_string()
+}
+
+/// A place in the log, and where the message was within a snapshot, after whom it goes on.
+type Resumed = (LogPosition, Option<(String, String)>);
+
+fn parse_resume(text: &str) -> Result<Resumed, Error> {
+    let (token, rest) = match text.split_once('.') {
+        Some((token, rest)) => (token, Some(rest)),
+        None => (text, None),
+    };
+    let at = token
+        .parse::<Token>()
+        .ok()
+        .filter(|token| token.kind == TokenKind::Resume && token.service == Service::Pipeline)
+        .map(|token| LogPosition {
+            epoch: token.epoch,
+            tx: token.tx,
+            id: token.id,
+        });
+    let after = rest.map(|rest| rest.split_once('/'));
+    match (at, after) {
+        (Some(at), None) => Ok((at, None)),
+        (Some(at), Some(Some((workspace, contact)))) => {
+            Ok((at, Some((workspace.to_owned(), contact.to_owned()))))
+        }
+        (None, _) | (_, Some(None)) => {
+            let problem = "must be the resume token of a message of WatchTransitions";
+            Err(Error::field("resume_token", problem))
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Outgoing gRPC: the directory, and nobody else.
+
+pub mod contacts;

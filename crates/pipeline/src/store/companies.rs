@@ -1,0 +1,56 @@
+//! The primary contacts of companies, in workspaces that put companies first.
+
+use diesel::prelude::*;
+use store::{Conn, Error};
+use types::ContactName;
+
+use super::schema::companies as table;
+
+/// The primary contact of a company.
+pub fn company_primary(conn: &mut Conn, company: &ContactName) -> Result<Option<String>, Error> {
+    Ok(table::table
+        .find((&company.workspace, &company.contact))
+        .select(table::primary_contact)
+        .first(conn)
+        .optional()?)
+}
+
+/// The companies whose primary contact this is, in the order of their ids.
+pub fn companies_of_primary(
+    conn: &mut Conn,
+    primary: &ContactName,
+) -> Result<Vec<ContactName>, Error> {
+    let companies: Vec<String> = table::table
+        .filter(table::workspace.eq(&primary.workspace))
+        .filter(table::primary_contact.eq(&primary.contact))
+        .order(table::company)
+        .select(table::company)
+        .load(conn)?;
+    Ok(companies
+        .into_iter()
+        .map(|company| ContactName::new(&primary.workspace, company))
+        .collect())
+}
+
+/// Makes a contact primary where the company has no primary contact yet.
+pub fn company_insert(
+    conn: &mut Conn,
+    company: &ContactName,
+    primary: &str,
+) -> Result<bool, Error> {
+    let inserted = store::each!(conn, |c| diesel::insert_into(table::table)
+        .values((
+            table::workspace.eq(&company.workspace),
+            table::company.eq(&company.contact),
+            table::primary_contact.eq(primary),
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// Forgets who was primary.
+pub fn company_delete(conn: &mut Conn, company: &ContactName) -> Result<(), Error> {
+    diesel::delete(table::table.find((&company.workspace, &company.contact))).execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What decisions caused besides moves.
+
+use diesel::prelude::*;
+use store::{Conn, Error};
+use types::{ContactName, Micros};
+
+use super::schema::effects as table;
+use crate::domain::transitions::Effect;
+
+/// Writes an effect down, once.
+pub fn effect_insert(
+    conn: &mut Conn,
+    contact: &ContactName,
+    revision: i64,
+    new: &Effect,
+    now: Micros,
+) -> Result<(), Error> {
+    store::each!(conn, |c| diesel::insert_into(table::table)
+        .values((
+            table::workspace.eq(&contact.workspace),
+            table::contact.eq(&contact.contact),
+            table::id.eq(&new.id),
+            table::revision.eq(revision),
+            table::kind.eq(&new.kind),
+            table::payload.eq(new.payload.to_string()),
+            table::create_time.eq(now.0),
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
+}
+
+/// The kinds and payloads of a contact's effects, the oldest first.
+#[cfg(test)]
+pub fn effects_of(
+    conn: &mut Conn,
+    contact: &ContactName,
+) -> Result<Vec<(String, String)>, Error> {
+    Ok(table::table
+        .filter(table::workspace.eq(&contact.workspace))
+        .filter(table::contact.eq(&contact.contact))
+        .order((table::create_time, table::id))
+        .select((table::kind, table::payload))
+        .load(conn)?)
+}

@@ -1,0 +1,112 @@
+//! Contacts that have to be looked at.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use store::{Conn, Error};
+use types::{ContactName, Micros};
+
+use super::schema::evaluations as table;
+
+/// A contact that has to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The contact.
+    pub contact: ContactName,
+    /// Rises with every change, so that none is lost while one is being looked at.
+    pub generation: i64,
+    /// How often looking at it failed.
+    pub attempts: i64,
+}
+
+/// Asks for a contact to be looked at, now.
+pub fn evaluation_request(
+    conn: &mut Conn,
+    contact: &ContactName,
+    now: Micros,
+) -> Result<(), Error> {
+    store::each!(conn, |c| diesel::insert_into(table::table)
+        .values((
+            table::workspace.eq(&contact.workspace),
+            table::contact.eq(&contact.contact),
+            table::generation.eq(1),
+            table::attempts.eq(0),
+            table::due_time.eq(now.0),
+        ))
+        .on_conflict((table::workspace, table::contact))
+        .do_update()
+        .set((
+            table::generation.eq(table::generation + 1),
+            table::attempts.eq(0),
+            table::due_time.eq(now.0),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// What is due, the longest due first.
+pub fn evaluations_due(
+    conn: &mut Conn,
+    now: Micros,
+    limit: i64,
+) -> Result<Vec<Evaluation>, Error> {
+    let rows: Vec<(String, String, i64, i64)> = table::table
+        .filter(table::due_time.le(now.0))
+        .order((table::due_time, table::workspace, table::contact))
+        .limit(limit)
+        .select((
+            table::workspace,
+            table::contact,
+            table::generation,
+            table::attempts,
+        ))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(workspace, contact, generation, attempts)| Evaluation {
+            contact: ContactName::new(workspace, contact),
+            generation,
+            attempts,
+        })
+        .collect())
+}
+
+/// Whether a workspace has contacts that have to be looked at and did not fail before.
+pub fn evaluations_waiting(conn: &mut Conn, workspace: &str) -> Result<bool, Error> {
+    let waiting: Option<String> = table::table
+        .filter(table::workspace.eq(workspace))
+        .filter(table::attempts.eq(0))
+        .select(table::contact)
+        .first(conn)
+        .optional()?;
+    Ok(waiting.is_some())
+}
+
+/// Done, unless the contact changed again meanwhile.
+pub fn evaluation_done(conn: &mut Conn, done: &Evaluation) -> Result<(), Error> {
+    let row = table::table
+        .find((&done.contact.workspace, &done.contact.contact))
+        .filter(table::generation.eq(done.generation));
+    diesel::delete(row).execute(conn)?;
+    Ok(())
+}
+
+/// Looks at it again later: sooner at first, at most every half minute.
+pub fn evaluation_postpone(
+    conn: &mut Conn,
+    failed: &Evaluation,
+    now: Micros,
+) -> Result<(), Error> {
+    let exponent = u32::try_from(failed.attempts.clamp(0, 9)).unwrap_or(9);
+    let pause = Duration::from_millis(100 << exponent).min(Duration::from_secs(30));
+    let row = table::table
+        .find((&failed.contact.workspace, &failed.contact.contact))
+        .filter(table::generation.eq(failed.generation));
+    diesel::update(row)
+        .set((
+            table::attempts.eq(table::attempts + 1),
+            table::due_time.eq(now.plus(pause).0),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Transitions: inserted, never changed.
+
+use diesel::prelude::*;
+use store::{Conn, Error};
+use types::{ContactName, Micros};
+
+use super::schema::transitions as table;
+use crate::domain::policies::PolicyRef;
+use crate::domain::transitions::{Move, Transition};
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = table)]
+pub(super) struct Row {
+    workspace: String,
+    contact: String,
+    revision: i64,
+    from_stage: String,
+    to_stage: String,
+    from_role: String,
+    to_role: String,
+    skip: bool,
+    cause: String,
+    actor: String,
+    reason: String,
+    note: String,
+    note_digest: Vec<u8>,
+    trigger_id: String,
+    activity: String,
+    decision: String,
+    policy: String,
+    policy_revision: i64,
+    activation: i64,
+    effective_time: i64,
+    record_time: i64,
+    previous_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl TryFrom<Row> for Transition {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let wrong = || super::corrupt("transitions", &row.workspace, &row.contact);
+        Ok(Self {
+            note_digest: super::hash_of(row.note_digest.clone()).ok_or_else(wrong)?,
+            previous_hash: super::hash_of(row.previous_hash.clone()).ok_or_else(wrong)?,
+            hash: super::hash_of(row.hash.clone()).ok_or_else(wrong)?,
+            contact: ContactName::new(row.workspace, row.contact),
+            revision: row.revision,
+            moved: Move {
+                from: row.from_stage,
+                to: row.to_stage,
+                from_role: row.from_role,
+                to_role: row.to_role,
+                skip: row.skip,
+                cause: row.cause,
+                actor: row.actor,
+                reason: row.reason,
+                note: row.note,
+                trigger: row.trigger_id,
+                activity: row.activity,
+                effective_time: row.effective_time,
+            },
+            decision: row.decision,
+            policy: PolicyRef::new(row.policy, row.policy_revision),
+            activation: row.activation,
+            record_time: Micros(row.record_time),
+        })
+    }
+}
+
+/// Appends a transition to its contact's history.
+pub fn transition_insert(conn: &mut Conn, new: &Transition) -> Result<(), Error> {
+    let moved = &new.moved;
+    diesel::insert_into(table::table)
+        .values((
+            (
+                table::workspace.eq(&new.contact.workspace),
+                table::contact.eq(&new.contact.contact),
+                table::revision.eq(new.revision),
+                table::from_stage.eq(&moved.from),
+                table::to_stage.eq(&moved.to),
+                table::from_role.eq(&moved.from_role),
+                table::to_role.eq(&moved.to_role),
+                table::skip.eq(moved.skip),
+                table::cause.eq(&moved.cause),
+                table::actor.eq(&moved.actor),
+                table::reason.eq(&moved.reason),
+                table::note.eq(&moved.note),
+            ),
+            (
+                table::note_digest.eq(&new.note_digest[..]),
+                table::trigger_id.eq(&moved.trigger),
+                table::activity.eq(&moved.activity),
+                table::decision.eq(&new.decision),
+                table::policy.eq(&new.policy.policy),
+                table::policy_revision.eq(new.policy.revision),
+                table::activation.eq(new.activation),
+                table::effective_time.eq(moved.effective_time),
+                table::record_time.eq(new.record_time.0),
+                table::previous_hash.eq(&new.previous_hash[..]),
+                table::hash.eq(&new.hash[..]),
+            ),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One transition.
+pub fn transition_get(
+    conn: &mut Conn,
+    contact: &ContactName,
+    revision: i64,
+) -> Result<Option<Transition>, Error> {
+    let row: Option<Row> = table::table
+        .find((&contact.workspace, &contact.contact, revision))
+        .first(conn)
+        .optional()?;
+    row.map(Transition::try_from).transpose()
+}
+
+/// The newest transition that had taken effect at `time`.
+pub fn transition_at(
+    conn: &mut Conn,
+    contact: &ContactName,
+    time: Micros,
+) -> Result<Option<Transition>, Error> {
+    let row: Option<Row> = table::table
+        .filter(table::workspace.eq(&contact.workspace))
+        .filter(table::contact.eq(&contact.contact))
+        .filter(table::effective_time.le(time.0))
+        .order(table::revision.desc())
+        .first(conn)
+        .optional()?;
+    row.map(Transition::try_from).transpose()
+}
+
+/// A contact's transitions after `revision`, the oldest first.
+pub fn transitions_of(
+    conn: &mut Conn,
+    contact: &ContactName,
+    revision: i64,
+    limit: i64,
+) -> Result<Vec<Transition>, Error> {
+    let rows: Vec<Row> = table::table
+        .filter(table::workspace.eq(&contact.workspace))
+        .filter(table::contact.eq(&contact.contact))
+        .filter(table::revision.gt(revision))
+        .order(table::revision)
+        .limit(limit)
+        .load(conn)?;
+    rows.into_iter().map(Transition::try_from).collect()
+}
+
+/// The transitions of all contacts after one, up to another or to the last, in the order of the
+/// contacts and their histories.
+pub fn transitions_between(
+    conn: &mut Conn,
+    workspace: &str,
+    after: &str,
+    through: Option<&str>,
+) -> Result<Vec<Transition>, Error> {
+    let mut query = table::table
+        .into_boxed()
+        .filter(table::workspace.eq(workspace.to_owned()))
+        .filter(table::contact.gt(after.to_owned()))
+        .order((table::contact, table::revision));
+    query = match through {
+        Some(through) => query.filter(table::contact.le(through.to_owned())),
+        // There should be none at all, so one is enough.
+        None => query.limit(1),
+    };
+    let rows: Vec<Row> = query.load(conn)?;
+    rows.into_iter().map(Transition::try_from).collect()
+}

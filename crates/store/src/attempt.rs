@@ -1,0 +1,24 @@
+//! One try at an operation: how it is begun, and how it ended.
+
+use crate::change_log::LogPosition;
+
+/// How a transaction is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// READ COMMITTED, to be committed.
+    Write,
+    /// One statement that is its own transaction: no `BEGIN`, no `COMMIT`.
+    SingleWrite,
+    /// Statements one by one, each with its own snapshot.
+    Read,
+    /// Statements over one snapshot.
+    Snapshot,
+}
+
+/// How an attempt ended.
+pub(crate) enum Attempt<T, E> {
+    /// With an answer, and what it appended to the log.
+    Answered(Result<T, E>, Option<LogPosition>),
+    /// With a failure after which it may be run again; the answer if it may not.
+    Again(E),
+}

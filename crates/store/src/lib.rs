@@ -1,0 +1,50 @@
+//! All Diesel plumbing: one set of queries over SQLite and PostgreSQL, transactions, migrations, the
+//! change log, idempotency, leases, pages.
+//!
+//! Start at [`Store`]. Inside an operation there is a [`Conn`]; [`each!`] and [`locked!`] reach the
+//! engine behind it where Diesel's derived connection cannot.
+//!
+//! Invariant: no domain noun and nothing of the network lives here; no code outside names an engine.
+
+mod attempt;
+mod conn;
+mod context;
+mod error;
+mod failure;
+mod lead;
+mod migrate;
+mod options;
+mod pool;
+mod postgres;
+mod retry;
+mod schema;
+mod sqlite;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod text;
+mod url;
+mod wake;
+
+pub mod change_log;
+pub mod cursors;
+pub mod epoch;
+pub mod feed;
+pub mod filter;
+pub mod idempotency;
+pub mod leases;
+pub mod order;
+pub mod pages;
+pub mod single;
+
+pub use conn::Conn;
+pub use error::{Driver, Error};
+pub use migrate::{migrate, pending};
+pub use options::{Migrations, OpenError, Options};
+pub use store::Store;
+pub use text::{LikeCi, contains_ci, prefix_end, starts_with_ci};
+pub use url::UrlError;
+pub use wake::Seen;
+
+#[doc(hidden)]
+pub use diesel;

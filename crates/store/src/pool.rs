@@ -1,0 +1,180 @@
+//! Connections: how each engine's are made ready, and the pool that lends them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::connection::Connection;
+use diesel::r2d2::R2D2Connection;
+use types::Clock;
+
+use crate::failure::Note;
+use crate::options::{OpenError, Options};
+use crate::url::Target;
+use crate::{Conn, epoch, postgres, sqlite};
+
+/// A pool of connections to one database.
+pub(crate) type Pool = r2d2::Pool<Manager>;
+
+/// A connection that was borrowed from the pool.
+pub(crate) type Lent = r2d2::PooledConnection<Manager>;
+
+/// A connection with what the plumbing knows about it.
+pub(crate) struct Ready {
+    pub(crate) conn: Conn,
+    pub(crate) note: Note,
+    /// The session's statement timeout in milliseconds (PostgreSQL).
+    pub(crate) statement_timeout_ms: u64,
+    /// The number of the last outage when this connection was made or last seen to work.
+    pub(crate) outage: u64,
+    /// Set when the connection must not be lent again.
+    pub(crate) broken: bool,
+}
+
+/// Makes connections by the scheme of the URL.
+///
+/// Invariant: no connection to PostgreSQL is lent before the stored epoch matches the server, so a
+/// failover is noticed by the first connection to the new primary.
+#[derive(Clone)]
+pub(crate) struct Manager {
+    target: Target,
+    service: &'static str,
+    lock_timeout: Duration,
+    clock: Clock,
+    epoch: Arc<AtomicI64>,
+    outages: Arc<AtomicU64>,
+}
+
+impl Manager {
+    pub(crate) fn new(options: &Options) -> Result<Self, OpenError> {
+        Ok(Self {
+            target: Target::parse(&options.url)?,
+            service: options.service,
+            lock_timeout: options.lock_timeout,
+            clock: options.clock.clone(),
+            epoch: Arc::default(),
+            outages: Arc::default(),
+        })
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The number of the epoch that was seen last.
+    pub(crate) fn epoch(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.epoch)
+    }
+
+    /// The first connection: makes the file where there is none, and checks the engine.
+    pub(crate) fn first(&self) -> Result<Conn, OpenError> {
+        match &self.target {
+            Target::Sqlite(path) => sqlite::connect(path, sqlite::Access::Write),
+            Target::Postgres(url) => postgres::connect(url, self.service, self.lock_timeout),
+        }
+    }
+
+    /// A connection was found closed: those that idle in the pool are doubtful from now on.
+    pub(crate) fn note_outage(&self) {
+        self.outages.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a borrowed connection may be used: one that idled through an outage is asked.
+    pub(crate) fn trust(&self, ready: &mut Ready) -> bool {
+        let outage = self.outages.load(Ordering::Relaxed);
+        if ready.outage != outage {
+            if ready.conn.ping().is_err() {
+                ready.broken = true;
+                return false;
+            }
+            ready.outage = outage;
+        }
+        true
+    }
+
+    /// The pool: `max` connections, made as they are needed.
+    pub(crate) fn pool(self, max: u32) -> Result<Pool, OpenError> {
+        r2d2::Pool::builder()
+            .max_size(max)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(10))
+            .error_handler(Box::new(LogConnectFailure))
+            .build(self)
+            .map_err(|error| OpenError::Unreachable(error.to_string()))
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Ready;
+    type Error = OpenError;
+
+    fn connect(&self) -> Result<Ready, OpenError> {
+        let outage = self.outages.load(Ordering::Relaxed);
+        let mut conn = match &self.target {
+            Target::Sqlite(path) => sqlite::connect(path, sqlite::Access::Read)?,
+            Target::Postgres(url) => {
+                let mut conn = postgres::connect(url, self.service, self.lock_timeout)?;
+                let epoch = epoch::reconcile(&mut conn, self.clock.now())
+                    .map_err(|error| OpenError::Unreachable(format!("{error:?}")))?;
+                self.epoch.store(epoch.number, Ordering::Relaxed);
+                conn
+            }
+        };
+        let note = Note::attach(&mut conn);
+        Ok(Ready {
+            conn,
+            note,
+            statement_timeout_ms: postgres::STATEMENT_TIMEOUT_MS,
+            outage,
+            broken: false,
+        })
+    }
+
+    fn is_valid(&self, ready: &mut Ready) -> Result<(), OpenError> {
+        ready
+            .conn
+            .ping()
+            .map_err(|error| OpenError::Unreachable(error.to_string()))
+    }
+
+    fn has_broken(&self, ready: &mut Ready) -> bool {
+        ready.broken || std::thread::panicking() || ready.conn.is_broken()
+    }
+}
+
+/// How deep the connection is in transactions: 0 outside, one more for each savepoint. `None` when
+/// the connection is of no further use.
+pub(crate) fn depth(conn: &mut Conn) -> Option<u32> {
+    use diesel::connection::TransactionManager;
+    <Conn as Connection>::TransactionManager::transaction_manager_status_mut(conn)
+        .transaction_depth()
+        .ok()
+        .map(|depth| depth.map_or(0, std::num::NonZeroU32::get))
+}
+
+/// Rolls back until the connection is `target` deep. False when that failed.
+pub(crate) fn roll_back_to(conn: &mut Conn, target: u32) -> bool {
+    use diesel::connection::TransactionManager;
+    loop {
+        match depth(conn) {
+            Some(depth) if depth == target => return true,
+            Some(depth) if depth > target => {
+                let rolled = <Conn as Connection>::TransactionManager::rollback_transaction(conn);
+                if rolled.is_err() {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LogConnectFailure;
+
+impl r2d2::HandleError<OpenError> for LogConnectFailure {
+    fn handle_error(&self, error: OpenError) {
+        tracing::warn!(%error, "no new connection to the database");
+    }
+}

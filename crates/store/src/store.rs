@@ -1,0 +1,381 @@
+//! The store: one database, and the ways to read and write it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use types::{Clock, Deadline};
+
+use crate::attempt::{Attempt, Mode};
+use crate::epoch::Epoch;
+use crate::options::{OpenError, Options};
+use crate::pool::{Lent, Manager, Pool};
+use crate::sqlite::{self, Writer};
+use crate::url::Target;
+use crate::wake::{Seen, Wake};
+use crate::{Conn, Error, change_log, epoch, migrate, postgres, retry};
+
+/// One service's database. Clones are cheap and share everything.
+///
+/// Operations take a static label for metrics, the call's deadline, and a synchronous closure. The
+/// closure is pure apart from the database, since it may be run again; it never waits for anything
+/// else. It must hand on the database errors it does not mean to handle: on PostgreSQL a failed
+/// statement spoils the transaction unless it ran in a savepoint (`conn.transaction`).
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    engine: Engine,
+    pool: Pool,
+    manager: Manager,
+    permits: Arc<Semaphore>,
+    clock: Clock,
+    epoch: Arc<AtomicI64>,
+    pub(crate) wake: Wake,
+}
+
+enum Engine {
+    Sqlite(Writer),
+    Postgres,
+}
+
+impl Store {
+    /// Opens the database: checks the engine and its settings, the schema, and the epoch. Blocks;
+    /// to be called at start.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let manager = Manager::new(&options)?;
+        let mut first = manager.first()?;
+        if options.migrate {
+            for name in migrate::run(&mut first, options.migrations, &options.clock)? {
+                tracing::info!(service = options.service, migration = name, "migrated");
+            }
+        } else {
+            let pending = migrate::missing(&mut first, options.migrations)?;
+            if !pending.is_empty() {
+                return Err(OpenError::SchemaOld { pending });
+            }
+        }
+        let started = epoch::reconcile(&mut first, options.clock.now())
+            .map_err(|error| OpenError::Unreachable(format!("the epoch row: {error:?}")))?;
+        drop(first);
+        let epoch = manager.epoch();
+        epoch.store(started.number, Ordering::Relaxed);
+        let wake = Wake::new();
+        let (engine, max) = match manager.target().clone() {
+            Target::Sqlite(path) => {
+                let writer = Writer::start(path, options.service, wake.clone())?;
+                (Engine::Sqlite(writer), options.readers)
+            }
+            Target::Postgres(_) => (Engine::Postgres, options.connections),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                pool: manager.clone().pool(max)?,
+                manager,
+                permits: Arc::new(Semaphore::new(max as usize)),
+                clock: options.clock,
+                epoch,
+                wake,
+            }),
+        })
+    }
+
+    /// Reads off the calling thread. Each statement sees what was committed when it began.
+    pub async fn read<T, E, F>(&self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.run(op, Mode::Read, deadline, f).await
+    }
+
+    /// Reads one indexed row, or as little: on SQLite on the calling thread, which saves two
+    /// hand-overs between threads; on PostgreSQL like [`Store::read`].
+    pub async fn read_point<T, E, F>(
+        &self,
+        op: &'static str,
+        deadline: Deadline,
+        f: F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        // Such a read never waits, so a task that does nothing else would never let others run.
+        tokio::task::consume_budget().await;
+        if let Engine::Sqlite(_) = self.inner.engine
+            && !deadline.expired()
+            && let Some(mut lent) = self.inner.pool.try_get()
+        {
+            return match sqlite::attempt(&mut lent, op, Mode::Read, &f) {
+                Attempt::Answered(answer, _) => answer,
+                Attempt::Again(_) => self.run(op, Mode::Read, deadline, f).await,
+            };
+        }
+        self.run(op, Mode::Read, deadline, f).await
+    }
+
+    /// Reads with all statements over one snapshot of the database.
+    pub async fn read_snapshot<T, E, F>(
+        &self,
+        op: &'static str,
+        deadline: Deadline,
+        f: F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.run(op, Mode::Snapshot, deadline, f).await
+    }
+
+    /// Writes in a transaction, which commits if `f` answers `Ok` and rolls back if it answers
+    /// `Err` or panics. Nothing is answered before the commit is on disk.
+    ///
+    /// Run again at most five times, within the deadline, when others got in the way. On SQLite the
+    /// writes that wait together share one transaction, each in a savepoint. On PostgreSQL the
+    /// isolation is READ COMMITTED: lock what a decision rests on ([`locked!`](crate::locked)), in
+    /// one order everywhere. Errors: [`Error::CommitUnknown`] when the server vanished during the
+    /// commit; for the rest nothing was done.
+    pub async fn write<T, E, F>(&self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.run_write(op, Mode::Write, deadline, f).await
+    }
+
+    /// Writes with exactly one statement, which on PostgreSQL is its own transaction and so takes
+    /// one round trip instead of three. On SQLite it is [`Store::write`].
+    ///
+    /// `f` must issue one statement (see [`single`](crate::single)): on PostgreSQL a second one
+    /// would not be rolled back with the first. Debug builds panic on it.
+    pub async fn write_single<T, E, F>(
+        &self,
+        op: &'static str,
+        deadline: Deadline,
+        f: F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.run_write(op, Mode::SingleWrite, deadline, f).await
+    }
+
+    /// The number of the epoch as last seen: at the start, at each new connection to PostgreSQL and
+    /// after [`Store::bump_epoch`]. Inside a transaction use [`epoch::current`].
+    pub fn epoch(&self) -> i64 {
+        self.inner.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Declares the database restored; answers the epoch that begins.
+    pub async fn bump_epoch(&self, deadline: Deadline) -> Result<Epoch, Error> {
+        let clock = self.inner.clock.clone();
+        let epoch = self
+            .write("epoch.bump", deadline, move |conn| {
+                epoch::bump(conn, clock.now())
+            })
+            .await?;
+        self.inner.epoch.store(epoch.number, Ordering::Relaxed);
+        Ok(epoch)
+    }
+
+    /// Whether the database answers: for readiness.
+    pub async fn check(&self, deadline: Deadline) -> Result<(), Error> {
+        self.read("store.check", deadline, |conn| {
+            epoch::current(conn).map(|_| ())
+        })
+        .await
+    }
+
+    /// The engine's name, for logs and server information.
+    pub fn engine(&self) -> &'static str {
+        match self.inner.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres => "postgresql",
+        }
+    }
+
+    /// The clock the store was opened with.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// The present state of the wake-ups. Take it before reading the change log, then wait with it.
+    pub fn seen(&self) -> Seen {
+        self.inner.wake.seen()
+    }
+
+    /// Waits until the change log may have grown since `seen` was taken, at most `timeout`. False
+    /// when the time passed. Holds no connection.
+    pub async fn wait_for_change(&self, seen: &mut Seen, timeout: Duration) -> bool {
+        if self.inner.wake.take_poll() {
+            tokio::spawn(poll(Arc::downgrade(&self.inner)));
+        }
+        self.inner.wake.wait(seen, timeout).await
+    }
+
+    async fn run_write<T, E, F>(
+        &self,
+        op: &'static str,
+        mode: Mode,
+        deadline: Deadline,
+        f: F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let Engine::Sqlite(writer) = &self.inner.engine else {
+            return self.run(op, mode, deadline, f).await;
+        };
+        if deadline.expired() {
+            return Err(Error::DeadlineExceeded.into());
+        }
+        let started = Instant::now();
+        let answer = writer.write(op, deadline, f).await;
+        report(op, mode, started, 1, answer.is_ok());
+        answer
+    }
+
+    async fn run<T, E, F>(
+        &self,
+        op: &'static str,
+        mode: Mode,
+        deadline: Deadline,
+        f: F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let f = Arc::new(f);
+        let started = Instant::now();
+        let mut number = 1;
+        loop {
+            let attempt = self.attempt_off_thread(op, mode, deadline, Arc::clone(&f));
+            match attempt.await? {
+                Attempt::Answered(answer, appended) => {
+                    if appended.is_some() {
+                        self.inner.wake.notify();
+                    }
+                    report(op, mode, started, number, answer.is_ok());
+                    return answer;
+                }
+                Attempt::Again(error) => {
+                    let pause = retry::pause(number);
+                    if number == retry::ATTEMPTS_MAX || deadline.remaining() <= pause {
+                        report(op, mode, started, number, false);
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                    number += 1;
+                }
+            }
+        }
+    }
+
+    /// Waits for a connection's permit here, where waiting costs nothing, then does the rest on a
+    /// thread that may block.
+    async fn attempt_off_thread<T, E, F>(
+        &self,
+        op: &'static str,
+        mode: Mode,
+        deadline: Deadline,
+        f: Arc<F>,
+    ) -> Result<Attempt<T, E>, Error>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        if deadline.expired() {
+            return Err(Error::DeadlineExceeded);
+        }
+        let permits = Arc::clone(&self.inner.permits);
+        let permit = tokio::time::timeout_at(deadline.instant().into(), permits.acquire_owned())
+            .await
+            .map_err(|_| Error::DeadlineExceeded)?
+            .map_err(|_| Error::unavailable("the store is closing"))?;
+        let inner = Arc::clone(&self.inner);
+        let attempt = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut lent = inner.borrow_connection(deadline)?;
+            let attempt = match inner.engine {
+                Engine::Sqlite(_) => sqlite::attempt(&mut lent, op, mode, &*f),
+                Engine::Postgres => postgres::attempt(&mut lent, op, mode, deadline, &*f),
+            };
+            if lent.note.cut() {
+                inner.manager.note_outage();
+            }
+            Ok(attempt)
+        });
+        attempt
+            .await
+            .unwrap_or_else(|_| Err(Error::Panicked { op }))
+    }
+}
+
+impl Inner {
+    fn borrow_connection(&self, deadline: Deadline) -> Result<Lent, Error> {
+        loop {
+            if deadline.expired() {
+                return Err(Error::DeadlineExceeded);
+            }
+            let mut lent = self
+                .pool
+                .get_timeout(deadline.remaining())
+                .map_err(Error::unavailable)?;
+            if self.manager.trust(&mut lent) {
+                return Ok(lent);
+            }
+        }
+    }
+}
+
+/// Wakes the followers when the log shows something that no commit of this process announced. Ends
+/// when nobody waits any more.
+async fn poll(inner: std::sync::Weak<Inner>) {
+    loop {
+        tokio::time::sleep(crate::wake::POLL).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if inner.wake.yield_poll() {
+            return;
+        }
+        let store = Store { inner };
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let newest = store
+            .read_point("change_log.poll", deadline, change_log::newest_visible)
+            .await;
+        match newest {
+            Ok(newest) => store.inner.wake.saw(newest),
+            Err(error) => tracing::warn!(?error, "the change log cannot be polled"),
+        }
+    }
+}
+
+fn report(op: &'static str, mode: Mode, started: Instant, attempts: u32, ok: bool) {
+    tracing::debug!(
+        target: "store::operation",
+        op,
+        ?mode,
+        attempts,
+        ok,
+        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "done"
+    );
+}

@@ -1,0 +1,61 @@
+//! Databases for tests, and a look at their schema: with the feature `testing`.
+//!
+//! Tests of everything above run once per engine:
+//!
+//! ```no_run
+//! # async fn doc(migrations: &'static store::Migrations) {
+//! for engine in store::testing::engines() {
+//!     let url = engine.fresh_url().await;
+//!     let store = store::testing::open(&url, migrations);
+//!     // ...
+//! }
+//! # }
+//! ```
+
+mod databases;
+mod schema;
+
+pub use databases::{Engine, FreshUrl, POSTGRES_URL, engines};
+pub use schema::{Column, Kind, Schema, differences, schema};
+
+use types::Deadline;
+
+use crate::{Error, Migrations, Options, Store, migrate};
+
+/// Opens a migrated store.
+///
+/// Panics when that fails, as tests like it.
+#[expect(
+    clippy::expect_used,
+    reason = "a test cannot go on without its database"
+)]
+pub fn open(url: &str, migrations: &'static Migrations) -> Store {
+    Store::open(Options::new("test", url, migrations).migrating()).expect("the store opens")
+}
+
+/// A deadline that no test reaches unless something hangs.
+pub fn soon() -> Deadline {
+    Deadline::after(std::time::Duration::from_secs(20))
+}
+
+/// What differs between the two engines after all migrations ran: names of migrations, tables,
+/// columns, their kinds and whether they may be null; also PostgreSQL's text columns that are not
+/// compared byte by byte as SQLite's are. Empty when PostgreSQL is not there to be compared.
+pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Error> {
+    let (sqlite, postgres) = migrate::names_by_engine(migrations);
+    if sqlite != postgres {
+        return Ok(vec![format!(
+            "the migrations differ: SQLite {sqlite:?}, PostgreSQL {postgres:?}"
+        )]);
+    }
+    let mut schemas = Vec::new();
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let store = open(&url, migrations);
+        schemas.push(store.read("testing.schema", soon(), schema).await?);
+    }
+    Ok(match schemas.as_slice() {
+        [sqlite, postgres] => differences(sqlite, postgres),
+        _ => Vec::new(),
+    })
+}

@@ -1,0 +1,111 @@
+//! Which database a URL means.
+//!
+//! | URL | database |
+//! | --- | --- |
+//! | `sqlite:PATH`, `sqlite://PATH` | the SQLite file at PATH, made with its folder when absent |
+//! | `postgres://...`, `postgresql://...` | PostgreSQL, in libpq's URI form |
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a store keeps its data, parsed from a URL.
+///
+/// `Debug` leaves out whatever may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+/// Why a database URL is not usable: a fault of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It starts with no scheme at all.
+    #[error("the database URL has no scheme; it must begin with sqlite: or postgres://")]
+    SchemeMissing,
+    /// The scheme is none that the suite knows.
+    #[error("the database URL has the unknown scheme {scheme:?}; known are sqlite and postgres")]
+    SchemeUnknown {
+        /// What stands before the first colon.
+        scheme: String,
+    },
+    /// An SQLite URL without a file, or naming a database in memory.
+    #[error("an sqlite: URL must name a file")]
+    FileMissing,
+}
+
+impl Target {
+    pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once(':').ok_or(UrlError::SchemeMissing)?;
+        match scheme {
+            "sqlite" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() || path == ":memory:" {
+                    return Err(UrlError::FileMissing);
+                }
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            }
+            "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
+            other => Err(UrlError::SchemeUnknown {
+                scheme: other.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
+}
+
+/// Adds `name=value` to a libpq URI that does not set `name` itself.
+pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let query = url.split_once('?').map(|(_, query)| query);
+    let prefix = format!("{name}=");
+    match query {
+        Some(query) if query.split('&').any(|pair| pair.starts_with(&prefix)) => url.to_owned(),
+        Some("") => format!("{url}{prefix}{value}"),
+        Some(_) => format!("{url}&{prefix}{value}"),
+        None => format!("{url}?{prefix}{value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_urls_name_a_file() {
+        for (url, path) in [
+            ("sqlite:data/a.db", "data/a.db"),
+            ("sqlite://data/a.db", "data/a.db"),
+            ("sqlite:///var/a.db", "/var/a.db"),
+        ] {
+            assert_eq!(Target::parse(url), Ok(Target::Sqlite(path.into())));
+        }
+        assert_eq!(Target::parse("sqlite::memory:"), Err(UrlError::FileMissing));
+        assert_eq!(Target::parse("sqlite://"), Err(UrlError::FileMissing));
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_named() {
+        assert_eq!(
+            Target::parse("mysql://host/db"),
+            Err(UrlError::SchemeUnknown {
+                scheme: "mysql".into()
+            })
+        );
+        assert_eq!(Target::parse("a.db"), Err(UrlError::SchemeMissing));
+    }
+
+    #[test]
+    fn parameters_are_added_unless_given() {
+        assert_eq!(with_parameter("p://h/d", "a", "1"), "p://h/d?a=1");
+        assert_eq!(with_parameter("p://h/d?b=2", "a", "1"), "p://h/d?b=2&a=1");
+        assert_eq!(with_parameter("p://h/d?a=2", "a", "1"), "p://h/d?a=2");
+    }
+}

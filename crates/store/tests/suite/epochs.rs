@@ -1,0 +1,46 @@
+//! Epochs: one per life of the database.
+
+use diesel::prelude::*;
+use store::epoch;
+use store::testing::{open, soon};
+
+use crate::{MIGRATIONS, on_each, on_postgres};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_stays_over_a_restart_and_grows_with_a_restore() {
+    on_each(async |fresh| {
+        let first = fresh
+            .store
+            .read("test", soon(), epoch::current)
+            .await
+            .unwrap();
+        assert_eq!(first.number, fresh.store.epoch());
+        let restarted = open(&fresh.url, &MIGRATIONS);
+        assert_eq!(restarted.epoch(), first.number);
+        let bumped = restarted.bump_epoch(soon()).await.unwrap();
+        assert!(bumped.number > first.number);
+        assert_eq!(bumped.restores, first.restores + 1);
+        assert_eq!(open(&fresh.url, &MIGRATIONS).epoch(), bumped.number);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_timeline_is_noticed_by_the_first_connection() {
+    on_postgres(async |fresh| {
+        let first = fresh.store.epoch();
+        // As if the server had been promoted since: what is stored is an older timeline.
+        let older = fresh.store.write("test", soon(), |conn| {
+            Ok::<_, store::Error>(
+                diesel::sql_query("UPDATE database_state SET timeline = timeline - 1")
+                    .execute(conn)?,
+            )
+        });
+        assert_eq!(older.await, Ok(1));
+        let promoted = open(&fresh.url, &MIGRATIONS);
+        assert!(promoted.epoch() > first);
+        let stored = promoted.read("test", soon(), epoch::current).await.unwrap();
+        assert_eq!((stored.number, stored.restores), (promoted.epoch(), 0));
+    })
+    .await;
+}

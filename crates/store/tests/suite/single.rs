@@ -1,0 +1,172 @@
+//! Creates in one statement: the same as one by one, all or nothing.
+
+use diesel::prelude::*;
+use store::change_log::{LogPosition, NewChange, Scope, read_after};
+use store::idempotency::{Keep, Key, RequestHash, Stored, look_up};
+use store::single::{Completed, Created, create};
+use store::testing::soon;
+use store::{Conn, Error};
+
+use crate::{at, ids, notes, on_each, remarks, settle};
+
+fn key() -> Key {
+    Key {
+        workspace: "w".into(),
+        principal: "local".into(),
+        method: "notes.v1.NoteService/CreateNote".into(),
+        request_id: "r".into(),
+    }
+}
+
+fn stored(id: &str) -> Stored {
+    Stored {
+        resource: id.into(),
+        revision: 1,
+        response: Vec::new(),
+    }
+}
+
+fn make(conn: &mut Conn, id: &str, with_key: bool) -> Result<Created, Error> {
+    let (key, hash, answer) = (key(), RequestHash::of(b"content"), stored(id));
+    let change = NewChange {
+        workspace: "w",
+        kind: "note.created",
+        resource: id,
+        revision: 1,
+        payload: b"",
+        paths: "",
+        actor: "users/ada",
+        request_id: "r",
+        event_id: "e",
+        record_time: at(5),
+    };
+    let completed = Completed {
+        key: &key,
+        hash: &hash,
+        answer: &answer,
+        now: at(0),
+        keep: Keep::WEEK,
+    };
+    let rows = (
+        diesel::insert_into(notes::table).values((
+            notes::workspace.eq("w"),
+            notes::id.eq(id),
+            notes::title.eq(id),
+            notes::count.eq(1),
+        )),
+        diesel::insert_into(remarks::table).values((
+            remarks::workspace.eq("w"),
+            remarks::id.eq(id),
+            remarks::note.eq(id),
+        )),
+    );
+    create(conn, with_key.then_some(completed), &change, rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_log_and_key_are_written_together() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        let made = store
+            .write_single("test", soon(), |conn| make(conn, "a", true))
+            .await
+            .unwrap();
+        let Created::At(position) = made else {
+            panic!("the key was new");
+        };
+        settle(store, position).await;
+        let found = store
+            .read("test", soon(), move |conn| {
+                let page = read_after(conn, Scope::All, LogPosition::START, 10)?;
+                let answer = look_up(conn, &key(), &RequestHash::of(b"content"))?;
+                Ok::<_, Error>((
+                    page.changes[0].position,
+                    page.changes.len(),
+                    answer,
+                    ids(conn)?,
+                ))
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            found,
+            (position, 1, Some(stored("a")), vec!["a".to_owned()])
+        );
+        // A repetition writes nothing, not even another row.
+        let again = store
+            .write_single("test", soon(), |conn| make(conn, "b", true))
+            .await;
+        assert_eq!(again, Ok(Created::KeyTaken));
+        assert_eq!(store.read("test", soon(), ids).await.unwrap(), ["a"]);
+        let without = store
+            .write_single("test", soon(), |conn| make(conn, "c", false))
+            .await;
+        assert!(matches!(without, Ok(Created::At(_))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_row_leaves_neither_log_nor_key() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        store
+            .write_single("test", soon(), |conn| make(conn, "a", false))
+            .await
+            .unwrap();
+        let taken = store
+            .write_single("test", soon(), |conn| make(conn, "a", true))
+            .await;
+        assert!(
+            matches!(taken, Err(Error::UniqueViolation { .. })),
+            "{taken:?}"
+        );
+        let other = store
+            .write("test", soon(), |conn| make(conn, "b", true))
+            .await;
+        let Ok(Created::At(position)) = other else {
+            panic!("the key was new: {other:?}");
+        };
+        settle(store, position).await;
+        let page = store
+            .read("test", soon(), |conn| {
+                read_after(conn, Scope::All, LogPosition::START, 10)
+            })
+            .await
+            .unwrap();
+        assert_eq!(page.changes.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_with_one_key_one_writes() {
+    on_each(async |fresh| {
+        let mut creates = tokio::task::JoinSet::new();
+        for number in 0..60 {
+            let store = fresh.store.clone();
+            creates.spawn(async move {
+                store
+                    .write_single("test", soon(), move |conn| {
+                        make(conn, &number.to_string(), true)
+                    })
+                    .await
+            });
+        }
+        let answers = creates.join_all().await;
+        let made = answers
+            .iter()
+            .filter(|a| matches!(a, Ok(Created::At(_))))
+            .count();
+        let taken = answers
+            .iter()
+            .filter(|a| **a == Ok(Created::KeyTaken))
+            .count();
+        assert_eq!((made, taken), (1, 59), "{answers:?}");
+        assert_eq!(
+            fresh.store.read("test", soon(), ids).await.unwrap().len(),
+            1
+        );
+    })
+    .await;
+}

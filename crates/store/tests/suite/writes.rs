@@ -1,0 +1,316 @@
+//! Writes: all or nothing, alone or in a group, in time or not at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use diesel::prelude::*;
+use store::testing::soon;
+use store::{Conn, Error};
+use types::Deadline;
+
+use crate::{ids, notes, on_each, put, remarks};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_rolls_back_and_the_next_write_goes_on() {
+    on_each(async |fresh| {
+        let refused: Result<(), Error> = fresh
+            .store
+            .write("test", soon(), |conn| {
+                put(conn, "gone")?;
+                Err(Error::RequestIdReused)
+            })
+            .await;
+        assert_eq!(refused, Err(Error::RequestIdReused));
+        fresh
+            .store
+            .write("test", soon(), |conn| put(conn, "kept"))
+            .await
+            .unwrap();
+        assert_eq!(
+            fresh.store.read("test", soon(), ids).await,
+            Ok(vec!["kept".to_owned()])
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_rolls_back_only_its_own_write() {
+    on_each(async |fresh| {
+        let panicked = fresh
+            .store
+            .write("test.panic", soon(), |conn| -> Result<(), Error> {
+                put(conn, "gone")?;
+                conn.transaction(|conn| -> Result<(), Error> {
+                    put(conn, "gone too")?;
+                    panic!("a defect")
+                })
+            })
+            .await;
+        assert_eq!(panicked, Err(Error::Panicked { op: "test.panic" }));
+        fresh
+            .store
+            .write("test", soon(), |conn| put(conn, "kept"))
+            .await
+            .unwrap();
+        assert_eq!(
+            fresh.store.read("test", soon(), ids).await,
+            Ok(vec!["kept".to_owned()])
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_all_land_and_the_bad_ones_hurt_nobody() {
+    on_each(async |fresh| {
+        let mut writes = tokio::task::JoinSet::new();
+        for number in 0..300 {
+            let store = fresh.store.clone();
+            writes.spawn(async move {
+                let done = store
+                    .write("test", soon(), move |conn| {
+                        put(conn, &format!("{number:03}"))?;
+                        match number % 10 {
+                            3 => Err(Error::Contention),
+                            // The title is taken: the engine refuses, and undoes, the second one.
+                            5 => put(conn, &format!("{number:03}")),
+                            7 => panic!("a defect"),
+                            _ => Ok(()),
+                        }
+                    })
+                    .await;
+                if done.is_ok() {
+                    // What was answered can be read at once.
+                    let found = store.read_point("test", soon(), ids).await.unwrap();
+                    assert!(found.contains(&format!("{number:03}")));
+                }
+                (number, done)
+            });
+        }
+        let mut landed = Vec::new();
+        while let Some(write) = writes.join_next().await {
+            let (number, done) = write.unwrap();
+            match (number % 10, done) {
+                (3, Err(Error::Contention)) | (7, Err(Error::Panicked { .. })) => {}
+                (5, Err(error)) => {
+                    assert!(matches!(error, Error::UniqueViolation { .. }), "{error:?}");
+                }
+                (_, Ok(())) => landed.push(format!("{number:03}")),
+                (_, other) => panic!("{number}: {other:?}"),
+            }
+        }
+        landed.sort();
+        assert_eq!(landed.len(), 210);
+        assert_eq!(fresh.store.read("test", soon(), ids).await, Ok(landed));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn violations_are_named_alike() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        store
+            .write("test", soon(), |conn| put(conn, "one"))
+            .await
+            .unwrap();
+        let same_key = |conn: &mut Conn| insert(conn, "one", "another");
+        let same_key = store.write("test", soon(), same_key).await.unwrap_err();
+        assert!(same_key.is_primary_key_violation("notes", &["workspace", "id"]));
+        let same_title = |conn: &mut Conn| insert(conn, "another", "one");
+        let same_title = store.write("test", soon(), same_title).await.unwrap_err();
+        assert!(same_title.is_unique_violation("notes", &["workspace", "title"]));
+        assert!(!same_title.is_primary_key_violation("notes", &["workspace", "id"]));
+        let dangling = store.write("test", soon(), dangling).await.unwrap_err();
+        assert_eq!(dangling, Error::ForeignKeyViolation);
+    })
+    .await;
+}
+
+fn insert(conn: &mut Conn, id: &str, title: &str) -> Result<usize, Error> {
+    Ok(diesel::insert_into(notes::table)
+        .values((
+            notes::workspace.eq("w"),
+            notes::id.eq(id),
+            notes::title.eq(title),
+            notes::count.eq(0),
+        ))
+        .execute(conn)?)
+}
+
+fn dangling(conn: &mut Conn) -> Result<usize, Error> {
+    Ok(diesel::insert_into(remarks::table)
+        .values((
+            remarks::workspace.eq("w"),
+            remarks::id.eq("r"),
+            remarks::note.eq("absent"),
+        ))
+        .execute(conn)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_violation_in_a_savepoint_can_be_handled() {
+    on_each(async |fresh| {
+        let handled = fresh
+            .store
+            .write("test", soon(), |conn| {
+                put(conn, "one")?;
+                let twice = conn.transaction(|conn| put(conn, "one"));
+                assert!(matches!(twice, Err(Error::UniqueViolation { .. })));
+                put(conn, "two")
+            })
+            .await;
+        assert_eq!(handled, Ok(()));
+        let found = fresh.store.read("test", soon(), ids).await;
+        assert_eq!(found, Ok(vec!["one".to_owned(), "two".to_owned()]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_after_the_deadline() {
+    on_each(async |fresh| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let late = Deadline::after(Duration::ZERO);
+        let write = move |conn: &mut Conn| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            put(conn, "late")
+        };
+        let store = &fresh.store;
+        assert_eq!(
+            store.write("test", late, write.clone()).await,
+            Err(Error::DeadlineExceeded)
+        );
+        assert_eq!(
+            store.write_single("test", late, write.clone()).await,
+            Err(Error::DeadlineExceeded)
+        );
+        assert_eq!(
+            store.read("test", late, write.clone()).await,
+            Err(Error::DeadlineExceeded)
+        );
+        assert_eq!(
+            store.read_point("test", late, write).await,
+            Err(Error::DeadlineExceeded)
+        );
+        assert_eq!(runs.load(Ordering::SeqCst), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_past_its_deadline_is_not_run() {
+    on_each(async |fresh| {
+        if fresh.engine.is_postgres() {
+            return;
+        }
+        let store = &fresh.store;
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let started = std::sync::Mutex::new(Some(started));
+        let slow = store.write("test.slow", soon(), move |conn| {
+            if let Some(started) = started.lock().unwrap().take() {
+                started.send(()).unwrap();
+            }
+            held.lock().unwrap().recv().unwrap();
+            put(conn, "slow")
+        });
+        let hurried = async {
+            has_started.await.unwrap();
+            let deadline = Deadline::after(Duration::from_millis(20));
+            let write = store.write("test.hurried", deadline, |conn| put(conn, "hurried"));
+            let let_go = async {
+                crate::eventually("the deadline passes", async || deadline.expired()).await;
+                release.send(()).unwrap();
+            };
+            tokio::join!(write, let_go).0
+        };
+        let (slow, hurried) = tokio::join!(slow, hurried);
+        assert_eq!(slow, Ok(()));
+        assert_eq!(hurried, Err(Error::DeadlineExceeded));
+        assert_eq!(
+            store.read("test", soon(), ids).await,
+            Ok(vec!["slow".to_owned()])
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_savepoint_left_open_is_a_defect_not_a_commit() {
+    on_each(async |fresh| {
+        let left_open = fresh
+            .store
+            .write("test", soon(), |conn| {
+                use diesel::connection::{Connection, TransactionManager};
+                <Conn as Connection>::TransactionManager::begin_transaction(conn)?;
+                put(conn, "gone")
+            })
+            .await;
+        assert!(
+            matches!(left_open, Err(Error::Database(_))),
+            "{left_open:?}"
+        );
+        fresh
+            .store
+            .write("test", soon(), |conn| put(conn, "kept"))
+            .await
+            .unwrap();
+        assert_eq!(
+            fresh.store.read("test", soon(), ids).await,
+            Ok(vec!["kept".to_owned()])
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_the_big_write_and_spares_its_group() {
+    on_each(async |fresh| {
+        if fresh.engine.is_postgres() {
+            return;
+        }
+        let store = &fresh.store;
+        // The page limit stands for the end of the disk: reaching it rolls back the transaction.
+        let limited = store.write("test", soon(), |conn| {
+            use diesel::connection::SimpleConnection;
+            Ok::<_, Error>(conn.batch_execute("PRAGMA max_page_count = 60")?)
+        });
+        limited.await.unwrap();
+        let mut writes = tokio::task::JoinSet::new();
+        for number in 0..40 {
+            let store = store.clone();
+            writes.spawn(async move {
+                let id = if number == 20 {
+                    "x".repeat(2_000_000)
+                } else {
+                    format!("{number:02}")
+                };
+                (
+                    number,
+                    store
+                        .write("test", soon(), move |conn| put(conn, &id))
+                        .await,
+                )
+            });
+        }
+        while let Some(write) = writes.join_next().await {
+            let (number, done) = write.unwrap();
+            match done {
+                Ok(()) => {}
+                // The limit is forgotten when the writer opens the file anew, so the big one may
+                // also fit in the end.
+                Err(Error::Unavailable(_)) => assert_eq!(number, 20),
+                Err(other) => panic!("{number}: {other:?}"),
+            }
+        }
+        let found = store.read("test", soon(), ids).await.unwrap();
+        let small = found.iter().filter(|id| id.len() == 2).count();
+        assert_eq!(small, 39);
+    })
+    .await;
+}

@@ -1,0 +1,3 @@
+DROP TABLE grants;
+DROP TABLE fences;
+DROP TABLE gate;

@@ -1,0 +1,35 @@
+-- One row: who this holder of grants is, and the lives of its own and of pipeline's database when it
+-- last attached. In another life of either, no grant is used before it has attached anew.
+CREATE TABLE gate (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    holder TEXT COLLATE "C" NOT NULL,
+    holder_epoch BIGINT NOT NULL,
+    pipeline_epoch BIGINT NOT NULL,
+    attach_time BIGINT NOT NULL
+);
+
+-- Per workspace: no grant of an older policy activation is used, nor one of other epochs than these.
+CREATE TABLE fences (
+    workspace TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    min_policy_activation BIGINT NOT NULL,
+    holder_epoch BIGINT NOT NULL,
+    pipeline_epoch BIGINT NOT NULL
+);
+
+-- Per contact: what may be done without asking pipeline. No grant up to the tombstone is installed.
+CREATE TABLE grants (
+    workspace TEXT COLLATE "C" NOT NULL,
+    contact TEXT COLLATE "C" NOT NULL,
+    entitlements TEXT COLLATE "C" NOT NULL,
+    grant_revision BIGINT NOT NULL,
+    policy_activation BIGINT NOT NULL,
+    policy_revision TEXT COLLATE "C" NOT NULL,
+    epoch BIGINT NOT NULL,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('ACTIVE', 'REVOKED')),
+    tombstone BIGINT NOT NULL,
+    stage TEXT COLLATE "C" NOT NULL,
+    role TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    update_time BIGINT NOT NULL,
+    PRIMARY KEY (workspace, contact)
+);

@@ -1,0 +1,3 @@
+DROP TABLE invoice_series;
+DROP TABLE invoices;
+DROP FUNCTION invoices_refuse_change();

@@ -1,0 +1,2 @@
+DROP TABLE invoice_series;
+DROP TABLE invoices;

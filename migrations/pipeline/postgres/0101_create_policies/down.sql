@@ -1,0 +1,6 @@
+DROP TABLE fences;
+DROP TABLE policy_activations;
+DROP TABLE policy_revisions;
+DROP TABLE policies;
+DROP TABLE workspaces;
+DROP FUNCTION refuse_change();

@@ -1,0 +1,5 @@
+DROP TABLE fences;
+DROP TABLE policy_activations;
+DROP TABLE policy_revisions;
+DROP TABLE policies;
+DROP TABLE workspaces;

@@ -1,0 +1,6 @@
+DROP TABLE cursors;
+DROP TABLE leases;
+DROP TABLE idempotency_keys;
+DROP TABLE change_log_consumers;
+DROP TABLE change_log;
+DROP TABLE database_state;

@@ -1,0 +1,251 @@
+//! A running suite: the binary as its users start it, all in one process or a process a service.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::client::Client;
+use crate::engine::{Databases, Engine, SERVICES};
+
+/// How the suite's services are spread over processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `clientele up`: all in one.
+    One,
+    /// `clientele serve`: a process for each service.
+    Three,
+}
+
+/// A suite that runs until it is dropped.
+pub struct Suite {
+    folder: TempDir,
+    databases: Option<Databases>,
+    processes: Vec<Process>,
+}
+
+/// One process of a suite.
+pub struct Process {
+    /// The service it runs; `up` for all of them.
+    pub service: &'static str,
+    /// Where it listens, the same after each restart.
+    pub uri: String,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Suite {
+    /// Starts a suite on fresh databases.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not come up.
+    pub async fn start(engine: Engine, layout: Layout) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let databases = (engine == Engine::Postgres).then(Databases::create);
+        let mut suite = Self {
+            folder,
+            databases,
+            processes: Vec::new(),
+        };
+        match layout {
+            Layout::One => suite.start_one().await,
+            Layout::Three => suite.start_three().await,
+        }
+        suite
+    }
+
+    /// A client of this suite.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the suite has no process for a service.
+    pub fn client(&self) -> Client {
+        let uri = |service| self.process(service).uri.clone();
+        Client::new(&uri("contacts"), &uri("pipeline"), &uri("billing")).expect("a client")
+    }
+
+    /// The process that runs `service`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is none.
+    pub fn process(&self, service: &str) -> &Process {
+        let found = self
+            .processes
+            .iter()
+            .find(|p| p.service == service || p.service == "up");
+        found.expect("a process for the service")
+    }
+
+    /// Ends the process of `service` at once, as a power cut would (`kill -9`).
+    pub async fn kill(&mut self, service: &str) {
+        let process = self.process_mut(service);
+        if let Some(mut child) = process.child.take() {
+            child.kill().await.expect("a process that can be killed");
+        }
+    }
+
+    /// Starts the process of `service` again, at the same address on the same data.
+    pub async fn restart(&mut self, service: &str) {
+        let folder = self.folder.path().to_owned();
+        self.process_mut(service).spawn(&folder).await;
+    }
+
+    /// Asks the process of `service` to end (SIGTERM) and waits until it has; its exit code.
+    pub async fn terminate(&mut self, service: &str) -> Option<i32> {
+        let mut child = self
+            .process_mut(service)
+            .child
+            .take()
+            .expect("a running process");
+        let id = child.id().expect("a running process").to_string();
+        let told = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .expect("kill");
+        assert!(told.success());
+        child.wait().await.expect("an ended process").code()
+    }
+
+    /// The URL of a service's database.
+    ///
+    /// # Panics
+    ///
+    /// Panics for a path that is not UTF-8.
+    pub fn database_url(&self, service: &str) -> String {
+        match &self.databases {
+            Some(databases) => databases.url(service),
+            None => format!(
+                "sqlite:{}",
+                self.folder.path().join(format!("{service}.db")).display()
+            ),
+        }
+    }
+
+    fn process_mut(&mut self, service: &str) -> &mut Process {
+        let found = self
+            .processes
+            .iter_mut()
+            .find(|p| p.service == service || p.service == "up");
+        found.expect("a process for the service")
+    }
+
+    async fn start_one(&mut self) {
+        let mut arguments = vec!["up".to_owned(), "--data-dir".to_owned()];
+        arguments.push(self.folder.path().display().to_string());
+        if self.databases.is_some() {
+            for service in SERVICES {
+                arguments.push(format!("--{service}-database-url"));
+                arguments.push(self.database_url(service));
+            }
+        }
+        self.add("up", arguments).await;
+    }
+
+    async fn start_three(&mut self) {
+        for service in SERVICES {
+            let mut arguments = vec![
+                "serve".to_owned(),
+                service.to_owned(),
+                "--migrate".to_owned(),
+            ];
+            arguments.extend(["--database-url".to_owned(), self.database_url(service)]);
+            let peer = match service {
+                "pipeline" => Some("contacts"),
+                "billing" => Some("pipeline"),
+                _ => None,
+            };
+            if let Some(peer) = peer {
+                arguments.push(format!("--{peer}-uri"));
+                arguments.push(self.process(peer).uri.clone());
+            }
+            self.add(service, arguments).await;
+        }
+    }
+
+    async fn add(&mut self, service: &'static str, arguments: Vec<String>) {
+        let mut process = Process {
+            service,
+            uri: String::new(),
+            arguments,
+            child: None,
+        };
+        process.spawn(self.folder.path()).await;
+        self.processes.push(process);
+    }
+}
+
+impl Process {
+    /// Starts the process and waits for the line that says where it listens.
+    async fn spawn(&mut self, folder: &Path) {
+        let listen = self
+            .uri
+            .strip_prefix("http://")
+            .unwrap_or("127.0.0.1:0")
+            .to_owned();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(format!("{}.log", self.service)))
+            .expect("a log file");
+        let mut child = Command::new(binary())
+            .args(&self.arguments)
+            .args(["--listen", &listen])
+            .env("CLIENTELE_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the clientele binary");
+        let stdout = child.stdout.take().expect("its standard output");
+        let mut lines = BufReader::new(stdout).lines();
+        let announced = tokio::time::timeout(Duration::from_secs(30), async {
+            while let Some(line) = lines.next_line().await.expect("a line") {
+                if let Some(at) = line.find("http://") {
+                    return line[at..]
+                        .split_whitespace()
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned();
+                }
+            }
+            let log = folder.join(format!("{}.log", self.service));
+            let log = std::fs::read_to_string(log).unwrap_or_default();
+            panic!("{} ended before it listened:\n{log}", self.service)
+        });
+        self.uri = announced
+            .await
+            .expect("the process says where it listens within 30 s");
+        // What else it prints is read and dropped, so that it never waits for a reader.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.child = Some(child);
+    }
+}
+
+/// The binary under test: the one named by `CLIENTELE_BIN`, else the one built beside the tests.
+///
+/// # Panics
+///
+/// Panics where there is none yet.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("CLIENTELE_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the path of this test");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("the target folder");
+    let path = folder.join("clientele");
+    assert!(
+        path.is_file(),
+        "the binary is not built: run cargo build --workspace --all-targets"
+    );
+    path
+}
