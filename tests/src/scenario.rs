@@ -170,11 +170,9 @@ impl Expected {
             );
         }
         if let Some(violations) = &self.violations {
-            ensure!(
-                *violations == refusal.violations,
-                "violations should be {violations:?}, but are {:?}",
-                refusal.violations
-            );
+            let violations = fill(&serde_json::to_value(violations)?, names)?;
+            let found = serde_json::to_value(&refusal.violations)?;
+            ensure!(violations == found, "violations should be {violations}, but are {found}");
         }
         Ok(())
     }

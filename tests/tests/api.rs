@@ -267,7 +267,7 @@ async fn updates_need_a_mask_and_never_undo_each_other() {
             .await
             .expect_err("no mask");
         assert_eq!(refusal(&refused).reason, "UPDATE_MASK_REQUIRED");
-        let refused = update(json!({"name": name}), "no_such_field")
+        let refused = update(json!({"name": name}), "noSuchField")
             .await
             .expect_err("a bad mask");
         assert_eq!(refusal(&refused).reason, "UPDATE_MASK_INVALID");

@@ -247,11 +247,11 @@ async fn a_deleted_contact_is_gone_only_after_billing_gave_its_grant_back() {
             .call("ContactService/UndeleteContact", json!({"name": contact}))
             .await;
         assert_eq!(back.expect("undeleted")["contact"]["state"], "STATE_ACTIVE");
-        eventually("its position opens again", async || {
+        eventually("its position opens again where it stood", async || {
             let request = json!({"name": format!("{contact}/position")});
             let found = client.call("PositionService/GetPosition", request).await;
             let found = found.map_err(|status| status.to_string())?;
-            if found["position"]["stage"] == "contact" {
+            if found["position"]["stage"] == "client" {
                 Ok(())
             } else {
                 Err(found.to_string())

@@ -3,6 +3,63 @@
 //! Invariant: [`grant_hold`] is the only source of [`Held`], and [`Held`] the only thing that is
 //! [`Entitled`]. It borrows the transaction that has locked the fence and the grant, and whoever
 //! writes the document gets its connection from it.
+//!
+//! The compiler keeps it. A draft is made under a held grant:
+//!
+//! ```
+//! # use billing::domain::grants::{Grant, Invoice, Project};
+//! # use billing::domain::invoices::{Content, Draft, draft};
+//! # use billing::store::grants::{Held, grant_hold};
+//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64) -> Option<Draft> {
+//!     let held = grant_hold::<Invoice>(conn, &content.contact, epoch).ok()??;
+//!     draft(content, &held).ok()
+//! }
+//! ```
+//!
+//! Not without one, be it that pipeline has just given it:
+//!
+//! ```compile_fail,E0277
+//! # use billing::domain::grants::{Grant, Invoice, Project};
+//! # use billing::domain::invoices::{Content, Draft, draft};
+//! fn accept(grant: Grant, content: Content) -> Option<Draft> {
+//!     draft(content, &grant).ok()
+//! }
+//! ```
+//!
+//! Not under a grant for something else:
+//!
+//! ```compile_fail,E0277
+//! # use billing::domain::grants::{Grant, Invoice, Project};
+//! # use billing::domain::invoices::{Content, Draft, draft};
+//! # use billing::store::grants::{Held, grant_hold};
+//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64) -> Option<Draft> {
+//!     let held = grant_hold::<Project>(conn, &content.contact, epoch).ok()??;
+//!     draft(content, &held).ok()
+//! }
+//! ```
+//!
+//! Not under one that has outlived its transaction:
+//!
+//! ```compile_fail
+//! # use billing::domain::grants::Invoice;
+//! # use billing::store::grants::{Held, grant_hold};
+//! fn keep(conn: &mut store::Conn, contact: &types::ContactName) -> Option<Held<'static, Invoice>> {
+//!     grant_hold::<Invoice>(conn, contact, 1).ok()?
+//! }
+//! ```
+//!
+//! Nor by a proof of one's own:
+//!
+//! ```compile_fail,E0277
+//! # use billing::domain::grants::{Grant, Invoice};
+//! # use billing::store::grants::Entitled;
+//! struct Mine(Grant);
+//! impl Entitled<Invoice> for Mine {
+//!     fn grant(&self) -> &Grant {
+//!         &self.0
+//!     }
+//! }
+//! ```
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;

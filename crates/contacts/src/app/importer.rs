@@ -23,13 +23,16 @@ use super::{App, Call};
 use crate::domain::imports::{Format, Import, State};
 use crate::error::Error;
 use crate::formats::csv::Analyzer;
-use crate::store::imports as rows;
+use crate::store::{import_files, imports as rows};
 
 /// How many rows a transaction takes.
 const SLICE_ROWS: usize = 250;
 
 /// How many imports run at the same time.
 const RUNS_MAX: usize = 4;
+
+/// How often a slice is done anew because somebody made the same contact meanwhile.
+const RIVALS_MAX: u32 = 10;
 
 /// How long a step of a run may take in the database.
 const STEP_TIME: Duration = Duration::from_secs(30);
@@ -147,7 +150,8 @@ impl App {
                 done = self.write_slice(&import, lease, done, slice).await?;
             }
             if is_end {
-                return self.end_import(name, lease, None).await;
+                self.end_import(name, lease, None).await?;
+                return self.tidy(&import, lease).await;
             }
         }
     }
@@ -208,7 +212,7 @@ impl App {
         }
         let target = name.clone();
         let found = self.store.read("imports.piece", Deadline::after(STEP_TIME), move |conn| {
-            rows::chunk_at(conn, &target, offset)
+            import_files::chunk_at(conn, &target, offset)
         });
         match found.await? {
             Some((begin, data)) if begin == offset => Ok(data),
@@ -226,6 +230,7 @@ impl App {
         prepared: Vec<Prepared>,
     ) -> Result<i64, End> {
         let slice = Arc::new(Slice::new(import, done, prepared, &self.ids));
+        let mut rivals = 0;
         loop {
             let (doing, lease, now) = (Arc::clone(&slice), lease.clone(), self.clock.now());
             let written = self
@@ -239,8 +244,25 @@ impl App {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => return Err(End::Lost),
                 // Somebody made a contact with an external id of the slice: now it is found.
-                Err(StoreError::UniqueViolation { .. } | StoreError::Contention) => {}
+                Err(StoreError::UniqueViolation { .. }) if rivals < RIVALS_MAX => rivals += 1,
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Removes what an ended run has no more use for: what earlier runs left and, unless the file may
+    /// be run again, the file.
+    async fn tidy(&self, import: &Import, lease: &Lease) -> Result<(), End> {
+        loop {
+            let (name, run, dry_run) = (import.name(), import.run, import.dry_run);
+            let (lease, now) = (lease.clone(), self.clock.now());
+            let tidied = self.store.write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                let rows = import_files::rows_before_delete(conn, &name, run)?;
+                Ok::<_, StoreError>(rows || (!dry_run && import_files::chunks_delete(conn, &name)?))
+            });
+            if !tidied.await? {
+                return Ok(());
             }
         }
     }
@@ -272,9 +294,6 @@ impl App {
             };
             if ended.state != State::Failed {
                 ended.total_rows = ended.counts.done;
-            }
-            if ended.state == State::Succeeded {
-                rows::chunks_delete(conn, &name)?;
             }
             rows::import_update(conn, &ended)?;
             let call = Call::internal(&ended.actor, deadline);

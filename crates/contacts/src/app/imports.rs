@@ -13,21 +13,10 @@ use super::contacts::page_token;
 use super::importer::files;
 use super::log::consistency_token;
 use super::{App, Call};
-use crate::domain::imports::{FILE_BYTES_MAX, Import, RowReport, State};
+use crate::domain::imports::{Import, RowReport, State};
 use crate::error::Error;
-use crate::store::imports as rows;
+use crate::store::{import_files as files_of, imports as rows};
 use crate::wire::imports::message;
-
-/// A piece of an import's file.
-#[derive(Clone, Debug)]
-pub struct ChunkInput {
-    /// The import.
-    pub name: ImportName,
-    /// Where in the file it begins.
-    pub offset: i64,
-    /// Its bytes.
-    pub data: Vec<u8>,
-}
 
 /// What ListImportRows was given.
 #[derive(Clone, Debug)]
@@ -60,7 +49,7 @@ enum Done {
 }
 
 /// Why such a write is rolled back.
-enum Stop {
+pub(super) enum Stop {
     Refused(Error),
     Checked(Box<Import>),
 }
@@ -105,30 +94,6 @@ impl App {
         .await
     }
 
-    /// Adds a piece of the file. Bytes that are there already are compared.
-    pub async fn upload_import_chunk(
-        &self,
-        call: Call,
-        input: ChunkInput,
-    ) -> Result<ImportWritten, Error> {
-        self.write_import("imports.upload", call, move |conn, _| {
-            let mut import = require(conn, &input.name)?;
-            if !import.may_upload() {
-                let problem = "its file is complete; create another import for another file";
-                return Err(state_error(&import, problem).into());
-            }
-            let fresh = fresh_bytes(conn, &import, &input)?;
-            if !fresh.is_empty() {
-                rows::chunk_insert(conn, &input.name, import.uploaded_bytes, fresh)?;
-                import.uploaded_bytes += i64::try_from(fresh.len()).unwrap_or(i64::MAX);
-                import.revision += 1;
-                rows::import_update(conn, &import)?;
-            }
-            Ok((import, None))
-        })
-        .await
-    }
-
     /// Starts the run, after a look at the beginning of the file.
     pub async fn run_import(
         &self,
@@ -144,7 +109,7 @@ impl App {
             let Some(import) = rows::import_get(conn, &target)? else {
                 return Ok(None);
             };
-            let head = rows::chunk_at(conn, &target, 0)?.map(|(_, data)| data);
+            let head = files_of::chunk_at(conn, &target, 0)?.map(|(_, data)| data);
             Ok::<_, StoreError>(Some((import, head.unwrap_or_default())))
         });
         let Some((import, head)) = head.await? else {
@@ -170,7 +135,6 @@ impl App {
                     &call.actor,
                     now,
                 );
-                rows::rows_of_earlier_runs_delete(conn, &name, started.run)?;
                 rows::import_update(conn, &started)?;
                 let at = append(conn, call, &started, "import.started", &event_id, now)?;
                 Ok((started, Some(at)))
@@ -262,7 +226,7 @@ impl App {
             Some(_) => return Err(Error::Store(StoreError::PageTokenInvalid)),
         };
         let found = self.store.read("imports.rows", deadline, move |conn| {
-            rows::rows_list(conn, &name, run, refused_only, after, size + 1)
+            files_of::rows_list(conn, &name, run, refused_only, after, size + 1)
         });
         let (found, goes_on) = page(found.await?, size);
         let next = match found.last() {
@@ -282,7 +246,7 @@ impl App {
         })
     }
 
-    async fn write_import<F>(
+    pub(super) async fn write_import<F>(
         &self,
         op: &'static str,
         call: Call,
@@ -339,49 +303,11 @@ impl App {
     }
 }
 
-/// The bytes of a piece that are not there yet; the others must be as they were sent before.
-fn fresh_bytes<'a>(
-    conn: &mut Conn,
-    import: &Import,
-    input: &'a ChunkInput,
-) -> Result<&'a [u8], Error> {
-    let uploaded = import.uploaded_bytes;
-    let length = i64::try_from(input.data.len()).unwrap_or(i64::MAX);
-    if input.offset > uploaded {
-        let problem = format!("must be at most {uploaded}, where the file ends so far");
-        return Err(Error::field("offset", "upload.gap", problem));
-    }
-    if input.offset.saturating_add(length) > FILE_BYTES_MAX {
-        let problem = format!("must not make the file larger than {FILE_BYTES_MAX} bytes");
-        return Err(Error::field("data", "upload.size", problem));
-    }
-    let known = (uploaded - input.offset).min(length);
-    let mut at = input.offset;
-    while at < input.offset + known {
-        let Some((begin, data)) = rows::chunk_at(conn, &input.name, at)? else {
-            break;
-        };
-        let stored = data.get(index(at - begin)..).unwrap_or_default();
-        let sent = &input.data[index(at - input.offset)..index(known)];
-        let common = stored.len().min(sent.len());
-        if common == 0 || stored[..common] != sent[..common] {
-            let problem = "must repeat the bytes that were sent before for this part of the file";
-            return Err(Error::field("data", "upload.same", problem));
-        }
-        at += i64::try_from(common).unwrap_or(i64::MAX);
-    }
-    Ok(&input.data[index(known)..])
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number).unwrap_or_default()
-}
-
-fn require(conn: &mut Conn, name: &ImportName) -> Result<Import, Error> {
+pub(super) fn require(conn: &mut Conn, name: &ImportName) -> Result<Import, Error> {
     rows::import_lock(conn, name)?.ok_or_else(|| Error::not_found(name))
 }
 
-fn state_error(import: &Import, problem: &str) -> Error {
+pub(super) fn state_error(import: &Import, problem: &str) -> Error {
     Error::ImportState {
         import: import.name().to_string(),
         state: import.state.as_str(),

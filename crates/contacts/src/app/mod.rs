@@ -13,6 +13,7 @@ mod log;
 mod positions;
 mod removals;
 mod upkeep;
+mod uploads;
 mod watch;
 
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use types::{Clock, Ids};
 pub use calls::{Call, Once, Written};
 pub use contacts::{CreateInput, FILTER_FIELDS, ListInput, UpdateInput};
 pub use freshness::Freshness;
-pub use imports::{ChunkInput, RowsInput};
+pub use imports::RowsInput;
 pub use positions::RecordedPosition;
+pub use uploads::ChunkInput;
 pub use log::resume_token as resume_token_of;
 pub use watch::{Beginning, Changes, Told, WatchInput, Watcher};
 

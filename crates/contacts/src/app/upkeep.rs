@@ -11,7 +11,7 @@ use super::log::Entry;
 use super::{App, Call};
 use crate::domain::contacts::{Change, Contact};
 use crate::domain::facts::Facts;
-use crate::store::{contacts as rows, imports};
+use crate::store::{contacts as rows, import_files, imports};
 
 /// How long the change log is kept.
 pub const LOG_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -82,10 +82,14 @@ impl App {
         self.store
             .write("imports.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                // One at a time: an import has many rows.
+                // One at a time and bit by bit: an import has many rows.
                 let old = imports::imports_old(conn, now.minus(IMPORTS_KEPT), 1)?;
                 for name in &old {
-                    imports::import_delete(conn, name)?;
+                    let is_full = import_files::rows_before_delete(conn, name, i64::MAX)?
+                        || import_files::chunks_delete(conn, name)?;
+                    if !is_full {
+                        imports::import_delete(conn, name)?;
+                    }
                 }
                 Ok(old.len())
             })

@@ -2,6 +2,8 @@
 
 mod create;
 mod list;
+#[cfg(test)]
+mod plan_tests;
 mod row;
 
 use diesel::prelude::*;

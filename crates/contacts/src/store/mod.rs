@@ -6,6 +6,7 @@
 //! Invariant: Diesel lives here and nowhere else in the service.
 
 pub mod contacts;
+pub mod import_files;
 pub mod imports;
 pub mod positions;
 mod schema;

@@ -86,9 +86,16 @@ pub fn check_head(import: &Import, head: &[u8]) -> Result<(), Error> {
     }
     let mut analyzer = Analyzer::new();
     analyzer.feed(head);
-    analysis(import, &analyzer).map(|_| ()).map_err(|problem| Error::ImportMapping {
-        columns: columns(&analyzer),
-        problem: problem.to_string(),
+    analysis(import, &analyzer).map(|_| ()).map_err(|problem| match problem {
+        MappingProblem::Required | MappingProblem::NobodyIdentified => Error::ImportMapping {
+            columns: columns(&analyzer),
+            problem: problem.to_string(),
+        },
+        MappingProblem::ColumnUnknown(_)
+        | MappingProblem::TargetUnknown(_)
+        | MappingProblem::Empty => {
+            Error::field("import.mapping", "import.mapping", problem.to_string())
+        }
     })
 }
 
@@ -125,7 +132,7 @@ fn mapping_of(import: &Import) -> Result<Option<Mapping>, MappingProblem> {
     if import.mapping.is_empty() {
         return Ok(None);
     }
-    let pairs: Vec<(String, &str)> = import
+    let pairs: Vec<(String, String)> = import
         .mapping
         .iter()
         .map(|(column, target)| {
@@ -135,16 +142,31 @@ fn mapping_of(import: &Import) -> Result<Option<Mapping>, MappingProblem> {
             } else {
                 column.clone()
             };
-            (column, target.as_str())
+            (column, target_of(target))
         })
         .collect();
-    let mapping = Mapping::from_pairs(pairs.iter().map(|(column, target)| (&**column, *target)))?;
+    let mapping = Mapping::from_pairs(pairs.iter().map(|(column, target)| (&**column, &**target)))?;
     match mapping {
         Mapping::Headers(headers) if import.no_header => {
             let column = headers.into_keys().next().unwrap_or_default();
             Err(MappingProblem::ColumnUnknown(column))
         }
         mapping => Ok(Some(mapping)),
+    }
+}
+
+/// A target in the words of the formats, from a path of Contact or those words themselves.
+fn target_of(path: &str) -> String {
+    match path.split_once('.') {
+        Some(("labels", key)) => format!("label:{key}"),
+        Some(("external_ids", system)) => format!("external_id:{system}"),
+        Some(("attributes", key)) => format!("attribute:{key}"),
+        _ => match path {
+            "emails" => "email".to_owned(),
+            "phones" => "phone".to_owned(),
+            "urls" => "url".to_owned(),
+            _ => path.to_owned(),
+        },
     }
 }
 

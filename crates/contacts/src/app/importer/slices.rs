@@ -11,7 +11,7 @@ use crate::app::log::Entry;
 use crate::domain::contacts::{Change, Contact, State as ContactState};
 use crate::domain::facts::{ExternalId, Facts, Kind};
 use crate::domain::imports::{Import, Outcome, RowReport, State};
-use crate::store::{contacts, imports as rows};
+use crate::store::{contacts, import_files as files, imports as rows};
 use crate::wire::contacts::message;
 
 /// The system under which a dry run keeps the ids of contacts; external ids always name one.
@@ -75,7 +75,7 @@ impl Slice {
             import.counts.add(report.outcome);
             reports.push(report);
         }
-        rows::rows_insert(conn, &self.name, self.run, &reports)?;
+        files::rows_insert(conn, &self.name, self.run, &reports)?;
         import.revision += 1;
         rows::import_update(conn, &import)?;
         Ok(Some(import.counts.done))
@@ -138,7 +138,7 @@ impl Slice {
         }
         if self.dry_run {
             for id in ids {
-                if rows::key_exists(conn, &self.name, self.run, id)? {
+                if files::key_exists(conn, &self.name, self.run, id)? {
                     return Ok(Verdict::Match(String::new()));
                 }
             }
@@ -152,7 +152,7 @@ impl Slice {
             return Ok(true);
         }
         let key = own_key(&name.contact);
-        Ok(self.dry_run && rows::key_exists(conn, &self.name, self.run, &key)?)
+        Ok(self.dry_run && files::key_exists(conn, &self.name, self.run, &key)?)
     }
 
     /// The facts of a row with references only to contacts that are there; the others are left out
@@ -198,7 +198,7 @@ impl Slice {
         if self.dry_run {
             let mut keys = facts.external_ids;
             keys.push(own_key(&name.contact));
-            return rows::keys_insert(conn, &self.name, self.run, row.prepared.row, &keys);
+            return files::keys_insert(conn, &self.name, self.run, row.prepared.row, &keys);
         }
         let contact = Contact::created(name.clone(), facts, &self.call.actor, now);
         let entry = Entry::of(Change::Created, &message(&contact), &row.event_id);

@@ -52,14 +52,14 @@ pub struct ContactList {
     pub limit: i64,
 }
 
-type Db = <Conn as Connection>::Backend;
+pub(super) type Db = <Conn as Connection>::Backend;
 type On = dsl::And<
     dsl::Eq<contact_positions::workspace, contacts::workspace>,
     dsl::Eq<contact_positions::contact, contacts::contact>,
 >;
 type Source = dsl::LeftJoinQuerySource<contacts::table, contact_positions::table, On>;
 type Condition = Box<dyn BoxableExpression<Source, Db, SqlType = Bool>>;
-type Query<'a> = dsl::IntoBoxed<'a, dsl::Select<joined, columns>, Db>;
+pub(super) type Query<'a> = dsl::IntoBoxed<'a, dsl::Select<joined, columns>, Db>;
 
 diesel::define_sql_function! {
     /// The value, or the other where there is none.
@@ -95,7 +95,7 @@ pub fn contacts_list(
         .collect()
 }
 
-fn query(list: &ContactList) -> Result<Query<'_>, Error> {
+pub(super) fn query(list: &ContactList) -> Result<Query<'_>, Error> {
     let mut query = joined()
         .select(columns())
         .into_boxed::<Db>()

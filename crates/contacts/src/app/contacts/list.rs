@@ -1,0 +1,137 @@
+//! Listing contacts.
+
+use prost::Message as _;
+use proto::contacts::v1;
+use store::filter::{self, Field, Kind as FieldKind};
+use store::order;
+use store::pages::{self, Key, PageToken};
+use types::Deadline;
+
+use super::super::{App, Freshness};
+use crate::domain::contacts::State;
+use crate::domain::facts::{Channel, Kind, RelationshipKind};
+use crate::error::Error;
+use crate::store::contacts::{self as rows, ContactList, SortKey};
+use crate::wire::contacts::message;
+
+/// How many bytes a page has at most, as long as it has one contact: clients read 4 MiB.
+const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// What ListContacts was given.
+#[derive(Clone, Debug)]
+pub struct ListInput {
+    /// The workspace's id.
+    pub workspace: String,
+    /// How many at most, as asked for.
+    pub page_size: i32,
+    /// Where to go on.
+    pub page_token: String,
+    /// Which contacts.
+    pub filter: String,
+    /// In which order.
+    pub order_by: String,
+    /// Deleted ones too.
+    pub show_deleted: bool,
+}
+
+/// What contacts can be filtered by. `store::contacts` knows what each means.
+pub const FILTER_FIELDS: &[Field] = &[
+    Field::one("kind", FieldKind::Word(Kind::WORDS)),
+    Field::one("display_name", FieldKind::Text),
+    Field::one("given_name", FieldKind::Text),
+    Field::one("family_name", FieldKind::Text),
+    Field::one("email", FieldKind::Text),
+    Field::one("phone", FieldKind::Text),
+    Field::one("company", FieldKind::Text),
+    Field::one("owner", FieldKind::Text),
+    Field::one("stage", FieldKind::Text),
+    Field::one(
+        "role",
+        FieldKind::Word(&["UNSPECIFIED", "CONTACT", "LEAD", "PROSPECT", "CLIENT"]),
+    ),
+    Field::one("state", FieldKind::Word(State::WORDS)),
+    Field::one("source.channel", FieldKind::Word(Channel::WORDS)),
+    Field::one("source.campaign", FieldKind::Text),
+    Field::many("relationship_kinds", FieldKind::Word(RelationshipKind::WORDS)),
+    Field::map("labels"),
+    Field::map("external_ids"),
+    Field::one("ready_to_buy", FieldKind::Bool),
+    Field::one("create_time", FieldKind::Time),
+    Field::one("update_time", FieldKind::Time),
+];
+
+/// What contacts can be sorted by.
+pub const ORDER_FIELDS: &[&str] = &[
+    "create_time",
+    "update_time",
+    "display_name",
+    "family_name",
+    "stage",
+    "owner",
+];
+
+impl App {
+    /// Lists contacts; the token of the next page, empty at the end.
+    pub async fn list_contacts(
+        &self,
+        input: ListInput,
+        freshness: &Freshness,
+        deadline: Deadline,
+    ) -> Result<(Vec<Contact>, String), Error> {
+        let shown = if input.show_deleted { "deleted" } else { "" };
+        let args_hash = pages::args_hash(&[
+            "ListContacts",
+            &input.workspace,
+            &input.filter,
+            &input.order_by,
+            shown,
+        ]);
+        let size = pages::page_size(input.page_size)?;
+        let list = ContactList {
+            filter: filter::parse(&input.filter, FILTER_FIELDS)?,
+            order: order_of(&input.order_by)?,
+            after: PageToken::decode(&input.page_token, &args_hash)?,
+            workspace: input.workspace,
+            show_deleted: input.show_deleted,
+            limit: size + 1,
+        };
+        self.await_freshness(freshness, deadline).await?;
+        let found = self.store.read("contacts.list", deadline, move |conn| {
+            rows::contacts_list(conn, &list)
+        });
+        let mut found = found.await?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let goes_on = found.len() > size;
+        found.truncate(size);
+        let next = match found.last() {
+            Some((_, keys)) if goes_on => page_token(args_hash, keys.clone()),
+            _ => String::new(),
+        };
+        Ok((found.into_iter().map(|(contact, _)| contact).collect(), next))
+    }
+}
+
+fn order_of(order_by: &str) -> Result<Vec<(SortKey, bool)>, Error> {
+    let keys = order::parse(order_by, ORDER_FIELDS)?;
+    if keys.is_empty() {
+        return Ok(vec![(SortKey::CreateTime, false)]);
+    }
+    Ok(keys
+        .into_iter()
+        .map(|key| {
+            let sort = match key.field {
+                "update_time" => SortKey::UpdateTime,
+                "display_name" => SortKey::DisplayName,
+                "family_name" => SortKey::FamilyName,
+                "stage" => SortKey::Stage,
+                "owner" => SortKey::Owner,
+                _ => SortKey::CreateTime,
+            };
+            (sort, key.descending)
+        })
+        .collect())
+}
+
+pub(super) fn page_token(args_hash: [u8; 16], keys: Vec<Key>) -> String {
+    PageToken { args_hash, keys }.encode()
+}

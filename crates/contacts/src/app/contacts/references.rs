@@ -1,0 +1,54 @@
+//! What a contact points at, and what points at it: other contacts, and keys in other systems.
+
+use store::{Conn, Error as StoreError};
+use types::ContactName;
+
+use crate::domain::contacts::{Contact, State};
+use crate::domain::facts::{ExternalId, Facts, Kind};
+use crate::error::Error;
+use crate::store::contacts as rows;
+
+/// Whom a contact refers to must exist in its own workspace; its company must be one.
+pub(super) fn check_references(
+    conn: &mut Conn,
+    name: &ContactName,
+    references: &[(&'static str, ContactName)],
+) -> Result<(), Error> {
+    for (path, target) in references {
+        if target.workspace != name.workspace {
+            return Err(Error::not_found(target));
+        }
+        let path = format!("contact.{path}");
+        if target == name {
+            return Err(Error::field(path, "reference.other", "must be another contact"));
+        }
+        let found = rows::contact_get(conn, target)?.ok_or_else(|| Error::not_found(target))?;
+        if matches!(found.state, State::Deleted | State::Merged) {
+            return Err(Error::Deleted {
+                resource: target.to_string(),
+            });
+        }
+        if path.ends_with("company") && found.facts.kind != Kind::Company {
+            let problem = "must be a contact of kind COMPANY";
+            return Err(Error::field(path, "reference.company", problem));
+        }
+    }
+    Ok(())
+}
+
+/// No external id that is new may belong to another contact.
+fn require_identities(conn: &mut Conn, old: &Contact, facts: &Facts) -> Result<(), Error> {
+    let new: Vec<ExternalId> = facts
+        .external_ids
+        .iter()
+        .filter(|id| !old.facts.external_ids.contains(id))
+        .cloned()
+        .collect();
+    let workspace = &old.name.workspace;
+    match rows::external_id_owners(conn, workspace, &new)?.into_iter().next() {
+        Some((id, owner)) => Err(duplicate(workspace, &id, &owner)),
+        None => Ok(()),
+    }
+}
+
+PLACEHOLDER

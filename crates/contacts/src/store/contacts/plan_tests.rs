@@ -1,0 +1,136 @@
+//! The plans of both engines for the lists, read over many rows.
+
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Integer, Text};
+use ::store::pages::Key;
+use ::store::testing::{engines, open, soon};
+use ::store::{Conn, Error, Store, each};
+
+use super::list::{ContactList, Db, SortKey, query};
+use crate::store::MIGRATIONS;
+
+/// A query whose plan is asked for. The engines answer in different columns.
+struct Explain<Q, const SQLITE: bool>(Q);
+
+impl<Q> Query for Explain<Q, true> {
+    type SqlType = (Integer, Integer, Integer, Text);
+}
+
+impl<Q> Query for Explain<Q, false> {
+    type SqlType = Text;
+}
+
+impl<Q, const SQLITE: bool> QueryId for Explain<Q, SQLITE> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q, const SQLITE: bool> RunQueryDsl<Conn> for Explain<Q, SQLITE> {}
+
+impl<Q: QueryFragment<Db>, const SQLITE: bool> QueryFragment<Db> for Explain<Q, SQLITE> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        out.push_sql(if SQLITE { "EXPLAIN QUERY PLAN " } else { "EXPLAIN " });
+        self.0.walk_ast(out)
+    }
+}
+
+/// Fills two workspaces with so many contacts each.
+fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
+    let columns = "workspace, contact, kind, state, revision, display_key, given_key, family_key, \
+        company, owner, relationship_kinds, source_channel, source_campaign, ready_to_buy, \
+        document, creator, updater, create_time, update_time, merged_into";
+    let values = |ready: &str| {
+        format!(
+            "SELECT w, 'c' || n, 'PERSON', 'ACTIVE', 1, 'd' || (n % 977), '', '', '', '', '', \
+             'DIRECT', '', {ready}, '{{}}', '', '', n / 3, n % 1009, ''"
+        )
+    };
+    let (sqlite, postgres) = (values("0"), values("FALSE"));
+    let sqlite = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+         INSERT INTO contacts ({columns}) {sqlite} \
+         FROM numbers CROSS JOIN (SELECT 'w' AS w UNION ALL SELECT 'other') AS workspaces"
+    );
+    let postgres = format!(
+        "INSERT INTO contacts ({columns}) {postgres} \
+         FROM generate_series(1, {count}) AS numbers (n) CROSS JOIN (VALUES ('w'), ('other')) AS workspaces (w)"
+    );
+    let text = if matches!(conn, Conn::Sqlite(_)) { sqlite } else { postgres };
+    each!(conn, |c| diesel::sql_query(text).execute(c))?;
+    let positions = "INSERT INTO contact_positions (workspace, contact, stage, role, revision) \
+        SELECT workspace, contact, 'lead', 'LEAD', 1 FROM contacts";
+    each!(conn, |c| diesel::sql_query(positions).execute(c))?;
+    Ok(())
+}
+
+async fn plan(store: &Store, list: ContactList) -> String {
+    let is_sqlite = store.engine() == "sqlite";
+    let rows = store.read("plan", soon(), move |conn| {
+        let query = query(&list)?;
+        if is_sqlite {
+            let rows: Vec<(i32, i32, i32, String)> = Explain::<_, true>(query).load(conn)?;
+            let details = rows.into_iter().map(|(.., detail)| detail);
+            return Ok::<_, Error>(details.collect());
+        }
+        Ok(Explain::<_, false>(query).load::<String>(conn)?)
+    });
+    let rows: Vec<String> = rows.await.expect("a plan");
+    rows.join("\n")
+}
+
+fn list(order: (SortKey, bool), after: Option<Vec<Key>>) -> ContactList {
+    ContactList {
+        workspace: "w".to_owned(),
+        filter: None,
+        show_deleted: false,
+        order: vec![order],
+        after,
+        limit: 101,
+    }
+}
+
+#[tokio::test]
+async fn pages_are_read_from_their_index_in_order() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let store = open(&url, &MIGRATIONS);
+        store.write("fill", soon(), |conn| fill(conn, 20_000)).await.expect("filled");
+        store
+            .write("analyze", soon(), |conn| {
+                each!(conn, |c| diesel::sql_query("ANALYZE").execute(c))?;
+                Ok::<_, Error>(())
+            })
+            .await
+            .expect("analysed");
+        let id = || Key::Text("c9000".to_owned());
+        for (key, index, at) in [
+            (SortKey::CreateTime, "contacts_create_time", Key::Int(3_000)),
+            (SortKey::UpdateTime, "contacts_update_time", Key::Int(500)),
+            (SortKey::DisplayName, "contacts_display_key", Key::Text("d5".to_owned())),
+        ] {
+            for descending in [false, true] {
+                for after in [None, Some(vec![at.clone(), id()])] {
+                    let is_first = after.is_none();
+                    let plan = plan(&store, list((key, descending), after)).await;
+                    let what = format!("{key:?} {descending} {is_first}\n{plan}");
+                    assert!(plan.contains(index), "{what}");
+                    // The names of the steps that sort: TEMP B-TREE on SQLite, Sort on PostgreSQL.
+                    assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{what}");
+                    assert!(!plan.contains("SCAN contacts") && !plan.contains("Seq Scan"), "{what}");
+                    let range = match store.engine() {
+                        "sqlite" => plan.contains(">?") || plan.contains("<?"),
+                        _ => plan.contains(">=") || plan.contains("<="),
+                    };
+                    assert_eq!(range, !is_first, "the page begins within the index: {what}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_engines_have_one_schema() {
+    let differences = ::store::testing::parity(&MIGRATIONS).await.expect("both schemas");
+    assert_eq!(differences, Vec::<String>::new());
+}
