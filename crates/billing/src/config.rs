@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// What billing needs to know to run.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `sqlite:PATH` or `postgres://...`.

@@ -122,6 +122,8 @@ pub enum Error {
         /// The contact.
         resource: String,
     },
+    /// Pipeline does not know this holder in its present epoch: it has to attach first.
+    HolderDetached,
     /// A peer does not answer.
     UpstreamUnavailable {
         /// Its name.

@@ -82,6 +82,10 @@ impl Billing {
 
     /// Whether the database answers. Pipeline may be down: held grants work without it.
     pub async fn ready(&self) -> bool {
-        self.app.store.check(Deadline::after(READY_TIME)).await.is_ok()
+        self.app
+            .store
+            .check(Deadline::after(READY_TIME))
+            .await
+            .is_ok()
     }
 }

@@ -17,21 +17,32 @@ use support::{
     refusal,
 };
 use tonic::Code;
+use tonic::metadata::MetadataValue;
 
 const REQUEST_ID: &str = "0190163d-8694-739b-aea5-966c26f8ad90";
 
 fn issue_request(name: &str) -> v1::IssueInvoiceRequest {
-    v1::IssueInvoiceRequest { name: name.to_owned(), ..Default::default() }
+    v1::IssueInvoiceRequest {
+        name: name.to_owned(),
+        ..Default::default()
+    }
 }
 
 /// A draft that will be issued in 2026.
 async fn draft(billing: &Running, contact: &str, series: &str) -> v1::Invoice {
     let invoice = v1::Invoice {
         series: series.to_owned(),
-        issue_date: Some(proto::google::r#type::Date { year: 2026, month: 11, day: 3 }),
+        issue_date: Some(proto::google::r#type::Date {
+            year: 2026,
+            month: 11,
+            day: 3,
+        }),
         ..invoice(contact)
     };
-    let request = v1::CreateInvoiceRequest { invoice: Some(invoice), ..create_request() };
+    let request = v1::CreateInvoiceRequest {
+        invoice: Some(invoice),
+        ..create_request()
+    };
     billing.create(request).await.expect("a draft")
 }
 
@@ -54,7 +65,11 @@ async fn parallel_issues_with_rollbacks_leave_no_gap_and_no_double() {
         let suite = Suite::new(&engine).await;
         let billing = suite.start().await;
         // A second process over the same database, where the engine allows one.
-        let second = if engine.is_postgres() { Some(suite.start().await) } else { None };
+        let second = if engine.is_postgres() {
+            Some(suite.start().await)
+        } else {
+            None
+        };
         let (ada, ben) = (contact("ada"), contact("ben"));
         suite.pipeline.put(&ada, "client");
         suite.pipeline.put(&ben, "client");
@@ -68,30 +83,48 @@ async fn parallel_issues_with_rollbacks_leave_no_gap_and_no_double() {
         let store = suite.store();
         let mut tasks = tokio::task::JoinSet::new();
         for (place, draft) in drafts.iter().enumerate() {
-            let through = second.as_ref().filter(|_| place % 2 == 0).unwrap_or(&billing);
+            let through = second
+                .as_ref()
+                .filter(|_| place % 2 == 0)
+                .unwrap_or(&billing);
             let mut client = through.invoices.clone();
             let name = draft.name.clone();
             let etag = draft.etag.clone();
             tasks.spawn(async move {
-                client.issue_invoice(v1::IssueInvoiceRequest { etag, ..issue_request(&name) }).await
+                client
+                    .issue_invoice(v1::IssueInvoiceRequest {
+                        etag,
+                        ..issue_request(&name)
+                    })
+                    .await
             });
             // Everything that takes a number or might, and does not keep it.
             let mut client = billing.invoices.clone();
-            let wrong = v1::IssueInvoiceRequest { etag: "\"0\"".into(), ..issue_request(&draft.name) };
+            let wrong = v1::IssueInvoiceRequest {
+                etag: "\"0\"".into(),
+                ..issue_request(&draft.name)
+            };
             tokio::spawn(async move { client.issue_invoice(wrong).await });
             let mut client = billing.invoices.clone();
-            let only_tried =
-                v1::IssueInvoiceRequest { validate_only: true, ..issue_request(&draft.name) };
+            let only_tried = v1::IssueInvoiceRequest {
+                validate_only: true,
+                ..issue_request(&draft.name)
+            };
             tokio::spawn(async move { client.issue_invoice(only_tried).await });
             let mut client = billing.invoices.clone();
             let refused = issue_request(&stranded.name);
             tokio::spawn(async move { client.issue_invoice(refused).await });
-            let series = Series { series: "A".into(), year: 2026 };
+            let series = Series {
+                series: "A".into(),
+                year: 2026,
+            };
             tokio::spawn(roll_back_a_number(store.clone(), series));
         }
         let mut numbers = BTreeSet::new();
         while let Some(issued) = tasks.join_next().await {
-            let issued = issued.expect("the task ends").expect("every draft is issued");
+            let issued = issued
+                .expect("the task ends")
+                .expect("every draft is issued");
             let invoice = issued.into_inner().invoice.expect("an invoice");
             assert!(numbers.insert(invoice.number), "a number was given twice");
         }
@@ -115,7 +148,11 @@ async fn years_and_workspaces_count_for_themselves() {
         suite.pipeline.put(&contact("ada"), "client");
         suite.pipeline.put(there, "client");
         let dated = |contact: &str, year| v1::Invoice {
-            issue_date: Some(proto::google::r#type::Date { year, month: 2, day: 29 }),
+            issue_date: Some(proto::google::r#type::Date {
+                year,
+                month: 2,
+                day: 29,
+            }),
             ..invoice(contact)
         };
         let mut found = Vec::new();
@@ -133,7 +170,12 @@ async fn years_and_workspaces_count_for_themselves() {
             let draft = billing.create(request).await.expect("a draft");
             found.push(billing.issue(&draft.name).await.expect("a client").number);
         }
-        let expected = ["INV-2024-000001", "INV-2028-000001", "INV-2024-000002", "INV-2024-000001"];
+        let expected = [
+            "INV-2024-000001",
+            "INV-2028-000001",
+            "INV-2024-000002",
+            "INV-2024-000001",
+        ];
         assert_eq!(found, expected);
         billing.stop().await;
     })
@@ -152,7 +194,12 @@ async fn the_first_answer_is_given_again_whatever_came_since() {
             request_id: REQUEST_ID.into(),
             ..issue_request(&draft.name)
         };
-        let first = billing.invoices.clone().issue_invoice(request.clone()).await.expect("issued");
+        let first = billing
+            .invoices
+            .clone()
+            .issue_invoice(request.clone())
+            .await
+            .expect("issued");
         assert!(first.metadata().get("clientele-replayed").is_none());
         let first = first.into_inner();
         suite.pipeline.demote(&ada, "lead").await;
@@ -160,18 +207,41 @@ async fn the_first_answer_is_given_again_whatever_came_since() {
 
         suite.pipeline.set_down(true);
         let billing = suite.start().await;
-        let again = billing.invoices.clone().issue_invoice(request.clone()).await.expect("again");
+        let again = billing
+            .invoices
+            .clone()
+            .issue_invoice(request.clone())
+            .await
+            .expect("again");
         let header = again.metadata().get("clientele-replayed");
-        assert_eq!(header.map(|value| value.as_bytes()), Some(&b"1"[..]));
+        assert_eq!(header.map(MetadataValue::as_bytes), Some(&b"1"[..]));
         assert_eq!(again.into_inner(), first);
-        let upper =
-            v1::IssueInvoiceRequest { request_id: REQUEST_ID.to_uppercase(), ..request.clone() };
-        billing.invoices.clone().issue_invoice(upper).await.expect("the same UUID");
+        let upper = v1::IssueInvoiceRequest {
+            request_id: REQUEST_ID.to_uppercase(),
+            ..request.clone()
+        };
+        billing
+            .invoices
+            .clone()
+            .issue_invoice(upper)
+            .await
+            .expect("the same UUID");
 
-        let other = v1::IssueInvoiceRequest { etag: "\"1\"".into(), ..request };
-        let reused = billing.invoices.clone().issue_invoice(other).await.expect_err("reused");
+        let other = v1::IssueInvoiceRequest {
+            etag: "\"1\"".into(),
+            ..request
+        };
+        let reused = billing
+            .invoices
+            .clone()
+            .issue_invoice(other)
+            .await
+            .expect_err("reused");
         assert_refused(&reused, Reason::RequestIdReused);
-        let second_time = billing.issue(&draft.name).await.expect_err("issued already");
+        let second_time = billing
+            .issue(&draft.name)
+            .await
+            .expect_err("issued already");
         assert_refused(&second_time, Reason::InvoiceStateInvalid);
         // Kept for ever, and without who the buyer is.
         let stored: Vec<Kept> = rows(
@@ -279,7 +349,10 @@ async fn the_database_refuses_to_change_or_remove_what_is_issued() {
             let said = refused.driver_text().unwrap_or_default().to_owned();
             assert!(said.contains("immutable"), "{attack}: {refused:?}");
         }
-        assert_eq!(billing.get(&issued.name).await.expect("it is there"), issued);
+        assert_eq!(
+            billing.get(&issued.name).await.expect("it is there"),
+            issued
+        );
         assert_eq!(billing.verify().await.expect("the chain holds"), 1);
         billing.stop().await;
     })
@@ -289,7 +362,9 @@ async fn the_database_refuses_to_change_or_remove_what_is_issued() {
 /// What an attacker does who owns the database.
 async fn tamper(engine: &Engine, store: &Store, sql: &str) {
     if engine.is_postgres() {
-        execute(store, "ALTER TABLE invoices DISABLE TRIGGER USER").await.expect("disabled");
+        execute(store, "ALTER TABLE invoices DISABLE TRIGGER USER")
+            .await
+            .expect("disabled");
     } else {
         for trigger in ["update", "delete", "replace"] {
             let drop = format!("DROP TRIGGER IF EXISTS invoices_refuse_{trigger}");
@@ -305,19 +380,33 @@ async fn whatever_is_changed_behind_the_service_is_found() {
     on_every_engine(async |engine| {
         for (sql, broken) in [
             (flipped, "INV-2026-000003"),
-            ("UPDATE invoices SET lines = replace(lines, '10.5', '10.6') WHERE sequence = 2",
-             "INV-2026-000002"),
-            ("UPDATE invoices SET gross_total = gross_total + 1 WHERE sequence = 5",
-             "INV-2026-000005"),
-            ("UPDATE invoices SET buyer = replace(buyer, 'Ltd', 'Inc') WHERE sequence = 1",
-             "INV-2026-000001"),
-            ("UPDATE invoices SET sequence = 9 - sequence WHERE sequence IN (4, 5)",
-             "INV-2026-000004"),
+            (
+                "UPDATE invoices SET lines = replace(lines, '10.5', '10.6') WHERE sequence = 2",
+                "INV-2026-000002",
+            ),
+            (
+                "UPDATE invoices SET gross_total = gross_total + 1 WHERE sequence = 5",
+                "INV-2026-000005",
+            ),
+            (
+                "UPDATE invoices SET buyer = replace(buyer, 'Ltd', 'Inc') WHERE sequence = 1",
+                "INV-2026-000001",
+            ),
+            (
+                "UPDATE invoices SET sequence = 9 - sequence WHERE sequence IN (4, 5)",
+                "INV-2026-000004",
+            ),
             ("DELETE FROM invoices WHERE sequence = 4", "INV-2026-000004"),
             ("DELETE FROM invoices WHERE sequence = 5", "INV-2026-000005"),
-            ("UPDATE invoice_series SET last_sequence = 4", "INV-2026-000004"),
-            ("UPDATE invoices SET hash = (SELECT hash FROM invoices WHERE sequence = 1) \
-              WHERE sequence = 3", "INV-2026-000003"),
+            (
+                "UPDATE invoice_series SET last_sequence = 4",
+                "INV-2026-000004",
+            ),
+            (
+                "UPDATE invoices SET hash = (SELECT hash FROM invoices WHERE sequence = 1) \
+              WHERE sequence = 3",
+                "INV-2026-000003",
+            ),
         ] {
             let suite = Suite::new(&engine).await;
             let billing = suite.start_without_follower().await;
@@ -341,7 +430,11 @@ async fn whatever_is_changed_behind_the_service_is_found() {
             tamper(&engine, &suite.store(), sql).await;
             let found = billing.verify().await.expect_err(sql);
             let (code, reason, metadata) = refusal(&found);
-            assert_eq!((code, reason), (Code::DataLoss, Some(Reason::HistoryBroken)), "{sql}");
+            assert_eq!(
+                (code, reason),
+                (Code::DataLoss, Some(Reason::HistoryBroken)),
+                "{sql}"
+            );
             assert_eq!(metadata["number"], broken, "{sql}");
             let named = v1::VerifyInvoicesRequest {
                 parent: PARENT.into(),

@@ -2,9 +2,9 @@
 
 mod support;
 
+use prost_types::FieldMask;
 use proto::billing::v1;
 use proto::errors::v1::Reason;
-use prost_types::FieldMask;
 use support::{PARENT, Running, Suite, assert_refused, contact, fields, on_every_engine, refusal};
 use tonic::Status;
 
@@ -35,9 +35,18 @@ async fn assignments(billing: &Running, parent: &str, filter: &str) -> Vec<Strin
             page_token,
             filter: filter.into(),
         };
-        let page = billing.projects.clone().list_assignments(request).await.expect("a page");
+        let page = billing
+            .projects
+            .clone()
+            .list_assignments(request)
+            .await
+            .expect("a page");
         let page = page.into_inner();
-        names.extend(page.assignments.into_iter().map(|assignment| assignment.name));
+        names.extend(
+            page.assignments
+                .into_iter()
+                .map(|assignment| assignment.name),
+        );
         page_token = page.next_page_token;
         if page_token.is_empty() {
             return names;
@@ -59,11 +68,20 @@ async fn clients_are_assigned_once_and_leave_and_come_back() {
         assert_eq!(made.name, format!("{ROOF}/assignments/ada"));
         assert_eq!(made.contact, ada);
         assert!(made.grant_revision > 0 && !made.policy_revision.is_empty());
-        let twice = billing.assign(ROOF, &ada).await.expect_err("assigned already");
+        let twice = billing
+            .assign(ROOF, &ada)
+            .await
+            .expect_err("assigned already");
         assert_refused(&twice, Reason::ResourceExists);
         billing.assign(ROOF, &ben).await.expect("a client");
-        billing.assign("workspaces/default/projects/wall", &ada).await.expect("a client");
-        let of_roof = [format!("{ROOF}/assignments/ada"), format!("{ROOF}/assignments/ben")];
+        billing
+            .assign("workspaces/default/projects/wall", &ada)
+            .await
+            .expect("a client");
+        let of_roof = [
+            format!("{ROOF}/assignments/ada"),
+            format!("{ROOF}/assignments/ben"),
+        ];
         assert_eq!(assignments(&billing, ROOF, "").await, of_roof);
         let any = format!("{PARENT}/projects/-");
         assert_eq!(assignments(&billing, &any, "").await.len(), 3);
@@ -71,7 +89,10 @@ async fn clients_are_assigned_once_and_leave_and_come_back() {
         assert_eq!(assignments(&billing, &any, &filter).await.len(), 2);
 
         billing.unassign(ROOF, &ada).await.expect("it ends");
-        let gone = billing.unassign(ROOF, &ada).await.expect_err("it has ended");
+        let gone = billing
+            .unassign(ROOF, &ada)
+            .await
+            .expect_err("it has ended");
         assert_refused(&gone, Reason::ResourceNotFound);
         assert_eq!(assignments(&billing, ROOF, "").await.len(), 1);
         billing.assign(ROOF, &ada).await.expect("back again");
@@ -84,8 +105,13 @@ async fn clients_are_assigned_once_and_leave_and_come_back() {
         let refused = billing.assign(ROOF, &ada).await.expect_err("a lead");
         assert_refused(&refused, Reason::EntitlementMissing);
         let elsewhere = billing.assign(ROOF, "workspaces/other/contacts/ada").await;
-        assert_eq!(fields(&elsewhere.expect_err("another workspace")), ["contact"]);
-        let absent = billing.assign("workspaces/default/projects/absent", &ben).await;
+        assert_eq!(
+            fields(&elsewhere.expect_err("another workspace")),
+            ["contact"]
+        );
+        let absent = billing
+            .assign("workspaces/default/projects/absent", &ben)
+            .await;
         assert_refused(&absent.expect_err("no project"), Reason::ResourceNotFound);
         billing.stop().await;
     })
@@ -137,7 +163,9 @@ async fn projects_change_by_mask_and_closed_ones_take_nobody() {
             state: v1::project::State::Closed.into(),
             ..Default::default()
         };
-        let changed = update(&billing, closed, &["state"]).await.expect("it is closed");
+        let changed = update(&billing, closed, &["state"])
+            .await
+            .expect("it is closed");
         assert_eq!((changed.display_name.as_str(), changed.state), ("Roof", 2));
         let refused = billing.assign(ROOF, &ada).await.expect_err("closed");
         assert_refused(&refused, Reason::ProjectStateInvalid);
@@ -148,15 +176,28 @@ async fn projects_change_by_mask_and_closed_ones_take_nobody() {
             etag: made.etag.clone(),
             ..Default::default()
         };
-        let stale = update(&billing, named.clone(), &["display_name"]).await.expect_err("stale");
+        let stale = update(&billing, named.clone(), &["display_name"])
+            .await
+            .expect_err("stale");
         assert_refused(&stale, Reason::EtagMismatch);
-        let named = v1::Project { etag: changed.etag, ..named };
+        let named = v1::Project {
+            etag: changed.etag,
+            ..named
+        };
         // `*` replaces all: the state was not said and so is the first one again.
         let changed = update(&billing, named, &["*"]).await.expect("changed");
-        assert_eq!((changed.display_name.as_str(), changed.state), ("Roof of the Barn", 1));
+        assert_eq!(
+            (changed.display_name.as_str(), changed.state),
+            ("Roof of the Barn", 1)
+        );
         billing.assign(ROOF, &ada).await.expect("open again");
-        let nameless = v1::Project { name: ROOF.into(), ..Default::default() };
-        let refused = update(&billing, nameless, &["display_name"]).await.expect_err("no name");
+        let nameless = v1::Project {
+            name: ROOF.into(),
+            ..Default::default()
+        };
+        let refused = update(&billing, nameless, &["display_name"])
+            .await
+            .expect_err("no name");
         assert_eq!(fields(&refused), ["project.display_name"]);
         billing.stop().await;
     })
@@ -168,7 +209,12 @@ async fn projects_are_found_by_name_without_regard_to_case() {
     on_every_engine(async |engine| {
         let suite = Suite::new(&engine).await;
         let billing = suite.start().await;
-        for (id, display_name) in [("a", "roof"), ("b", "Roof tiles"), ("c", "Wall"), ("d", "ÄRA")] {
+        for (id, display_name) in [
+            ("a", "roof"),
+            ("b", "Roof tiles"),
+            ("c", "Wall"),
+            ("d", "ÄRA"),
+        ] {
             let request = v1::CreateProjectRequest {
                 parent: PARENT.into(),
                 project_id: id.into(),
@@ -178,7 +224,12 @@ async fn projects_are_found_by_name_without_regard_to_case() {
                 }),
                 ..Default::default()
             };
-            billing.projects.clone().create_project(request).await.expect("a project");
+            billing
+                .projects
+                .clone()
+                .create_project(request)
+                .await
+                .expect("a project");
         }
         for (filter, order_by, expected) in [
             ("", "", "abcd"),
@@ -200,9 +251,18 @@ async fn projects_are_found_by_name_without_regard_to_case() {
                     order_by: order_by.into(),
                     ..Default::default()
                 };
-                let page = billing.projects.clone().list_projects(request).await.expect(filter);
+                let page = billing
+                    .projects
+                    .clone()
+                    .list_projects(request)
+                    .await
+                    .expect(filter);
                 let page = page.into_inner();
-                found.extend(page.projects.iter().filter_map(|project| project.name.chars().last()));
+                found.extend(
+                    page.projects
+                        .iter()
+                        .filter_map(|project| project.name.chars().last()),
+                );
                 page_token = page.next_page_token;
                 if page_token.is_empty() {
                     break;

@@ -8,7 +8,9 @@ use types::{Clock, Ids};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_engines_have_the_same_schema() {
-    let differences = store::testing::parity(&MIGRATIONS).await.expect("the schemas");
+    let differences = store::testing::parity(&MIGRATIONS)
+        .await
+        .expect("the schemas");
     assert_eq!(differences, Vec::<String>::new());
 }
 
@@ -23,10 +25,15 @@ async fn an_old_schema_is_refused_unless_asked_to_migrate() {
             pipeline_uri: "http://127.0.0.1:1".into(),
         };
         let open = async |migrate| {
-            Billing::open(config(migrate), Clock::system(), Ids::system()).await.map(|_| ())
+            Billing::open(config(migrate), Clock::system(), Ids::system())
+                .await
+                .map(|_| ())
         };
         let refused = open(false).await.expect_err("the schema is missing");
-        assert!(matches!(refused, store::OpenError::SchemaOld { .. }), "{refused}");
+        assert!(
+            matches!(refused, store::OpenError::SchemaOld { .. }),
+            "{refused}"
+        );
         open(true).await.expect("it migrates");
         open(false).await.expect("nothing is missing any more");
     })

@@ -1,8 +1,9 @@
 //! The arithmetic of invoices: sums hold for arbitrary lines in every currency, and official
 //! invoices come out to the cent.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use billing::domain::decimals;
 use billing::domain::identities::{
@@ -13,6 +14,7 @@ use billing::domain::totals::{self, DocumentAmount, LineAmount, Taxed, TooLarge,
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use support::truth;
 use types::{Currency, Money};
 
 fn number(text: &str) -> Decimal {
@@ -48,9 +50,23 @@ fn line_nets_are_exact_and_rounded_once() {
         ("1000000", "0.000000001", "1000", 0, "EUR", 0),
         ("0.000000001", "0.000000001", "0.000000001", 0, "EUR", 0),
         ("0", "12.5", "1", 250, "EUR", 250),
-        ("999999999999999", "92", "1", 0, "EUR", 9_199_999_999_999_990_800),
+        (
+            "999999999999999",
+            "92",
+            "1",
+            0,
+            "EUR",
+            9_199_999_999_999_990_800,
+        ),
         // A product of more than 28 digits, which decimals would round on the way.
-        ("1234567.123456789", "1234567.123456785", "1", 0, "EUR", 152_415_598_232_037),
+        (
+            "1234567.123456789",
+            "1234567.123456785",
+            "1",
+            0,
+            "EUR",
+            152_415_598_232_037,
+        ),
     ] {
         let line = line(quantity, price, base, adjustment);
         assert_eq!(
@@ -65,32 +81,63 @@ fn line_nets_are_exact_and_rounded_once() {
 fn what_does_not_fit_is_refused() {
     let most = "999999999999999.999999999";
     let eur = currency("EUR");
-    assert_eq!(totals::line_net(&line(most, most, "1", 0), eur), Err(TooLarge));
-    assert_eq!(totals::line_net(&line(most, "1", "0.000000001", 0), eur), Err(TooLarge));
-    assert_eq!(totals::line_net(&line("1", "1", "1", i64::MAX), eur), Err(TooLarge));
+    assert_eq!(
+        totals::line_net(&line(most, most, "1", 0), eur),
+        Err(TooLarge)
+    );
+    assert_eq!(
+        totals::line_net(&line(most, "1", "0.000000001", 0), eur),
+        Err(TooLarge)
+    );
+    assert_eq!(
+        totals::line_net(&line("1", "1", "1", i64::MAX), eur),
+        Err(TooLarge)
+    );
     let tax = Tax::new(None, number("19")).expect("a tax");
     let line = |net| Taxed { net, tax };
-    assert_eq!(totals::totals(&[line(i64::MAX), line(1)], &[], 0, 0), Err(TooLarge));
+    assert_eq!(
+        totals::totals(&[line(i64::MAX), line(1)], &[], 0, 0),
+        Err(TooLarge)
+    );
     assert_eq!(totals::totals(&[line(i64::MAX)], &[], 0, 0), Err(TooLarge));
-    assert_eq!(totals::totals(&[line(i64::MIN)], &[], i64::MAX, 0), Err(TooLarge));
+    assert_eq!(
+        totals::totals(&[line(i64::MIN)], &[], i64::MAX, 0),
+        Err(TooLarge)
+    );
 }
 
 #[test]
 fn tax_is_rounded_once_per_category_and_rate() {
     let tax = |rate| Tax::new(None, number(rate)).expect("a tax");
-    let lines: Vec<Taxed> = (0..3).map(|_| Taxed { net: 13, tax: tax("19") }).collect();
+    let lines: Vec<Taxed> = (0..3)
+        .map(|_| Taxed {
+            net: 13,
+            tax: tax("19"),
+        })
+        .collect();
     // Each line alone would give 2.47, rounded 2, in sum 6; together they give 7.41.
     let found = totals::totals(&lines, &[], 0, 0).expect("it fits");
     assert_eq!((found.net, found.tax, found.gross), (39, 7, 46));
-    let again = [Taxed { net: 13, tax: tax("19.00") }, Taxed { net: 13, tax: tax("7") }];
+    let again = [
+        Taxed {
+            net: 13,
+            tax: tax("19.00"),
+        },
+        Taxed {
+            net: 13,
+            tax: tax("7"),
+        },
+    ];
     let found = totals::totals(&again, &[], 0, 0).expect("it fits");
     assert_eq!(found.tax_subtotals.len(), 2);
     assert_eq!(found.tax_subtotals[0].tax.rate(), number("7"));
 }
 
 fn any_currency() -> impl Strategy<Value = Currency> {
-    prop::sample::select(vec!["EUR", "USD", "JPY", "KWD", "CLF", "HUF", "TND", "UYW", "ISK"])
-        .prop_map(currency)
+    prop::sample::select(vec![
+        "EUR", "USD", "JPY", "KWD", "CLF", "HUF", "TND", "UYW", "ISK",
+    ])
+    .prop_map(currency)
 }
 
 fn any_decimal(digits: i64) -> impl Strategy<Value = Decimal> {
@@ -98,7 +145,13 @@ fn any_decimal(digits: i64) -> impl Strategy<Value = Decimal> {
 }
 
 fn any_tax() -> impl Strategy<Value = Tax> {
-    let rate = prop_oneof![Just("0"), Just("7"), Just("19"), Just("5.5"), Just("21.256789123")];
+    let rate = prop_oneof![
+        Just("0"),
+        Just("7"),
+        Just("19"),
+        Just("5.5"),
+        Just("21.256789123")
+    ];
     (0..TaxCategory::ALL.len(), rate).prop_filter_map("a category with its rate", |(at, rate)| {
         Tax::new(Some(TaxCategory::ALL[at]), number(rate)).ok()
     })
@@ -106,19 +159,32 @@ fn any_tax() -> impl Strategy<Value = Tax> {
 
 fn any_line() -> impl Strategy<Value = LineAmount> {
     let base = (1_i64..1_000_000, 0_u32..=9).prop_map(|(m, scale)| Decimal::new(m, scale));
-    (any_decimal(1_000_000_000), any_decimal(1_000_000), base, -1_000_000_i64..1_000_000, any_tax())
-        .prop_map(|(quantity, price, base_quantity, adjustment, tax)| LineAmount {
-            quantity,
-            unit_price: price.abs(),
-            base_quantity,
-            adjustment,
-            tax,
-        })
+    (
+        any_decimal(1_000_000_000),
+        any_decimal(1_000_000),
+        base,
+        -1_000_000_i64..1_000_000,
+        any_tax(),
+    )
+        .prop_map(
+            |(quantity, price, base_quantity, adjustment, tax)| LineAmount {
+                quantity,
+                unit_price: price.abs(),
+                base_quantity,
+                adjustment,
+                tax,
+            },
+        )
 }
 
 fn any_document() -> impl Strategy<Value = DocumentAmount> {
-    (any::<bool>(), -1_000_000_i64..1_000_000, any_tax())
-        .prop_map(|(charge, amount, tax)| DocumentAmount { charge, amount, tax })
+    (any::<bool>(), -1_000_000_i64..1_000_000, any_tax()).prop_map(|(charge, amount, tax)| {
+        DocumentAmount {
+            charge,
+            amount,
+            tax,
+        }
+    })
 }
 
 proptest! {
@@ -184,7 +250,13 @@ fn figures_of(
     (prepaid, rounding): (i64, i64),
     currency: Currency,
 ) -> Figures {
-    let amount = |minor_units| Money { minor_units, currency }.amount();
+    let amount = |minor_units| {
+        Money {
+            minor_units,
+            currency,
+        }
+        .amount()
+    };
     let key = |tax: Tax| (tax.category().code().to_owned(), tax.rate());
     // Peppol's 0.02 is meant for currencies with cents.
     let cents = currency.exponent() >= 2;
@@ -237,23 +309,15 @@ fn figures_of(
     }
 }
 
-/// A file of the truth folder; `None` where there is no such folder to read from.
-fn truth(path: &str) -> Option<Value> {
-    let Some(root) = std::env::var_os("CLIENTELE_TRUTH") else {
-        println!("CLIENTELE_TRUTH is not set: {path} is skipped");
-        return None;
-    };
-    let file = PathBuf::from(root).join(path);
-    let text = std::fs::read_to_string(&file).expect("CLIENTELE_TRUTH is set, so the file is there");
-    Some(serde_json::from_str(&text).expect("JSON"))
-}
-
 fn decimal(value: &Value) -> Option<Decimal> {
     value.as_str().map(number)
 }
 
 fn tax_key(item: &Value) -> Option<(String, Decimal)> {
-    Some((item["category"].as_str()?.to_owned(), decimal(&item["rate"])?))
+    Some((
+        item["category"].as_str()?.to_owned(),
+        decimal(&item["rate"])?,
+    ))
 }
 
 fn items(value: &Value) -> &[Value] {
@@ -276,17 +340,25 @@ fn published(case: &Value) -> Figures {
         net: decimal(&line["net"]).expect("a net"),
         quantity_and_price: decimal(&line["quantity"]).zip(decimal(&line["unit_price"])),
         base_quantity: decimal(&line["base_quantity"]),
-        adjustments: items(&line["allowance_charges"]).iter().map(adjustment).collect(),
+        adjustments: items(&line["allowance_charges"])
+            .iter()
+            .map(adjustment)
+            .collect(),
         tax: tax_key(line),
     });
-    let subtotals = items(&case["tax_subtotals"]).iter().map(|group| SubtotalFigures {
-        tax: tax_key(group).expect("a tax"),
-        taxable: decimal(&group["taxable"]).expect("an amount"),
-        amount: decimal(&group["tax"]).expect("an amount"),
-    });
+    let subtotals = items(&case["tax_subtotals"])
+        .iter()
+        .map(|group| SubtotalFigures {
+            tax: tax_key(group).expect("a tax"),
+            taxable: decimal(&group["taxable"]).expect("an amount"),
+            amount: decimal(&group["tax"]).expect("an amount"),
+        });
     Figures {
         lines: lines.collect(),
-        adjustments: items(&case["allowance_charges"]).iter().map(adjustment).collect(),
+        adjustments: items(&case["allowance_charges"])
+            .iter()
+            .map(adjustment)
+            .collect(),
         tax_subtotals: subtotals.collect(),
         line_total: decimal(&totals["line_extension"]),
         allowance_total: decimal(&totals["allowance_total"]),
@@ -305,7 +377,9 @@ fn is_sub_line(line: &Value) -> bool {
 }
 
 fn minor(value: Decimal, currency: Currency) -> i64 {
-    Money::exact(value, currency).expect("an amount of the currency").minor_units
+    Money::exact(value, currency)
+        .expect("an amount of the currency")
+        .minor_units
 }
 
 fn computed(case: &Value, figures: &Figures) -> (Vec<i64>, Totals) {
@@ -336,7 +410,10 @@ fn computed(case: &Value, figures: &Figures) -> (Vec<i64>, Totals) {
             } else {
                 minor(line.net, currency)
             };
-            Taxed { net, tax: amount.tax }
+            Taxed {
+                net,
+                tax: amount.tax,
+            }
         })
         .collect();
     let document: Vec<DocumentAmount> = figures
@@ -349,22 +426,35 @@ fn computed(case: &Value, figures: &Figures) -> (Vec<i64>, Totals) {
         })
         .collect();
     let optional = |value: Option<Decimal>| minor(value.unwrap_or_default(), currency);
-    let found =
-        totals::totals(&nets, &document, optional(figures.prepaid), optional(figures.rounding));
-    (nets.iter().map(|line| line.net).collect(), found.expect("it fits"))
+    let found = totals::totals(
+        &nets,
+        &document,
+        optional(figures.prepaid),
+        optional(figures.rounding),
+    );
+    (
+        nets.iter().map(|line| line.net).collect(),
+        found.expect("it fits"),
+    )
 }
 
 #[test]
 fn official_invoices_come_out_to_the_cent() {
-    let Some(truth) = truth("invoices/invoice_cases.json") else { return };
+    let Some(truth) = truth("invoices/invoice_cases.json") else {
+        return;
+    };
     let mut checked = 0;
     for case in items(&truth["cases"]) {
         let name = case["case"].as_str().expect("a name");
         let figures = published(case);
-        let broken: BTreeSet<&str> =
-            identities::broken(&figures).into_iter().map(Rule::id).collect();
-        let expected: BTreeSet<&str> =
-            items(&case["identities_broken"]).iter().filter_map(Value::as_str).collect();
+        let broken: BTreeSet<&str> = identities::broken(&figures)
+            .into_iter()
+            .map(Rule::id)
+            .collect();
+        let expected: BTreeSet<&str> = items(&case["identities_broken"])
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         assert_eq!(broken, expected, "{name}: identities");
         checked += 1;
         if case["use"] == "inconsistent" || items(&case["lines"]).iter().any(is_sub_line) {
@@ -373,16 +463,31 @@ fn official_invoices_come_out_to_the_cent() {
         let currency = currency(case["currency"].as_str().expect("a currency"));
         let (nets, found) = computed(case, &figures);
         let amount = |value: Option<Decimal>| minor(value.unwrap_or_default(), currency);
-        let published_nets: Vec<i64> =
-            figures.lines.iter().map(|line| minor(line.net, currency)).collect();
+        let published_nets: Vec<i64> = figures
+            .lines
+            .iter()
+            .map(|line| minor(line.net, currency))
+            .collect();
         assert_eq!(nets, published_nets, "{name}: line nets");
         assert_eq!(found.lines, amount(figures.line_total), "{name}: lines");
-        assert_eq!(found.allowances, amount(figures.allowance_total), "{name}: allowances");
-        assert_eq!(found.charges, amount(figures.charge_total), "{name}: charges");
+        assert_eq!(
+            found.allowances,
+            amount(figures.allowance_total),
+            "{name}: allowances"
+        );
+        assert_eq!(
+            found.charges,
+            amount(figures.charge_total),
+            "{name}: charges"
+        );
         assert_eq!(found.net, amount(figures.net_total), "{name}: net");
         assert_eq!(found.tax, amount(figures.tax_total), "{name}: tax");
         assert_eq!(found.gross, amount(figures.gross_total), "{name}: gross");
-        assert_eq!(found.payable, amount(figures.payable_total), "{name}: payable");
+        assert_eq!(
+            found.payable,
+            amount(figures.payable_total),
+            "{name}: payable"
+        );
         let groups: BTreeMap<(String, Decimal), (i64, i64)> = found
             .tax_subtotals
             .iter()
@@ -395,7 +500,10 @@ fn official_invoices_come_out_to_the_cent() {
             .tax_subtotals
             .iter()
             .map(|group| {
-                let amounts = (minor(group.taxable, currency), minor(group.amount, currency));
+                let amounts = (
+                    minor(group.taxable, currency),
+                    minor(group.amount, currency),
+                );
                 (group.tax.clone(), amounts)
             })
             .collect();
@@ -407,7 +515,9 @@ fn official_invoices_come_out_to_the_cent() {
 
 #[test]
 fn official_verdicts_agree() {
-    let Some(truth) = truth("invoices/rule_cases.json") else { return };
+    let Some(truth) = truth("invoices/rule_cases.json") else {
+        return;
+    };
     let (mut checked, mut undecidable) = (0, 0);
     for case in items(&truth["cases"]) {
         let rule = case["rule"].as_str().expect("a rule");
@@ -431,7 +541,9 @@ fn official_verdicts_agree() {
 
 #[test]
 fn currencies_are_those_of_iso_4217() {
-    let Some(truth) = truth("invoices/currencies_iso4217.json") else { return };
+    let Some(truth) = truth("invoices/currencies_iso4217.json") else {
+        return;
+    };
     let mut wrong = Vec::new();
     for (code, entry) in truth["active"].as_object().expect("currencies") {
         let found: Result<Currency, _> = code.parse();

@@ -127,18 +127,14 @@ pub enum Error {
 
 impl Error {
     /// One field that is wrong.
-    pub fn field(
-        path: impl Into<String>,
-        rule: &'static str,
-        problem: impl Into<String>,
-    ) -> Self {
+    pub fn field(path: impl Into<String>, rule: &'static str, problem: impl Into<String>) -> Self {
         let mut faults = Faults::default();
         faults.push(path, rule, problem);
         Self::Fields(faults)
     }
 
     /// A resource that does not exist.
-    pub fn not_found(resource: impl ToString) -> Self {
+    pub fn not_found(resource: &impl ToString) -> Self {
         Self::NotFound {
             resource: resource.to_string(),
         }

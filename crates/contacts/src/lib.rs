@@ -87,13 +87,9 @@ impl Contacts {
         let contacts = Guarded::new(api.clone(), admission.clone());
         let transfers = Guarded::new(api, admission);
         serve::Services::new()
+            .with(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .with(
-                ContactServiceServer::new(contacts)
-                    .max_decoding_message_size(MESSAGE_BYTES_MAX),
-            )
-            .with(
-                TransferServiceServer::new(transfers)
-                    .max_decoding_message_size(MESSAGE_BYTES_MAX),
+                TransferServiceServer::new(transfers).max_decoding_message_size(MESSAGE_BYTES_MAX),
             )
     }
 
@@ -105,19 +101,27 @@ impl Contacts {
         let (app, stop, name) = (self.app.clone(), shutdown.clone(), holder.clone());
         tasks.spawn(async move {
             let run = |lease| app.clone().run_imports(lease);
-            app.store.lead("contacts.imports", &name, LEASE, stop.cancelled(), run).await;
+            app.store
+                .lead("contacts.imports", &name, LEASE, stop.cancelled(), run)
+                .await;
         });
         let app = self.app.clone();
         tasks.spawn(async move {
             let run = |lease| app.clone().keep_up(lease);
-            app.store.lead("contacts.upkeep", &holder, LEASE, shutdown.cancelled(), run).await;
+            app.store
+                .lead("contacts.upkeep", &holder, LEASE, shutdown.cancelled(), run)
+                .await;
         });
         tasks
     }
 
     /// Whether the service can answer: its database does.
     pub async fn ready(&self) -> bool {
-        self.app.store.check(Deadline::after(Duration::from_secs(1))).await.is_ok()
+        self.app
+            .store
+            .check(Deadline::after(Duration::from_secs(1)))
+            .await
+            .is_ok()
     }
 
     /// The store, for the event relay.

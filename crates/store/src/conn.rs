@@ -56,8 +56,8 @@ macro_rules! each {
 /// select on SQLite, where the write transaction itself keeps every other writer out.
 ///
 /// The finishing call comes after `=>` without its connection; it may carry type arguments. Boxed
-/// queries cannot be locked. On PostgreSQL the lock is waited for 1 s at most, then the call ends in
-/// [`Error::LockTimeout`](crate::Error::LockTimeout).
+/// queries cannot be locked. On PostgreSQL the lock is waited for 1 s at most, then the operation is run
+/// again, and ends in [`Error::LockTimeout`](crate::Error::LockTimeout) where time or attempts run out.
 ///
 /// ```
 /// # use diesel::prelude::*;

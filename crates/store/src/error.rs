@@ -21,7 +21,8 @@ pub enum Error {
     /// The deadline passed before the operation began, or the server cut it short; nothing was done.
     #[error("the deadline passed before the database was done")]
     DeadlineExceeded,
-    /// A row stayed locked by someone else for longer than the lock timeout; nothing was done.
+    /// A row stayed locked by someone else for longer than the lock timeout, each time the operation
+    /// was tried; nothing was done.
     #[error("a row stayed locked by someone else")]
     LockTimeout,
     /// The queue of writes is full; nothing was done.

@@ -17,7 +17,7 @@ use crate::Conn;
 pub(crate) enum Failure {
     /// Busy, serialization failure (40001), deadlock (40P01): run it again.
     Transient,
-    /// A lock was not free within the lock timeout (55P03).
+    /// A lock was not free within the lock timeout (55P03): run it again, unless that is the answer.
     LockTimeout,
     /// The statement timeout passed (57014).
     Cancelled,
@@ -146,11 +146,11 @@ impl Note {
 
     fn record(&self, failure: Failure) {
         let bits = match failure {
-            Failure::Transient => TRANSIENT,
+            Failure::Transient | Failure::LockTimeout => TRANSIENT,
             Failure::Closed => CLOSED,
             Failure::Lost => LOST,
             Failure::ReadOnly | Failure::StalePlan => SPENT,
-            Failure::LockTimeout | Failure::Cancelled | Failure::Other => 0,
+            Failure::Cancelled | Failure::Other => 0,
         };
         self.0.fetch_or(bits | FAILED, Ordering::Relaxed);
     }

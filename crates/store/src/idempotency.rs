@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use types::Micros;
 
 use crate::schema::idempotency_keys as keys;
-use crate::{Conn, Error};
+use crate::{Conn, Error, context};
 
 /// What makes two requests the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +225,10 @@ fn try_insert(
         .execute(c));
     match inserted.map_err(Error::from) {
         Ok(rows) => Ok(rows == 1),
-        Err(Error::LockTimeout) => Err(Error::RequestInProgress),
+        Err(Error::LockTimeout) => {
+            context::set_key_taken();
+            Err(Error::RequestInProgress)
+        }
         Err(error) => Err(error),
     }
 }

@@ -159,6 +159,7 @@ where
     ready.note.wipe();
     context::begin();
     let result = catch_unwind(AssertUnwindSafe(|| f(&mut ready.conn)));
+    let key_taken = context::key_taken();
     let appended = context::end();
     let Ok(result) = result else {
         ready.broken = !roll_back_to(&mut ready.conn, 0);
@@ -176,7 +177,7 @@ where
                 let lost = Error::CommitUnknown(crate::Driver::new("the connection was lost"));
                 return Attempt::Answered(Err(lost.into()), None);
             }
-            if ready.note.transient() || ready.note.spent() {
+            if (ready.note.transient() && !key_taken) || ready.note.spent() {
                 Attempt::Again(error)
             } else {
                 Attempt::Answered(Err(error), None)

@@ -95,7 +95,10 @@ where
             Ok(Created::KeyTaken)
         }
         // The statement touches no row of others but a key's, on which it may have to wait.
-        Err(Error::LockTimeout) if key.is_some() => Err(Error::RequestInProgress),
+        Err(Error::LockTimeout) if key.is_some() => {
+            context::set_key_taken();
+            Err(Error::RequestInProgress)
+        }
         Err(error) => Err(error),
     }
 }

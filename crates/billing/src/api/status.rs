@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ::store::filter::FilterError;
+use ::store::order::OrderError;
 use proto::Violations;
 use proto::errors::v1::Reason;
 use proto::status::{Refusal, without_reason};
@@ -40,118 +42,55 @@ impl Kind {
 pub(super) fn of(error: Error) -> Status {
     match error {
         Error::Invalid(faults) => violations(&faults).into(),
-        Error::Filter(error) => Refusal::new(Reason::FilterInvalid, error.to_string())
-            .metadata("offset", error.offset.to_string())
-            .metadata("field", error.field.clone())
-            .field_violation("filter", error.problem)
-            .into(),
-        Error::OrderBy(error) => Refusal::new(Reason::OrderByInvalid, error.to_string())
-            .metadata("field", error.field.clone())
-            .field_violation("order_by", error.problem)
-            .into(),
-        Error::UpdateMaskRequired => {
-            let message = "update_mask must name the fields to change, or be `*`";
-            Refusal::new(Reason::UpdateMaskRequired, message)
-                .metadata("field", "update_mask")
-                .field_violation("update_mask", "must name the fields to change, or be `*`")
-                .into()
-        }
-        Error::UpdateMaskInvalid { path, problem } => {
-            Refusal::new(Reason::UpdateMaskInvalid, format!("update_mask: `{path}` {problem}"))
-                .metadata("path", path.as_str())
-                .field_violation("update_mask", format!("`{path}` {problem}"))
-                .into()
-        }
-        Error::ConsistencyTokenForeign => {
-            let message = "a token of at_least_as_fresh_as is none of this suite's present life";
-            Refusal::new(Reason::ConsistencyTokenForeign, message)
-                .metadata("service", "billing")
-                .into()
-        }
-        Error::NotFound { kind, resource } => {
-            let message = format!("there is no {} {resource}", kind.noun());
-            Refusal::new(Reason::ResourceNotFound, message)
-                .metadata("resource", resource.as_str())
-                .resource(kind.resource_type(), resource)
-                .into()
-        }
-        Error::Exists { kind, resource } => {
-            let message = format!("the {} {resource} exists already", kind.noun());
-            Refusal::new(Reason::ResourceExists, message)
-                .metadata("resource", resource.as_str())
-                .resource(kind.resource_type(), resource)
-                .into()
-        }
+        Error::Filter(error) => filter_invalid(error).into(),
+        Error::OrderBy(error) => order_by_invalid(error).into(),
+        Error::UpdateMaskRequired => mask_required().into(),
+        Error::UpdateMaskInvalid { path, problem } => mask_invalid(&path, problem).into(),
+        Error::ConsistencyTokenForeign => token_foreign().into(),
+        Error::NotFound { kind, resource } => not_found(kind, &resource).into(),
+        Error::Exists { kind, resource } => exists(kind, &resource).into(),
         Error::EntitlementMissing(missing) => entitlement_missing(&missing).into(),
-        Error::ContactMerged { contact, merged_into } => {
-            let message = format!("{contact} was merged into {merged_into}, use that one");
-            Refusal::new(Reason::ContactMerged, message)
-                .metadata("contact", contact.to_string())
-                .metadata("merged_into", merged_into)
-                .into()
-        }
-        Error::ContactDeleted { contact } => {
-            let name = contact.to_string();
-            Refusal::new(Reason::ResourceDeleted, format!("{name} is deleted, undelete it first"))
-                .metadata("resource", name.as_str())
-                .resource(Kind::Contact.resource_type(), name)
-                .into()
-        }
+        Error::ContactMerged {
+            contact,
+            merged_into,
+        } => contact_merged(&contact.to_string(), &merged_into).into(),
+        Error::ContactDeleted { contact } => contact_deleted(&contact.to_string()).into(),
         Error::TransitionPending { contact, to, since } => {
-            let message = format!(
-                "{contact} is leaving its stage and what that stage granted is being given back; \
-                 ask again when it has moved"
-            );
-            Refusal::new(Reason::TransitionPending, message)
-                .metadata("contact", contact.to_string())
-                .metadata("to", to)
-                .metadata("since", since)
-                .retry_after(SOON)
-                .into()
+            transition_pending(&contact.to_string(), &to, &since).into()
         }
-        Error::CurrencyMismatch { field, expected, found } => {
-            let message = format!("{field} is in {found}, but the document is in {expected}");
-            Refusal::new(Reason::CurrencyMismatch, message)
-                .metadata("field", field.as_str())
-                .metadata("expected", expected)
-                .metadata("found", found)
-                .into()
-        }
-        Error::InvoiceIssued { invoice } => {
-            let message =
-                format!("{invoice} is issued and never changes; correct it with a credit note");
-            Refusal::new(Reason::InvoiceStateInvalid, message)
-                .metadata("invoice", invoice.as_str())
-                .metadata("state", "ISSUED")
-                .precondition("STATE", invoice, "must be a draft")
-                .into()
-        }
-        Error::ProjectClosed { project } => {
-            let message = format!("{project} is closed, nobody is assigned to it any more");
-            Refusal::new(Reason::ProjectStateInvalid, message)
-                .metadata("project", project.as_str())
-                .metadata("state", "CLOSED")
-                .precondition("STATE", project, "must be active")
-                .into()
-        }
+        Error::CurrencyMismatch {
+            field,
+            expected,
+            found,
+        } => currency_mismatch(&field, &expected, &found).into(),
+        Error::InvoiceIssued { invoice } => invoice_issued(&invoice).into(),
+        Error::ProjectClosed { project } => project_closed(&project).into(),
         Error::EtagMismatch { resource } => {
             let message = format!("{resource} has changed since its etag was read, read it again");
-            Refusal::new(Reason::EtagMismatch, message).metadata("resource", resource).into()
-        }
-        Error::ConcurrentUpdate { resource } => concurrent(&resource),
-        Error::UpstreamUnavailable { upstream } => {
-            let message = format!(
-                "no grant is held for the contact, and {upstream}, which gives them, can't be \
-                 reached now"
-            );
-            Refusal::new(Reason::UpstreamUnavailable, message)
-                .metadata("upstream", upstream)
+            Refusal::new(Reason::EtagMismatch, message)
+                .metadata("resource", resource)
                 .into()
         }
+        Error::ConcurrentUpdate { resource } => concurrent(&resource).into(),
+        Error::UpstreamUnavailable { upstream } => upstream_unavailable(upstream).into(),
+        Error::HolderDetached => upstream_unavailable("pipeline").into(),
         Error::DeadlineExceeded => deadline_exceeded(),
-        Error::HistoryBroken { workspace, series, year, number, problem } => {
+        Error::HistoryBroken {
+            workspace,
+            series,
+            year,
+            number,
+            problem,
+        } => {
+            tracing::error!(
+                workspace,
+                series,
+                year,
+                number,
+                problem,
+                "issued invoices broken"
+            );
             let message = format!("invoice {number} is not what was issued: {problem}");
-            tracing::error!(workspace, series, year, number, problem, "issued invoices broken");
             Refusal::new(Reason::HistoryBroken, message)
                 .metadata("workspace", workspace)
                 .metadata("series", series)
@@ -167,48 +106,15 @@ pub(super) fn of(error: Error) -> Status {
             tracing::error!(what, "a defect");
             internal()
         }
-        Error::Store(error) => of_store(error),
+        Error::Store(error) => of_store(&error),
     }
-}
-
-fn violations(faults: &Faults) -> Violations {
-    let mut violations = Violations::default();
-    for fault in faults.list() {
-        violations.push(fault.field.as_str(), "billing", fault.description.clone());
-    }
-    violations
-}
-
-fn entitlement_missing(missing: &Missing) -> Refusal {
-    let Missing { contact, stage, role, entitlement, policy_revision } = missing;
-    let stands = if stage.is_empty() {
-        "has no position".to_owned()
-    } else {
-        format!("stands at stage `{stage}`")
-    };
-    let message = format!(
-        "{contact} {stands}, which does not entitle it to `{entitlement}`; convert it first"
-    );
-    let role = role.map_or("UNSPECIFIED", Role::as_str);
-    Refusal::new(Reason::EntitlementMissing, message)
-        .metadata("contact", contact.to_string())
-        .metadata("stage", stage.as_str())
-        .metadata("role", role)
-        .metadata("entitlement", *entitlement)
-        .metadata("policy_revision", policy_revision.as_str())
-        .precondition(
-            "ENTITLEMENT",
-            contact.to_string(),
-            format!("must stand at a stage that entitles to `{entitlement}`"),
-        )
-        .resource(Kind::Contact.resource_type(), contact.to_string())
 }
 
 /// What the database could not do. Its driver's words go to the log and no further.
-fn of_store(error: ::store::Error) -> Status {
+fn of_store(error: &::store::Error) -> Status {
     use ::store::Error as Store;
     match error {
-        Store::Contention | Store::LockTimeout => concurrent(""),
+        Store::Contention | Store::LockTimeout => concurrent("").into(),
         Store::DeadlineExceeded => deadline_exceeded(),
         Store::Overloaded => Refusal::new(Reason::Overloaded, "too many writes are waiting")
             .metadata("criticality", "DEFAULT")
@@ -229,7 +135,9 @@ fn of_store(error: ::store::Error) -> Status {
         }
         Store::RequestInProgress => {
             let message = "a call with this request_id is still running";
-            Refusal::new(Reason::RequestInProgress, message).retry_after(SOON).into()
+            Refusal::new(Reason::RequestInProgress, message)
+                .retry_after(SOON)
+                .into()
         }
         Store::PageTokenInvalid | Store::PageTokenMismatch => {
             let message = "page_token was not given out for this list with these arguments";
@@ -241,9 +149,7 @@ fn of_store(error: ::store::Error) -> Status {
         Store::PageSizeNegative => {
             violations(&Faults::of("page_size", "must not be negative")).into()
         }
-        Store::PositionTokenInvalid | Store::PositionTokenForeign => {
-            of(Error::ConsistencyTokenForeign)
-        }
+        Store::PositionTokenInvalid | Store::PositionTokenForeign => token_foreign().into(),
         Store::PositionExpired { .. }
         | Store::UniqueViolation { .. }
         | Store::ForeignKeyViolation
@@ -257,16 +163,162 @@ fn of_store(error: ::store::Error) -> Status {
     }
 }
 
-fn concurrent(resource: &str) -> Status {
+fn violations(faults: &Faults) -> Violations {
+    let mut violations = Violations::default();
+    for fault in faults.list() {
+        violations.push(fault.field.as_str(), "billing", fault.description.clone());
+    }
+    violations
+}
+
+fn filter_invalid(error: FilterError) -> Refusal {
+    Refusal::new(Reason::FilterInvalid, error.to_string())
+        .metadata("offset", error.offset.to_string())
+        .metadata("field", error.field)
+        .field_violation("filter", error.problem)
+}
+
+fn order_by_invalid(error: OrderError) -> Refusal {
+    Refusal::new(Reason::OrderByInvalid, error.to_string())
+        .metadata("field", error.field)
+        .field_violation("order_by", error.problem)
+}
+
+fn mask_required() -> Refusal {
+    let problem = "must name the fields to change, or be `*`";
+    Refusal::new(Reason::UpdateMaskRequired, format!("update_mask {problem}"))
+        .metadata("field", "update_mask")
+        .field_violation("update_mask", problem)
+}
+
+fn currency_mismatch(field: &str, expected: &str, found: &str) -> Refusal {
+    let message = format!("{field} is in {found}, but the document is in {expected}");
+    Refusal::new(Reason::CurrencyMismatch, message)
+        .metadata("field", field)
+        .metadata("expected", expected)
+        .metadata("found", found)
+}
+
+fn mask_invalid(path: &str, problem: &str) -> Refusal {
+    Refusal::new(
+        Reason::UpdateMaskInvalid,
+        format!("update_mask: `{path}` {problem}"),
+    )
+    .metadata("path", path)
+    .field_violation("update_mask", format!("`{path}` {problem}"))
+}
+
+fn token_foreign() -> Refusal {
+    let message =
+        "a token of at_least_as_fresh_as was not given out in this database's present life";
+    Refusal::new(Reason::ConsistencyTokenForeign, message).metadata("service", "billing")
+}
+
+fn not_found(kind: Kind, resource: &str) -> Refusal {
+    let message = format!("there is no {} {resource}", kind.noun());
+    Refusal::new(Reason::ResourceNotFound, message)
+        .metadata("resource", resource)
+        .resource(kind.resource_type(), resource)
+}
+
+fn exists(kind: Kind, resource: &str) -> Refusal {
+    let message = format!("the {} {resource} exists already", kind.noun());
+    Refusal::new(Reason::ResourceExists, message)
+        .metadata("resource", resource)
+        .resource(kind.resource_type(), resource)
+}
+
+fn entitlement_missing(missing: &Missing) -> Refusal {
+    let Missing {
+        contact,
+        stage,
+        role,
+        entitlement,
+        policy_revision,
+    } = missing;
+    let stands = if stage.is_empty() {
+        "has no position".to_owned()
+    } else {
+        format!("stands at stage `{stage}`")
+    };
+    let message = format!(
+        "{contact} {stands}, which does not entitle it to `{entitlement}`; convert it first"
+    );
+    let needed = format!("must stand at a stage that entitles to `{entitlement}`");
+    Refusal::new(Reason::EntitlementMissing, message)
+        .metadata("contact", contact.to_string())
+        .metadata("stage", stage.as_str())
+        .metadata("role", role.map_or("UNSPECIFIED", Role::as_str))
+        .metadata("entitlement", *entitlement)
+        .metadata("policy_revision", policy_revision.as_str())
+        .precondition("ENTITLEMENT", contact.to_string(), needed)
+        .resource(Kind::Contact.resource_type(), contact.to_string())
+}
+
+fn contact_merged(contact: &str, merged_into: &str) -> Refusal {
+    let message = format!("{contact} was merged into {merged_into}, use that one");
+    Refusal::new(Reason::ContactMerged, message)
+        .metadata("contact", contact)
+        .metadata("merged_into", merged_into)
+}
+
+fn contact_deleted(contact: &str) -> Refusal {
+    Refusal::new(
+        Reason::ResourceDeleted,
+        format!("{contact} is deleted, undelete it first"),
+    )
+    .metadata("resource", contact)
+    .resource(Kind::Contact.resource_type(), contact)
+}
+
+fn transition_pending(contact: &str, to: &str, since: &str) -> Refusal {
+    let message = format!(
+        "{contact} is leaving its stage, or its policy changes, and what was granted is being \
+         given back; ask again when that is done"
+    );
+    Refusal::new(Reason::TransitionPending, message)
+        .metadata("contact", contact)
+        .metadata("to", to)
+        .metadata("since", since)
+        .retry_after(SOON)
+}
+
+fn invoice_issued(invoice: &str) -> Refusal {
+    let message = format!("{invoice} is issued and never changes; correct it with a credit note");
+    Refusal::new(Reason::InvoiceStateInvalid, message)
+        .metadata("invoice", invoice)
+        .metadata("state", "ISSUED")
+        .precondition("STATE", invoice, "must be a draft")
+}
+
+fn project_closed(project: &str) -> Refusal {
+    let message = format!("{project} is closed, nobody is assigned to it any more");
+    Refusal::new(Reason::ProjectStateInvalid, message)
+        .metadata("project", project)
+        .metadata("state", "CLOSED")
+        .precondition("STATE", project, "must be active")
+}
+
+fn upstream_unavailable(upstream: &str) -> Refusal {
+    let message = format!(
+        "no grant is held for the contact, and {upstream}, which gives them, can't be reached now"
+    );
+    Refusal::new(Reason::UpstreamUnavailable, message).metadata("upstream", upstream)
+}
+
+fn concurrent(resource: &str) -> Refusal {
     let message = "others changed the same data at the same time, repeat the call after a pause";
     Refusal::new(Reason::ConcurrentUpdate, message)
         .metadata("resource", resource)
         .retry_after(SOON)
-        .into()
 }
 
 fn deadline_exceeded() -> Status {
-    without_reason(Code::DeadlineExceeded, "the deadline passed before the call was done", "")
+    without_reason(
+        Code::DeadlineExceeded,
+        "the deadline passed before the call was done",
+        "",
+    )
 }
 
 fn internal() -> Status {

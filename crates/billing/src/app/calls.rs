@@ -30,7 +30,10 @@ pub struct Done<T> {
 impl<T> Done<T> {
     /// The answer of this very call.
     pub fn fresh(value: T) -> Self {
-        Self { value, replayed: false }
+        Self {
+            value,
+            replayed: false,
+        }
     }
 }
 
@@ -157,7 +160,11 @@ impl Write {
             return Ok(());
         };
         let resource = resource.to_owned();
-        let stored = Stored { resource, revision, response: response.to_vec() };
+        let stored = Stored {
+            resource,
+            revision,
+            response: response.to_vec(),
+        };
         match idempotency::claim_complete(conn, key, hash, self.now, self.keep, &stored)? {
             Claim::Fresh => Ok(()),
             Claim::Replay(stored) => Err(Stop::Replay(stored)),
@@ -189,7 +196,11 @@ impl Write {
 
     /// Ends the transaction: with its answer, or rolled back where it was only tried.
     pub fn end<T>(&self, answer: T) -> Result<T, Abort<T>> {
-        if self.validate_only { Err(Abort::Rehearsed(answer)) } else { Ok(answer) }
+        if self.validate_only {
+            Err(Abort::Rehearsed(Box::new(answer)))
+        } else {
+            Ok(answer)
+        }
     }
 }
 
@@ -203,7 +214,14 @@ pub fn log_all(conn: &mut Conn, changes: &[NewChange<'_>]) -> Result<String, ::s
 pub fn consistency_token(position: LogPosition) -> String {
     let LogPosition { epoch, tx, id } = position;
     let service = Service::Billing;
-    Token { kind: TokenKind::Consistency, service, epoch, tx, id }.to_string()
+    Token {
+        kind: TokenKind::Consistency,
+        service,
+        epoch,
+        tx,
+        id,
+    }
+    .to_string()
 }
 
 /// Refuses tokens that this database can't honour.
@@ -225,7 +243,10 @@ pub fn check_freshness(tokens: &[String], epoch: i64) -> Result<(), Error> {
 pub fn replayed<T: Message + Default>(stored: &Stored) -> Result<Done<T>, Error> {
     let value = T::decode(stored.response.as_slice())
         .map_err(|_| Error::Defect("a stored answer can't be read"))?;
-    Ok(Done { value, replayed: true })
+    Ok(Done {
+        value,
+        replayed: true,
+    })
 }
 
 /// What a write's transaction came to, as the answer of the call. `blank` takes out of a rehearsal
@@ -238,7 +259,7 @@ pub fn settled<T: Message + Default>(
         Ok(response) => Ok(Done::fresh(response)),
         Err(Abort::Rehearsed(mut response)) => {
             blank(&mut response);
-            Ok(Done::fresh(response))
+            Ok(Done::fresh(*response))
         }
         Err(Abort::Stop(Stop::Replay(stored))) => replayed(&stored),
         Err(Abort::Stop(Stop::NoGrant(_))) => Err(Error::Defect("an attempt without a grant")),

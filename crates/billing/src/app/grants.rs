@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ::store::Error as StoreError;
+use ::store::{Conn, Error as StoreError};
 use types::{ContactName, Deadline};
 
 use super::{Abort, App, Stop};
 use crate::domain::grants::{Attachment, Grant, Stale};
 use crate::error::{Error, Missing};
+use crate::store::gate::Scope;
 use crate::store::grants::Installed;
 use crate::store::{gate, grants};
 
@@ -17,6 +18,9 @@ const ATTEMPTS_MAX: u32 = 6;
 
 /// The pause before asking again after a grant came too late, times the attempt.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long withdrawing an announcement may take.
+const WITHDRAW_TIME: Duration = Duration::from_secs(5);
 
 impl App {
     /// Runs `attempt` until it finds the grants it needs: each time it misses one, pipeline is asked
@@ -43,61 +47,154 @@ impl App {
                 break;
             }
             let (grant, installed) = self.grant_fetch(&missing, deadline).await?;
-            if !grant.entitlements.contains(entitlement) {
+            // An answer that was overtaken says nothing about now, neither yes nor no.
+            if installed == Installed::Yes && !grant.entitlements.contains(entitlement) {
                 return Err(refused(grant, entitlement).into());
             }
-            if installed != Installed::Yes {
+            // Even a grant that was installed may not be used while something is being taken away.
+            if installed != Installed::Yes || number > 1 {
                 tokio::time::sleep(PAUSE * number).await;
             }
         }
-        let resource = contact.map(|contact| contact.to_string()).unwrap_or_default();
+        let resource = contact
+            .map(|contact| contact.to_string())
+            .unwrap_or_default();
         Err(Error::ConcurrentUpdate { resource }.into())
     }
 
     /// Asks pipeline for a grant and installs it, attaching first where the epochs ask for it.
+    ///
+    /// A grant counts only in the epoch that it was asked for in: what was told to an earlier life of
+    /// this database may have been recalled in the part of it that is lost.
     async fn grant_fetch(
         &self,
         contact: &ContactName,
         deadline: Deadline,
     ) -> Result<(Grant, Installed), Error> {
-        let holder_epoch = self.store.epoch();
-        let grant = self
-            .pipeline
-            .grant_acquire(contact, &self.holder, holder_epoch, deadline)
-            .await?;
-        let installed = self.grant_install(grant.clone(), deadline).await?;
-        if installed != Installed::Stale(Stale::Epoch) {
-            return Ok((grant, installed));
+        match self.grant_fetch_in(self.store.epoch(), contact, deadline).await {
+            Err(Error::HolderDetached) | Ok((_, Installed::Stale(Stale::Epoch))) => {}
+            ended => return ended,
         }
         self.attach(deadline).await?;
-        let installed = self.grant_install(grant.clone(), deadline).await?;
+        self.grant_fetch_in(self.store.epoch(), contact, deadline).await
+    }
+
+    /// Asks for a grant and installs it, both in one epoch of this database.
+    async fn grant_fetch_in(
+        &self,
+        holder_epoch: i64,
+        contact: &ContactName,
+        deadline: Deadline,
+    ) -> Result<(Grant, Installed), Error> {
+        let grant =
+            self.pipeline.grant_acquire(contact, &self.holder, holder_epoch, deadline).await?;
+        let (offered, clock) = (grant.clone(), self.clock.clone());
+        let installed = self
+            .store
+            .write("grant.install", deadline, move |conn| {
+                grants::grant_install(conn, &offered, holder_epoch, clock.now())
+            })
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
         Ok((grant, installed))
     }
 
-    async fn grant_install(&self, grant: Grant, deadline: Deadline) -> Result<Installed, Error> {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        self.store
-            .write("grant.install", deadline, move |conn| {
-                grants::grant_install(conn, grant.clone(), store.epoch(), clock.now())
-            })
-            .await
-            .map_err(|error: StoreError| error.into())
-    }
-
-    /// Tells pipeline that this holder is there, and revokes what was granted in other epochs.
-    /// Answers the epochs that hold now.
+    /// Attaches in the present epochs.
     pub async fn attach(&self, deadline: Deadline) -> Result<Attachment, Error> {
         let holder_epoch = self.store.epoch();
-        let pipeline_epoch =
-            self.pipeline.holder_attach(&self.holder, holder_epoch, deadline).await?;
-        let clock = self.clock.clone();
-        let offered = Attachment { holder_epoch, pipeline_epoch };
-        self.store
-            .write("gate.attach", deadline, move |conn| {
+        let pipeline_epoch = self
+            .pipeline
+            .epoch_learn(&self.holder, holder_epoch, deadline)
+            .await?;
+        self.attach_in(pipeline_epoch, deadline).await
+    }
+
+    /// Revokes what was granted in other epochs and then tells pipeline that this holder is there;
+    /// not the other way round, since pipeline goes on with what waited as soon as it is told.
+    pub async fn attach_in(
+        &self,
+        pipeline_epoch: i64,
+        deadline: Deadline,
+    ) -> Result<Attachment, Error> {
+        let offered = Attachment {
+            holder_epoch: self.store.epoch(),
+            pipeline_epoch,
+        };
+        let known: Attachment = self
+            .store
+            .read("gate.attachment", deadline, gate::attachment)
+            .await
+            .map_err(|error: StoreError| Error::from(error))?;
+        let attached = if known == offered {
+            known
+        } else {
+            let clock = self.clock.clone();
+            self.take_away("gate.attach", Scope::All, deadline, move |conn| {
                 gate::attachment_raise(conn, offered, clock.now())
             })
+            .await?
+        };
+        let told = self
+            .pipeline
+            .holder_attach(&self.holder, attached.holder_epoch, deadline)
+            .await?;
+        if told == attached.pipeline_epoch {
+            return Ok(attached);
+        }
+        tracing::warn!(
+            told,
+            known = attached.pipeline_epoch,
+            "pipeline's epoch is another one"
+        );
+        Err(Error::HolderDetached)
+    }
+
+    /// Takes something away from those who use grants now. New uses are kept from beginning first, or
+    /// the row locks might never be had.
+    pub(super) async fn take_away<T, F>(
+        &self,
+        op: &'static str,
+        scope: Scope,
+        deadline: Deadline,
+        take: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, StoreError> + Send + Sync + 'static,
+    {
+        let announced = scope.clone();
+        self.store
+            .write("gate.announce", deadline, move |conn| {
+                gate::intent_announce(conn, &announced)
+            })
             .await
-            .map_err(|error: StoreError| error.into())
+            .map_err(|error: StoreError| Error::from(error))?;
+        let within = scope.clone();
+        let outcome: Result<T, StoreError> = self
+            .store
+            .write(op, deadline, move |conn| {
+                let done = take(conn)?;
+                gate::intent_withdraw(conn, &within)?;
+                Ok(done)
+            })
+            .await;
+        if outcome.is_err() {
+            let withdrawn: Result<(), StoreError> = self
+                .store
+                .write(
+                    "gate.withdraw",
+                    Deadline::after(WITHDRAW_TIME),
+                    move |conn| gate::intent_withdraw(conn, &scope),
+                )
+                .await;
+            if let Err(error) = withdrawn {
+                tracing::warn!(
+                    ?error,
+                    "an announcement stays until the follower starts anew"
+                );
+            }
+        }
+        Ok(outcome?)
     }
 }
 
@@ -110,4 +207,3 @@ fn refused(grant: Grant, entitlement: &'static str) -> Error {
         policy_revision: grant.policy_revision,
     }))
 }
-

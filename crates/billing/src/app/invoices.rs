@@ -1,7 +1,7 @@
 //! Invoices: drafted, read, listed, changed, verified. Issuing has a file of its own.
 
 use ::store::idempotency::Keep;
-use ::store::{Error as StoreError, change_log, order};
+use ::store::{Conn, Error as StoreError, change_log, order};
 use prost::Message as _;
 use proto::billing::v1;
 use types::InvoiceName;
@@ -25,7 +25,8 @@ pub(super) fn name<N>(field: &str, text: &str) -> Result<N, Error>
 where
     N: std::str::FromStr<Err = types::NameError>,
 {
-    text.parse().map_err(|error| Error::Invalid(Faults::of(field, error)))
+    text.parse()
+        .map_err(|error| Error::Invalid(Faults::of(field, error)))
 }
 
 impl App {
@@ -43,7 +44,10 @@ impl App {
             validate_only: request.validate_only,
             keep: Keep::WEEK,
         };
-        let bare = v1::CreateInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let bare = v1::CreateInvoiceRequest {
+            request_id: String::new(),
+            ..request.clone()
+        };
         let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
         if let Some(stored) = write.look_up(&self.store, call).await? {
             return replayed(&stored);
@@ -52,10 +56,25 @@ impl App {
         // Checked before pipeline is asked, and once more where the draft is made.
         content.sums()?;
         let given = !request.invoice_id.is_empty();
-        let id = if given { request.invoice_id } else { self.ids.next() };
-        let draft = Drafting { name: InvoiceName::new(workspace, id), given, content, write };
+        let id = if given {
+            request.invoice_id
+        } else {
+            self.ids.next()
+        };
+        let draft = Drafting {
+            name: InvoiceName::new(workspace, id),
+            given,
+            content,
+            write,
+        };
         let outcome = self
-            .gated(InvoiceEntitlement::KEY, call.deadline, || self.draft_once(call, &draft))
+            .gated(InvoiceEntitlement::KEY, call.deadline, || {
+                let (draft, store) = (draft.clone(), self.store.clone());
+                self.store
+                    .write("invoices.create", call.deadline, move |conn| {
+                        create(conn, &draft, store.epoch())
+                    })
+            })
             .await;
         settled(outcome, |response| {
             response.consistency_token.clear();
@@ -64,50 +83,6 @@ impl App {
                 invoice.etag.clear();
             }
         })
-    }
-
-    async fn draft_once(
-        &self,
-        call: &Call,
-        draft: &Drafting,
-    ) -> Result<v1::CreateInvoiceResponse, Abort<v1::CreateInvoiceResponse>> {
-        let (draft, store) = (draft.clone(), self.store.clone());
-        self.store
-            .write("invoices.create", call.deadline, move |conn| {
-                let Drafting { name, given, content, write } = &draft;
-                write.claim(conn)?;
-                let exists = || Error::Exists { kind: Kind::Invoice, resource: name.to_string() };
-                if *given && rows::invoice_exists(conn, name)? {
-                    return Err(exists().into());
-                }
-                let held = grants::grant_hold::<InvoiceEntitlement>(
-                    conn,
-                    &content.contact,
-                    store.epoch(),
-                )?;
-                let Some(mut held) = held else {
-                    return Err(Stop::NoGrant(content.contact.clone()).into());
-                };
-                let accepted = invoices::draft(content.clone(), &held)
-                    .map_err(|refused| refusal(refused, name))?;
-                let inserted =
-                    rows::invoice_insert(&mut held, accepted, name.clone(), &write.actor, write.now);
-                let invoice = match inserted {
-                    Err(StoreError::UniqueViolation { .. }) => return Err(exists().into()),
-                    inserted => inserted?,
-                };
-                let wire = invoice_to_wire(&invoice);
-                let (resource, payload) = (name.to_string(), wire.encode_to_vec());
-                let change =
-                    write.change("invoice.created", &resource, invoice.revision, &payload, "");
-                let consistency_token = log_all(held.conn(), &[change])?;
-                let response =
-                    v1::CreateInvoiceResponse { invoice: Some(wire), consistency_token };
-                let stored = response.encode_to_vec();
-                write.complete(held.conn(), &resource, invoice.revision, &stored)?;
-                write.end(response)
-            })
-            .await
     }
 
     /// Reads one invoice.
@@ -119,7 +94,9 @@ impl App {
         check_freshness(&request.at_least_as_fresh_as, self.store.epoch())?;
         let name = name("name", &request.name)?;
         let invoice = self.invoice_read(call, &name).await?;
-        Ok(v1::GetInvoiceResponse { invoice: Some(invoice_to_wire(&invoice)) })
+        Ok(v1::GetInvoiceResponse {
+            invoice: Some(invoice_to_wire(&invoice)),
+        })
     }
 
     pub(super) async fn invoice_read(
@@ -146,12 +123,17 @@ impl App {
     ) -> Result<v1::ListInvoicesResponse, Error> {
         check_freshness(&request.at_least_as_fresh_as, self.store.epoch())?;
         let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
-        let filter = ::store::filter::parse(&request.filter, rows::FIELDS)?;
+        let filter = lists::filter(&request.filter, rows::FIELDS)?;
         let order = lists::order_or(order::parse(&request.order_by, rows::ORDER)?, rows::ORDER);
         let page = lists::Page::read(
             request.page_size,
             &request.page_token,
-            &["ListInvoices", &request.parent, &request.filter, &request.order_by],
+            &[
+                "ListInvoices",
+                &request.parent,
+                &request.filter,
+                &request.order_by,
+            ],
         )?;
         let query = rows::InvoiceQuery {
             workspace,
@@ -162,7 +144,9 @@ impl App {
         };
         let found: rows::InvoicePage = self
             .store
-            .read("invoices.list", call.deadline, move |conn| rows::invoice_list(conn, &query))
+            .read("invoices.list", call.deadline, move |conn| {
+                rows::invoice_list(conn, &query)
+            })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
         let (found, next_page_token) = page.cut(found);
@@ -187,7 +171,10 @@ impl App {
             validate_only: request.validate_only,
             keep: Keep::WEEK,
         };
-        let bare = v1::UpdateInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let bare = v1::UpdateInvoiceRequest {
+            request_id: String::new(),
+            ..request.clone()
+        };
         let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
         if let Some(stored) = write.look_up(&self.store, call).await? {
             return replayed(&stored);
@@ -197,32 +184,7 @@ impl App {
         let outcome = self
             .store
             .write("invoices.update", call.deadline, move |conn| {
-                write.claim(conn)?;
-                let stored = rows::invoice_get_for_change(conn, &name)?
-                    .ok_or_else(|| not_found(&name))?;
-                if !etag.is_empty() && etag != stored.etag() {
-                    return Err(Error::EtagMismatch { resource: name.to_string() }.into());
-                }
-                if stored.seal.is_some() {
-                    return Err(Error::InvoiceIssued { invoice: name.to_string() }.into());
-                }
-                let merged = masks::invoice(invoice_to_wire(&stored), &given, &paths)?;
-                let content = content_from_wire(&merged, &name.workspace)?;
-                let invoice = stored
-                    .revised(content, write.actor.clone(), write.now)
-                    .map_err(|refused| refusal(refused, &name))?;
-                rows::invoice_update(conn, &invoice)?;
-                let wire = invoice_to_wire(&invoice);
-                let (resource, payload) = (name.to_string(), wire.encode_to_vec());
-                let mask = paths.join(",");
-                let change =
-                    write.change("invoice.updated", &resource, invoice.revision, &payload, &mask);
-                let consistency_token = log_all(conn, &[change])?;
-                let response =
-                    v1::UpdateInvoiceResponse { invoice: Some(wire), consistency_token };
-                let stored = response.encode_to_vec();
-                write.complete(conn, &resource, invoice.revision, &stored)?;
-                write.end(response)
+                update(conn, &name, &given, &paths, &etag, &write)
             })
             .await;
         settled(outcome, |response| response.consistency_token.clear())
@@ -262,8 +224,12 @@ impl App {
     ) -> Result<(), Error> {
         let mut checked = rows::chain_start();
         while checked.sequence < head.sequence {
-            let (within, of, from, to) =
-                (workspace.to_owned(), series.clone(), checked.clone(), head.clone());
+            let (within, of, from, to) = (
+                workspace.to_owned(),
+                series.clone(),
+                checked.clone(),
+                head.clone(),
+            );
             let slice: Result<Head, rows::Break> = self
                 .store
                 .read("invoices.verify", call.deadline, move |conn| {
@@ -272,7 +238,10 @@ impl App {
                 .await
                 .map_err(|error: StoreError| Error::from(error))?;
             checked = slice.map_err(|broken| {
-                let number = InvoiceNumber { series: series.clone(), sequence: broken.sequence };
+                let number = InvoiceNumber {
+                    series: series.clone(),
+                    sequence: broken.sequence,
+                };
                 Error::HistoryBroken {
                     workspace: format!("workspaces/{workspace}"),
                     series: series.series.clone(),
@@ -297,7 +266,9 @@ impl App {
         let capabilities = ["invoices", "projects", "grants_with_recall"];
         Ok(v1::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("CLIENTELE_COMMIT").unwrap_or_default().to_owned(),
+            commit: option_env!("CLIENTELE_COMMIT")
+                .unwrap_or_default()
+                .to_owned(),
             capabilities: capabilities.map(|name| (name.to_owned(), true)).into(),
             oldest_token: super::calls::consistency_token(oldest),
             newest_token: super::calls::consistency_token(newest),
@@ -315,6 +286,97 @@ struct Drafting {
     write: Write,
 }
 
+fn create(
+    conn: &mut Conn,
+    drafting: &Drafting,
+    holder_epoch: i64,
+) -> Result<v1::CreateInvoiceResponse, Abort<v1::CreateInvoiceResponse>> {
+    let Drafting {
+        name,
+        given,
+        content,
+        write,
+    } = drafting;
+    write.claim(conn)?;
+    let exists = || Error::Exists {
+        kind: Kind::Invoice,
+        resource: name.to_string(),
+    };
+    if *given && rows::invoice_exists(conn, name)? {
+        return Err(exists().into());
+    }
+    let held = grants::grant_hold::<InvoiceEntitlement>(conn, &content.contact, holder_epoch)?;
+    let Some(mut held) = held else {
+        return Err(Stop::NoGrant(content.contact.clone()).into());
+    };
+    let draft =
+        invoices::draft(content.clone(), &held).map_err(|refused| refusal(refused, name))?;
+    let inserted = rows::invoice_insert(&mut held, draft, name.clone(), &write.actor, write.now);
+    let invoice = match inserted {
+        Err(StoreError::UniqueViolation { .. }) => return Err(exists().into()),
+        inserted => inserted?,
+    };
+    let wire = invoice_to_wire(&invoice);
+    let (resource, payload) = (name.to_string(), wire.encode_to_vec());
+    let change = write.change("invoice.created", &resource, invoice.revision, &payload, "");
+    let consistency_token = log_all(held.conn(), &[change])?;
+    let response = v1::CreateInvoiceResponse {
+        invoice: Some(wire),
+        consistency_token,
+    };
+    write.complete(
+        held.conn(),
+        &resource,
+        invoice.revision,
+        &response.encode_to_vec(),
+    )?;
+    write.end(response)
+}
+
+fn update(
+    conn: &mut Conn,
+    name: &InvoiceName,
+    given: &v1::Invoice,
+    paths: &[String],
+    etag: &str,
+    write: &Write,
+) -> Result<v1::UpdateInvoiceResponse, Abort<v1::UpdateInvoiceResponse>> {
+    write.claim(conn)?;
+    let stored = rows::invoice_get_for_change(conn, name)?.ok_or_else(|| not_found(name))?;
+    if !etag.is_empty() && etag != stored.etag() {
+        return Err(Error::EtagMismatch {
+            resource: name.to_string(),
+        }
+        .into());
+    }
+    if stored.seal.is_some() {
+        return Err(Error::InvoiceIssued {
+            invoice: name.to_string(),
+        }
+        .into());
+    }
+    let merged = masks::invoice(invoice_to_wire(&stored), given, paths)?;
+    let content = content_from_wire(&merged, &name.workspace)?;
+    let invoice = stored
+        .revised(content, write.actor.clone(), write.now)
+        .map_err(|refused| refusal(refused, name))?;
+    rows::invoice_update(conn, &invoice)?;
+    let wire = invoice_to_wire(&invoice);
+    let (resource, payload, mask) = (name.to_string(), wire.encode_to_vec(), paths.join(","));
+    let revision = invoice.revision;
+    let change = write.change("invoice.updated", &resource, revision, &payload, &mask);
+    let consistency_token = log_all(conn, &[change])?;
+    let response = v1::UpdateInvoiceResponse {
+        invoice: Some(wire),
+        consistency_token,
+    };
+    write.complete(conn, &resource, revision, &response.encode_to_vec())?;
+    write.end(response)
+}
+
 fn not_found(name: &InvoiceName) -> Error {
-    Error::NotFound { kind: Kind::Invoice, resource: name.to_string() }
+    Error::NotFound {
+        kind: Kind::Invoice,
+        resource: name.to_string(),
+    }
 }

@@ -7,14 +7,13 @@
 //! A member that is refused writes nothing and does not disturb the others. An error of the database
 //! spoils the transaction for all, so then each runs again alone and gets an answer of its own.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use ::store::idempotency::{Keep, Stored};
-use ::store::{Conn, Store};
+use ::store::{Conn, Error as StoreError, Store};
 use prost::Message as _;
 use proto::billing::v1;
-use tokio::sync::oneshot;
 use types::{Deadline, InvoiceName};
 
 use super::calls::{Call, Done, Sent, Write};
@@ -25,8 +24,9 @@ use crate::error::{Error, Kind};
 use crate::store::{grants, invoices as rows};
 use crate::wire::invoices::invoice_to_wire;
 
-/// Issues in one transaction at most.
-const BATCH_MAX: usize = 32;
+mod queue;
+
+pub use queue::Queue;
 
 /// What is asked for: one invoice to be issued.
 #[derive(Clone, Debug)]
@@ -45,118 +45,45 @@ pub struct Issued {
 
 type Outcome = Result<Issued, Stop>;
 
-/// A job that waits for its turn.
-struct Waiting {
-    job: Job,
-    deadline: Deadline,
-    answer: oneshot::Sender<Outcome>,
-}
-
-/// Issues that wait, by workspace. A workspace is in the map while somebody works on its issues.
-#[derive(Clone, Default)]
-pub struct Queue {
-    lanes: Arc<Mutex<HashMap<String, VecDeque<Waiting>>>>,
-}
-
-impl Queue {
-    /// Has the job done with those that wait too; `None` where the one who worked vanished.
-    async fn run(&self, store: &Store, job: Job, deadline: Deadline) -> Option<Outcome> {
-        let (answer, outcome) = oneshot::channel();
-        let workspace = job.name.workspace.clone();
-        if self.push(&workspace, Waiting { job, deadline, answer }) {
-            // Its own task, since the caller may give up before the others are answered.
-            tokio::spawn(self.clone().work(store.clone(), workspace));
-        }
-        outcome.await.ok()
-    }
-
-    /// Adds a job; true where nobody works on the workspace yet.
-    fn push(&self, workspace: &str, waiting: Waiting) -> bool {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get_mut(workspace) {
-            lane.push_back(waiting);
-            return false;
-        }
-        lanes.insert(workspace.to_owned(), VecDeque::from([waiting]));
-        true
-    }
-
-    /// The next jobs; none, and the workspace forgotten, where none waits.
-    fn take(&self, workspace: &str) -> Vec<Waiting> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(lane) = lanes.get_mut(workspace) else {
-            return Vec::new();
-        };
-        if lane.is_empty() {
-            lanes.remove(workspace);
-            return Vec::new();
-        }
-        // One job per invoice: the next one for the same invoice must see what became of the first.
-        let mut names = HashSet::new();
-        let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
-        for waiting in lane.drain(..) {
-            if batch.len() < BATCH_MAX && names.insert(waiting.job.name.invoice.clone()) {
-                batch.push(waiting);
-            } else {
-                rest.push_back(waiting);
-            }
-        }
-        *lane = rest;
-        batch
-    }
-
-    async fn work(self, store: Store, workspace: String) {
-        loop {
-            let batch = self.take(&workspace);
-            if batch.is_empty() {
-                return;
-            }
-            let (jobs, answers): (Vec<_>, Vec<_>) = batch
-                .into_iter()
-                // Nobody waits any more for those whose caller gave up; they are not begun.
-                .filter(|waiting| !waiting.answer.is_closed())
-                .map(|waiting| ((waiting.job, waiting.deadline), waiting.answer))
-                .unzip();
-            let outcomes = issue_together(&store, jobs).await;
-            for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                // A caller that gave up meanwhile learns by its request id what became of it.
-                let _ = answer.send(outcome);
-            }
-        }
-    }
-}
-
 /// The outcome of each job, in their order.
 async fn issue_together(store: &Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcome> {
     if jobs.len() > 1 {
         let deadline = jobs.iter().map(|(_, deadline)| *deadline).max();
         let batch: Arc<[Job]> = jobs.iter().map(|(job, _)| job.clone()).collect();
-        if let Some(deadline) = deadline
-            && let Ok(outcomes) = issue_batch(store, batch, deadline).await
-        {
-            return outcomes;
+        if let Some(deadline) = deadline {
+            match issue_batch(store, batch, deadline).await {
+                Ok(outcomes) => return outcomes,
+                // They may be issued or not: running them again would tell those that are that
+                // they can't be. A repetition with the same request id is answered rightly.
+                Err(Stop::Error(Error::Store(unknown @ StoreError::CommitUnknown(_)))) => {
+                    return jobs.iter().map(|_| Err(unknown.clone().into())).collect();
+                }
+                Err(_) => {}
+            }
         }
     }
     let mut outcomes = Vec::with_capacity(jobs.len());
     for (job, deadline) in jobs {
-        outcomes.push(issue_alone(store, job, deadline).await.map_err(|abort| match abort {
-            Abort::Stop(stop) => stop,
-            Abort::Rehearsed(_) => Error::Defect("a rehearsal among issues").into(),
-        }));
+        outcomes.push(
+            issue_alone(store, job, deadline)
+                .await
+                .map_err(|abort| match abort {
+                    Abort::Stop(stop) => stop,
+                    Abort::Rehearsed(_) => Error::Defect("a rehearsal among issues").into(),
+                }),
+        );
     }
     outcomes
 }
 
-async fn issue_alone(
-    store: &Store,
-    job: Job,
-    deadline: Deadline,
-) -> Result<Issued, Abort<Issued>> {
+async fn issue_alone(store: &Store, job: Job, deadline: Deadline) -> Result<Issued, Abort<Issued>> {
     let jobs: Arc<[Job]> = Arc::new([job]);
     let in_store = store.clone();
     store
         .write("invoices.issue", deadline, move |conn| {
-            let issued = issue(conn, &in_store, &jobs)?.pop().unwrap_or_else(without_outcome)?;
+            let issued = issue(conn, &in_store, &jobs)?
+                .pop()
+                .unwrap_or_else(without_outcome)?;
             jobs[0].write.end(issued)
         })
         .await
@@ -173,7 +100,9 @@ async fn issue_batch(
 ) -> Result<Vec<Outcome>, Stop> {
     let in_store = store.clone();
     store
-        .write("invoices.issue_batch", deadline, move |conn| issue(conn, &in_store, &jobs))
+        .write("invoices.issue_batch", deadline, move |conn| {
+            issue(conn, &in_store, &jobs)
+        })
         .await
 }
 
@@ -205,9 +134,15 @@ fn issue(conn: &mut Conn, store: &Store, jobs: &[Job]) -> Result<Vec<Outcome>, S
     let issued = rows::invoice_issue(conn, ready)?;
     let token = finish(conn, jobs, &places, &issued)?;
     for (place, invoice) in places.into_iter().zip(issued) {
-        outcomes[place] = Some(Ok(Issued { invoice, token: token.clone() }));
+        outcomes[place] = Some(Ok(Issued {
+            invoice,
+            token: token.clone(),
+        }));
     }
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(without_outcome)).collect())
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or_else(without_outcome))
+        .collect())
 }
 
 /// Everything that may refuse an issue; writes nothing.
@@ -219,17 +154,27 @@ fn make_ready(
 ) -> Result<Ready, Stop> {
     let Some(invoice) = found else {
         let resource = job.name.to_string();
-        return Err(Error::NotFound { kind: Kind::Invoice, resource }.into());
+        return Err(Error::NotFound {
+            kind: Kind::Invoice,
+            resource,
+        }
+        .into());
     };
     if invoice.seal.is_some() {
         // It may have been this very request that issued it, while this repetition waited.
         if let Some(stored) = job.write.look_up_here(conn)? {
             return Err(Stop::Replay(stored));
         }
-        return Err(Error::InvoiceIssued { invoice: job.name.to_string() }.into());
+        return Err(Error::InvoiceIssued {
+            invoice: job.name.to_string(),
+        }
+        .into());
     }
     if !job.etag.is_empty() && job.etag != invoice.etag() {
-        return Err(Error::EtagMismatch { resource: job.name.to_string() }.into());
+        return Err(Error::EtagMismatch {
+            resource: job.name.to_string(),
+        }
+        .into());
     }
     let contact = invoice.content.contact.clone();
     let held = grants::grant_hold::<InvoiceEntitlement>(conn, &contact, store.epoch())?;
@@ -247,9 +192,14 @@ fn finish(
     places: &[usize],
     issued: &[Invoice],
 ) -> Result<String, Stop> {
-    let payloads: Vec<Vec<u8>> =
-        issued.iter().map(|invoice| invoice_to_wire(invoice).encode_to_vec()).collect();
-    let names: Vec<String> = issued.iter().map(|invoice| invoice.name.to_string()).collect();
+    let payloads: Vec<Vec<u8>> = issued
+        .iter()
+        .map(|invoice| invoice_to_wire(invoice).encode_to_vec())
+        .collect();
+    let names: Vec<String> = issued
+        .iter()
+        .map(|invoice| invoice.name.to_string())
+        .collect();
     let writes: Vec<&Write> = places.iter().map(|place| &jobs[*place].write).collect();
     let changes: Vec<_> = writes
         .iter()
@@ -271,9 +221,14 @@ fn finish(
 pub(super) fn refusal(refused: Refused, name: &InvoiceName) -> Error {
     match refused {
         Refused::Invalid(faults) => Error::Invalid(faults),
-        Refused::NotDraft => Error::InvoiceIssued { invoice: name.to_string() },
+        Refused::NotDraft => Error::InvoiceIssued {
+            invoice: name.to_string(),
+        },
         Refused::OtherContact => Error::Defect("the grant is another contact's"),
-        Refused::Broken(rules) => Error::FiguresBroken { invoice: name.to_string(), rules },
+        Refused::Broken(rules) => Error::FiguresBroken {
+            invoice: name.to_string(),
+            rules,
+        },
     }
 }
 
@@ -292,12 +247,19 @@ impl App {
             validate_only: request.validate_only,
             keep: Keep::Forever,
         };
-        let bare = v1::IssueInvoiceRequest { request_id: String::new(), ..request.clone() };
+        let bare = v1::IssueInvoiceRequest {
+            request_id: String::new(),
+            ..request.clone()
+        };
         let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
         if let Some(stored) = write.look_up(&self.store, call).await? {
             return self.issue_replayed(call, &name, stored).await;
         }
-        let job = Job { name: name.clone(), etag: request.etag, write };
+        let job = Job {
+            name: name.clone(),
+            etag: request.etag,
+            write,
+        };
         let outcome = self
             .gated(InvoiceEntitlement::KEY, call.deadline, || {
                 let job = job.clone();
@@ -316,7 +278,9 @@ impl App {
                 consistency_token: issued.token,
             })),
             Err(Abort::Rehearsed(issued)) => Ok(Done::fresh(rehearsed(&issued.invoice))),
-            Err(Abort::Stop(Stop::Replay(stored))) => self.issue_replayed(call, &name, stored).await,
+            Err(Abort::Stop(Stop::Replay(stored))) => {
+                self.issue_replayed(call, &name, stored).await
+            }
             Err(Abort::Stop(Stop::NoGrant(_))) => Err(Error::Defect("an attempt without a grant")),
             Err(Abort::Stop(Stop::Error(error))) => Err(error),
         }
@@ -334,7 +298,10 @@ impl App {
             invoice: Some(invoice_to_wire(&invoice)),
             consistency_token: String::from_utf8(stored.response).unwrap_or_default(),
         };
-        Ok(Done { value, replayed: true })
+        Ok(Done {
+            value,
+            replayed: true,
+        })
     }
 }
 
@@ -345,5 +312,8 @@ fn rehearsed(invoice: &Invoice) -> v1::IssueInvoiceResponse {
         hash: String::new(),
         ..invoice_to_wire(invoice)
     };
-    v1::IssueInvoiceResponse { invoice: Some(invoice), consistency_token: String::new() }
+    v1::IssueInvoiceResponse {
+        invoice: Some(invoice),
+        consistency_token: String::new(),
+    }
 }

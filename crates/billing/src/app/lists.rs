@@ -1,5 +1,6 @@
 //! What the use cases of lists have in common: pages and orders.
 
+use ::store::filter::{self, Expr, Field, FilterError, Pattern, Test};
 use ::store::order;
 use ::store::pages::{self, Key, PageToken};
 
@@ -38,13 +39,45 @@ impl Page {
         let more = rows.len() > size;
         rows.truncate(size);
         let token = match rows.last() {
-            Some((_, keys)) if more => {
-                PageToken { args_hash: self.args_hash, keys: keys.clone() }.encode()
+            Some((_, keys)) if more => PageToken {
+                args_hash: self.args_hash,
+                keys: keys.clone(),
             }
+            .encode(),
             _ => String::new(),
         };
         (rows.into_iter().map(|(row, _)| row).collect(), token)
     }
+}
+
+/// Reads a filter over the fields of a list.
+///
+/// Labels are stored as one text, in which a value's beginning can be found but not its end.
+pub fn filter(text: &str, fields: &[Field]) -> Result<Option<Expr>, FilterError> {
+    let parsed = filter::parse(text, fields)?;
+    let mut refused = None;
+    if let Some(expr) = &parsed {
+        expr.fold(
+            &mut |comparison| {
+                let inner = matches!(
+                    comparison.test,
+                    Test::Text(Pattern::Contains(_) | Pattern::Suffix(_))
+                );
+                if let (Some(key), true) = (&comparison.key, inner) {
+                    let field = format!("{}.{key}", comparison.field);
+                    refused.get_or_insert(FilterError {
+                        offset: text.find(&field).unwrap_or_default(),
+                        field,
+                        problem: "labels are compared whole, or with `*` at the end".to_owned(),
+                    });
+                }
+            },
+            |()| (),
+            |(), ()| (),
+            |(), ()| (),
+        );
+    }
+    refused.map_or(Ok(parsed), Err)
 }
 
 /// The order asked for, or the list's own: its first field, rising.
@@ -54,12 +87,20 @@ pub fn order_or(order: Vec<order::Key>, fields: &[&'static str]) -> Vec<order::K
         return order;
     }
     let own = fields.iter().take(1);
-    own.map(|field| order::Key { field, descending: false }).collect()
+    own.map(|field| order::Key {
+        field,
+        descending: false,
+    })
+    .collect()
 }
 
 /// The etag that a change is conditional on: the request's, or the resource's own.
 #[must_use]
 pub fn etag(request: &str, resource: &str) -> String {
-    let given = if request.is_empty() { resource } else { request };
+    let given = if request.is_empty() {
+        resource
+    } else {
+        request
+    };
     given.to_owned()
 }

@@ -10,6 +10,7 @@ use types::{Clock, ContactName, Ids};
 use crate::error::Error;
 use crate::peers::pipeline::Pipeline;
 
+pub mod assignments;
 pub mod calls;
 pub mod grants;
 pub mod invoices;
@@ -55,7 +56,7 @@ pub enum Abort<T> {
     /// It stopped.
     Stop(Stop),
     /// It was only tried, and this is what it would have done.
-    Rehearsed(T),
+    Rehearsed(Box<T>),
 }
 
 impl From<::store::Error> for Stop {

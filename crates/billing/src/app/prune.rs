@@ -11,9 +11,9 @@ use super::App;
 /// The lease of the one who prunes.
 const LEASE: &str = "billing.prune";
 /// How long the lease holds; also three times the pause between rounds.
-const LEASE_TIME: Duration = Duration::from_secs(300);
+const LEASE_TIME: Duration = Duration::from_mins(5);
 /// How long changes are kept.
-const KEPT: Duration = Duration::from_secs(7 * 86_400);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 /// Rows removed in one transaction, so that none of them is long.
 const SLICE: usize = 1000;
 /// How long one slice may take.

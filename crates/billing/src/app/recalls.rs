@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use ::store::Error as StoreError;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serve::peer::Backoff;
 use tokio_util::sync::CancellationToken;
 use types::Deadline;
@@ -20,6 +20,7 @@ use super::App;
 use crate::domain::grants::{Attachment, Fence, Recall};
 use crate::error::Error;
 use crate::peers::pipeline::Orders;
+use crate::store::gate::Scope;
 use crate::store::{gate, grants};
 
 /// The lease of the one who follows.
@@ -34,7 +35,7 @@ const ORDER_TIME: Duration = Duration::from_secs(5);
 
 /// After this long without any message the stream counts as dead. Pipeline says that it is there
 /// more often.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+const SILENCE_MAX: Duration = Duration::from_secs(35);
 
 /// Orders of one message that are carried out at once; their transactions share commits.
 const AT_ONCE: usize = 16;
@@ -45,12 +46,27 @@ impl App {
         let stop = shutdown.cancelled();
         let process = self.process.clone();
         self.store
-            .lead(LEASE, &process, LEASE_TIME, stop, |_| self.recalls_follow_while_leading())
+            .lead(LEASE, &process, LEASE_TIME, stop, |_| {
+                self.recalls_follow_while_leading()
+            })
             .await;
     }
 
     async fn recalls_follow_while_leading(&self) {
         let mut backoff = Backoff::new();
+        let cleared: Result<(), StoreError> = self
+            .store
+            .write(
+                "gate.clear",
+                Deadline::after(ORDER_TIME),
+                gate::intents_clear,
+            )
+            .await;
+        if let Err(error) = cleared {
+            // The next term tries again; what was announced only makes callers ask pipeline.
+            tracing::warn!(?error, "announcements could not be cleared");
+            return;
+        }
         loop {
             if let Err(error) = self.recalls_follow_once(&mut backoff).await {
                 tracing::debug!(?error, "the stream of recalls ended");
@@ -59,28 +75,46 @@ impl App {
         }
     }
 
-    /// Attaches, then carries out what the stream tells until it ends, or the epochs change.
+    /// Carries out what the stream tells until it ends or the epochs change. Its first word tells the
+    /// epoch to attach in.
     async fn recalls_follow_once(&self, backoff: &mut Backoff) -> Result<(), Error> {
-        let attached = self.attach(Deadline::after(ORDER_TIME)).await?;
-        let mut stream = pin!(self.pipeline.recalls_watch(&self.holder, attached.holder_epoch).await?);
+        let opening = self
+            .pipeline
+            .recalls_watch(&self.holder, self.store.epoch());
+        let Ok(opened) = tokio::time::timeout(ORDER_TIME, opening).await else {
+            return Ok(());
+        };
+        let mut stream = pin!(opened?);
+        let mut attached: Option<Attachment> = None;
         loop {
-            let message = tokio::time::timeout(SILENCE_MAX, stream.next()).await;
-            let orders = match message {
+            let mut orders = match tokio::time::timeout(SILENCE_MAX, stream.next()).await {
                 Ok(Some(orders)) => orders?,
                 Ok(None) | Err(_) => return Ok(()),
             };
+            // Orders are state: what has come meanwhile says it better.
+            while let Some(Some(newer)) = stream.next().now_or_never() {
+                orders = newer?;
+            }
+            let now = match attached {
+                Some(attached) => attached,
+                None => {
+                    self.attach_in(orders.epoch, Deadline::after(ORDER_TIME))
+                        .await?
+                }
+            };
+            attached = Some(now);
             backoff.reset();
-            let epochs_changed = orders.epoch != attached.pipeline_epoch
-                || self.store.epoch() != attached.holder_epoch;
-            if epochs_changed {
+            if orders.epoch != now.pipeline_epoch || self.store.epoch() != now.holder_epoch {
                 return Ok(());
             }
-            self.orders_carry_out(orders, attached).await;
+            self.orders_carry_out(orders, now).await;
         }
     }
 
     async fn orders_carry_out(&self, orders: Orders, attached: Attachment) {
-        let Orders { recalls, fences, .. } = orders;
+        let Orders {
+            recalls, fences, ..
+        } = orders;
         futures::stream::iter(fences)
             .for_each_concurrent(AT_ONCE, |fence| async move {
                 let outcome = self.fence_carry_out(&fence, attached).await;
@@ -90,32 +124,19 @@ impl App {
         futures::stream::iter(recalls)
             .for_each_concurrent(AT_ONCE, |recall| async move {
                 let contact = recall.contact.to_string();
-                told_again("recall", &contact, self.recall_carry_out(recall, attached).await);
+                told_again(
+                    "recall",
+                    &contact,
+                    self.recall_carry_out(recall, attached).await,
+                );
             })
             .await;
     }
 
     /// Narrows the grant and, once that is on disk, says so.
-    pub async fn recall_carry_out(
-        &self,
-        recall: Recall,
-        attached: Attachment,
-    ) -> Result<(), Error> {
+    async fn recall_carry_out(&self, recall: Recall, attached: Attachment) -> Result<(), Error> {
         let deadline = Deadline::after(ORDER_TIME);
-        let (order, clock) = (recall.clone(), self.clock.clone());
-        let narrowed: Option<bool> = self
-            .store
-            .write("grant.recall", deadline, move |conn| {
-                if !grants::grant_recall(conn, &order, attached, clock.now())? {
-                    return Ok(None);
-                }
-                // Asked after the grant is narrowed: what was written under it is there by now, and
-                // nothing comes after.
-                grants::documents_exist(conn, &order.contact).map(Some)
-            })
-            .await
-            .map_err(|error: StoreError| Error::from(error))?;
-        let Some(documents_exist) = narrowed else {
+        let Some(documents_exist) = self.grant_narrow(&recall, attached, deadline).await? else {
             return Ok(());
         };
         self.pipeline
@@ -123,23 +144,61 @@ impl App {
             .await
     }
 
-    /// Raises the fence and, once that is on disk, says so.
-    pub async fn fence_carry_out(
+    /// Narrows the grant, where that was not done before; answers whether documents exist, or nothing
+    /// where billing is attached in other epochs by now.
+    async fn grant_narrow(
         &self,
-        fence: &Fence,
+        recall: &Recall,
         attached: Attachment,
-    ) -> Result<(), Error> {
-        let deadline = Deadline::after(ORDER_TIME);
-        let order = fence.clone();
-        let raised: bool = self
+        deadline: Deadline,
+    ) -> Result<Option<bool>, Error> {
+        let order = recall.clone();
+        let done: Option<bool> = self
             .store
-            .write("gate.fence", deadline, move |conn| gate::fence_raise(conn, &order, attached))
+            .read("grant.recalled", deadline, move |conn| {
+                let slot = grants::slot_get(conn, &order.contact)?;
+                let covered = slot.is_some_and(|slot| {
+                    slot.grant.epoch == attached.pipeline_epoch && order.revision <= slot.tombstone
+                });
+                if !covered {
+                    return Ok(None);
+                }
+                grants::documents_exist(conn, &order.contact).map(Some)
+            })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
+        if done.is_some() {
+            return Ok(done);
+        }
+        let (order, clock) = (recall.clone(), self.clock.clone());
+        let scope = Scope::Contact(recall.contact.clone());
+        self.take_away("grant.recall", scope, deadline, move |conn| {
+            if !grants::grant_recall(conn, &order, attached, clock.now())? {
+                return Ok(None);
+            }
+            // Asked after the grant is narrowed: what was written under it is there by now, and
+            // nothing comes after.
+            grants::documents_exist(conn, &order.contact).map(Some)
+        })
+        .await
+    }
+
+    /// Raises the fence and, once that is on disk, says so.
+    async fn fence_carry_out(&self, fence: &Fence, attached: Attachment) -> Result<(), Error> {
+        let deadline = Deadline::after(ORDER_TIME);
+        let order = fence.clone();
+        let scope = Scope::Workspace(fence.workspace.clone());
+        let raised = self
+            .take_away("gate.fence", scope, deadline, move |conn| {
+                gate::fence_raise(conn, &order, attached)
+            })
+            .await?;
         if !raised {
             return Ok(());
         }
-        self.pipeline.fence_acknowledge(fence, &self.holder, attached, deadline).await
+        self.pipeline
+            .fence_acknowledge(fence, &self.holder, attached, deadline)
+            .await
     }
 }
 

@@ -85,7 +85,9 @@ fn parse_exponent(text: &str) -> Result<i64, DecimalError> {
     }
     // An exponent that does not fit is out of range in any case; the sign says in which way.
     let beyond = if text.starts_with('-') { -1_000 } else { 1_000 };
-    Ok(text.parse::<i64>().map_or(beyond, |exponent| exponent.clamp(-1_000, 1_000)))
+    Ok(text
+        .parse::<i64>()
+        .map_or(beyond, |exponent| exponent.clamp(-1_000, 1_000)))
 }
 
 /// The shortest text of a number, without an exponent: `12.5`, `-0.05`, `3`.
@@ -141,8 +143,25 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused() {
         for text in [
-            " ", "1 ", ".", "-", "+", "e1", "1e", "1e+", "--1", "1,5", "1_000", "0x1", "NaN",
-            "inf", "1.2.3", "1e1.5", "١", "1\0", &"1".repeat(101),
+            " ",
+            "1 ",
+            ".",
+            "-",
+            "+",
+            "e1",
+            "1e",
+            "1e+",
+            "--1",
+            "1,5",
+            "1_000",
+            "0x1",
+            "NaN",
+            "inf",
+            "1.2.3",
+            "1e1.5",
+            "١",
+            "1\0",
+            &"1".repeat(101),
         ] {
             assert_eq!(parse(text), Err(DecimalError::Malformed), "{text:?}");
         }

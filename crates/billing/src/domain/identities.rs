@@ -158,30 +158,43 @@ pub fn broken(figures: &Figures) -> Vec<Rule> {
 type Holds = Option<bool>;
 
 /// Whether a sum is what is shown; a sum that does not fit is not.
-fn equal(sum: Option<Decimal>, shown: Decimal) -> Holds {
-    Some(sum == Some(shown))
+fn equal(sum: Option<Decimal>, shown: Decimal) -> bool {
+    sum == Some(shown)
 }
 
 fn sum(amounts: impl IntoIterator<Item = Decimal>) -> Option<Decimal> {
     amounts
         .into_iter()
-        .try_fold(Decimal::ZERO, |total, amount| total.checked_add(amount))
+        .try_fold(Decimal::ZERO, Decimal::checked_add)
 }
 
 fn line_total_holds(figures: &Figures) -> Holds {
     if figures.lines.is_empty() {
         return None;
     }
-    equal(sum(figures.lines.iter().map(|line| line.net)), figures.line_total?)
+    Some(equal(
+        sum(figures.lines.iter().map(|line| line.net)),
+        figures.line_total?,
+    ))
 }
 
 fn adjustment_total_holds(figures: &Figures, charge: bool) -> Holds {
-    let shown = if charge { figures.charge_total } else { figures.allowance_total };
-    let of_kind = figures.adjustments.iter().filter(|item| item.charge == charge);
+    let shown = if charge {
+        figures.charge_total
+    } else {
+        figures.allowance_total
+    };
+    let of_kind = figures
+        .adjustments
+        .iter()
+        .filter(|item| item.charge == charge);
     if shown.is_none() && of_kind.clone().next().is_none() || figures.lines.is_empty() {
         return None;
     }
-    equal(sum(of_kind.map(|item| item.amount)), shown.unwrap_or_default())
+    Some(equal(
+        sum(of_kind.map(|item| item.amount)),
+        shown.unwrap_or_default(),
+    ))
 }
 
 fn net_total_holds(figures: &Figures) -> Holds {
@@ -189,18 +202,24 @@ fn net_total_holds(figures: &Figures) -> Holds {
         .line_total?
         .checked_sub(figures.allowance_total.unwrap_or_default())
         .and_then(|net| net.checked_add(figures.charge_total.unwrap_or_default()));
-    equal(expected, figures.net_total?)
+    Some(equal(expected, figures.net_total?))
 }
 
 fn tax_total_holds(figures: &Figures) -> Holds {
     if figures.tax_subtotals.is_empty() {
         return None;
     }
-    equal(sum(figures.tax_subtotals.iter().map(|group| group.amount)), figures.tax_total?)
+    Some(equal(
+        sum(figures.tax_subtotals.iter().map(|group| group.amount)),
+        figures.tax_total?,
+    ))
 }
 
 fn gross_total_holds(figures: &Figures) -> Holds {
-    equal(figures.net_total?.checked_add(figures.tax_total?), figures.gross_total?)
+    Some(equal(
+        figures.net_total?.checked_add(figures.tax_total?),
+        figures.gross_total?,
+    ))
 }
 
 fn payable_total_holds(figures: &Figures) -> Holds {
@@ -208,7 +227,7 @@ fn payable_total_holds(figures: &Figures) -> Holds {
         .gross_total?
         .checked_sub(figures.prepaid.unwrap_or_default())
         .and_then(|rest| rest.checked_add(figures.rounding.unwrap_or_default()));
-    equal(expected, figures.payable_total?)
+    Some(equal(expected, figures.payable_total?))
 }
 
 fn tax_amounts_hold(figures: &Figures) -> Holds {
@@ -220,9 +239,16 @@ fn tax_amounts_hold(figures: &Figures) -> Holds {
 
 fn taxable_amounts_hold(figures: &Figures) -> Holds {
     let mut groups: BTreeMap<&TaxKey, Decimal> = BTreeMap::new();
-    let lines = figures.lines.iter().map(|line| (line.tax.as_ref(), line.net));
+    let lines = figures
+        .lines
+        .iter()
+        .map(|line| (line.tax.as_ref(), line.net));
     let adjustments = figures.adjustments.iter().map(|item| {
-        let amount = if item.charge { item.amount } else { -item.amount };
+        let amount = if item.charge {
+            item.amount
+        } else {
+            -item.amount
+        };
         (item.tax.as_ref(), amount)
     });
     for (tax, amount) in lines.chain(adjustments) {
@@ -255,7 +281,11 @@ fn line_nets_hold(figures: &Figures) -> Holds {
         let base = line.base_quantity.unwrap_or(Decimal::ONE);
         let gross = quantity.checked_mul(*price)?.checked_div(base)?;
         let net = line.adjustments.iter().try_fold(gross, |net, item| {
-            net.checked_add(if item.charge { item.amount } else { -item.amount })
+            net.checked_add(if item.charge {
+                item.amount
+            } else {
+                -item.amount
+            })
         })?;
         Some(within_two_cents(net, line.net))
     })

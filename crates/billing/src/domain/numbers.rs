@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn numbers_have_six_digits_and_grow_beyond() {
         let number = |sequence| InvoiceNumber {
-            series: Series { series: "INV".to_owned(), year: 2026 },
+            series: Series {
+                series: "INV".to_owned(),
+                year: 2026,
+            },
             sequence,
         };
         assert_eq!(number(42).to_string(), "INV-2026-000042");

@@ -130,7 +130,10 @@ impl Tax {
         match category {
             TaxCategory::Standard if rate.is_zero() => Err(TaxError::RateMissing),
             TaxCategory::Standard | TaxCategory::CanaryIslands | TaxCategory::CeutaMelilla => {
-                Ok(Self { category, rate: rate.normalize() })
+                Ok(Self {
+                    category,
+                    rate: rate.normalize(),
+                })
             }
             TaxCategory::Zero
             | TaxCategory::Exempt
@@ -139,7 +142,10 @@ impl Tax {
             | TaxCategory::Export
             | TaxCategory::OutOfScope => {
                 if rate.is_zero() {
-                    Ok(Self { category, rate: Decimal::ZERO })
+                    Ok(Self {
+                        category,
+                        rate: Decimal::ZERO,
+                    })
                 } else {
                     Err(TaxError::RateForbidden)
                 }
@@ -185,7 +191,10 @@ mod tests {
             }
             assert_eq!(category.code().parse(), Ok(category));
         }
-        assert_eq!(Tax::new(None, percent("100.1")), Err(TaxError::RateOutOfRange));
+        assert_eq!(
+            Tax::new(None, percent("100.1")),
+            Err(TaxError::RateOutOfRange)
+        );
         assert_eq!(Tax::new(None, percent("-1")), Err(TaxError::RateOutOfRange));
     }
 

@@ -142,7 +142,11 @@ pub fn totals(
     for (tax, taxable) in taxable {
         let amount = tax_amount(taxable, tax.rate()).ok_or(TooLarge)?;
         tax_sum = add(tax_sum, amount)?;
-        tax_subtotals.push(TaxSubtotal { tax, taxable, amount });
+        tax_subtotals.push(TaxSubtotal {
+            tax,
+            taxable,
+            amount,
+        });
     }
     let net = add(subtract(line_sum, allowances)?, charges)?;
     let gross = add(net, tax_sum)?;
@@ -162,7 +166,10 @@ pub fn totals(
 #[must_use]
 pub fn tax_amount(taxable: i64, rate: Decimal) -> Option<i64> {
     let denominator = 10_i128.checked_pow(rate.scale())?.checked_mul(100)?;
-    divide(i128::from(taxable).checked_mul(rate.mantissa())?, denominator)
+    divide(
+        i128::from(taxable).checked_mul(rate.mantissa())?,
+        denominator,
+    )
 }
 
 /// The quotient rounded half away from zero, where it fits; the divisor is above zero.
@@ -171,7 +178,11 @@ fn divide(dividend: i128, divisor: i128) -> Option<i64> {
     let rest = dividend.checked_rem(divisor)?.unsigned_abs();
     // Comparing with what is left of the divisor avoids doubling the rest, which might not fit.
     let half_or_more = rest >= divisor.unsigned_abs() - rest;
-    let rounded = if half_or_more { quotient + dividend.signum() } else { quotient };
+    let rounded = if half_or_more {
+        quotient + dividend.signum()
+    } else {
+        quotient
+    };
     i64::try_from(rounded).ok()
 }
 

@@ -1,6 +1,7 @@
 //! Pipeline: grants, recalls, fences.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 
 use futures::{Stream, StreamExt as _};
 use proto::convert;
@@ -64,12 +65,18 @@ impl Pipeline {
                     holder: holder.to_owned(),
                     holder_epoch,
                 };
-                async move { client.acquire_grant(serve::peer::request(deadline, request)).await }
+                async move {
+                    client
+                        .acquire_grant(serve::peer::request(deadline, request))
+                        .await
+                }
             })
             .await
-            .map_err(|refused| refusal(&refused, contact))?
+            .map_err(|refused| refusal(&refused, contact, holder))?
             .into_inner();
-        grant(answer).filter(|grant| grant.contact == *contact).ok_or_else(malformed)
+        grant(answer)
+            .filter(|grant| grant.contact == *contact)
+            .ok_or_else(malformed)
     }
 
     /// Tells pipeline that this holder is there; answers pipeline's epoch.
@@ -84,12 +91,39 @@ impl Pipeline {
             .retry(deadline, || {
                 let mut client = self.client.clone();
                 let holder = holder.to_owned();
-                let request = v1::AttachHolderRequest { holder, holder_epoch };
-                async move { client.attach_holder(serve::peer::request(deadline, request)).await }
+                let request = v1::AttachHolderRequest {
+                    holder,
+                    holder_epoch,
+                };
+                async move {
+                    client
+                        .attach_holder(serve::peer::request(deadline, request))
+                        .await
+                }
             })
             .await
             .map_err(|refused| failure(&refused))?;
         Ok(answer.into_inner().epoch)
+    }
+
+    /// The epoch of pipeline's database, learnt without telling anything: the first word of the stream
+    /// of recalls.
+    pub async fn epoch_learn(
+        &self,
+        holder: &str,
+        holder_epoch: i64,
+        deadline: Deadline,
+    ) -> Result<i64, Error> {
+        let first = async {
+            let mut stream = pin!(self.recalls_watch(holder, holder_epoch).await?);
+            match stream.next().await {
+                Some(orders) => Ok(orders?.epoch),
+                None => Err(Error::UpstreamUnavailable { upstream: UPSTREAM }),
+            }
+        };
+        tokio::time::timeout_at(deadline.instant().into(), first)
+            .await
+            .unwrap_or(Err(Error::DeadlineExceeded))
     }
 
     /// Opens the stream of what waits for this holder's acknowledgement.
@@ -98,7 +132,10 @@ impl Pipeline {
         holder: &str,
         holder_epoch: i64,
     ) -> Result<impl Stream<Item = Result<Orders, Error>> + Send + use<>, Error> {
-        let request = v1::WatchRecallsRequest { holder: holder.to_owned(), holder_epoch };
+        let request = v1::WatchRecallsRequest {
+            holder: holder.to_owned(),
+            holder_epoch,
+        };
         let stream = self
             .client
             .clone()
@@ -128,9 +165,15 @@ impl Pipeline {
             documents_exist,
             epoch: attached.pipeline_epoch,
         };
-        let mut client = self.client.clone();
-        client
-            .acknowledge_recall(serve::peer::request(deadline, request))
+        self.peer
+            .retry(deadline, || {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move {
+                    client
+                        .acknowledge_recall(serve::peer::request(deadline, request))
+                        .await
+                }
+            })
             .await
             .map_err(|refused| failure(&refused))?;
         Ok(())
@@ -150,9 +193,15 @@ impl Pipeline {
             min_policy_activation: fence.min_policy_activation,
             epoch: attached.pipeline_epoch,
         };
-        let mut client = self.client.clone();
-        client
-            .acknowledge_fence(serve::peer::request(deadline, request))
+        self.peer
+            .retry(deadline, || {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move {
+                    client
+                        .acknowledge_fence(serve::peer::request(deadline, request))
+                        .await
+                }
+            })
             .await
             .map_err(|refused| failure(&refused))?;
         Ok(())
@@ -164,7 +213,7 @@ fn malformed() -> Error {
 }
 
 /// What pipeline's refusal of a contact's grant means to whoever asked billing.
-fn refusal(refused: &Status, contact: &ContactName) -> Error {
+fn refusal(refused: &Status, contact: &ContactName, holder: &str) -> Error {
     let metadata = status::metadata(refused);
     let value = |key: &str| metadata.get(key).cloned().unwrap_or_default();
     match status::reason(refused) {
@@ -173,13 +222,20 @@ fn refusal(refused: &Status, contact: &ContactName) -> Error {
             to: value("to"),
             since: value("since"),
         },
-        Some(Reason::ResourceNotFound) => {
-            Error::NotFound { kind: Kind::Contact, resource: contact.to_string() }
-        }
-        Some(Reason::ResourceDeleted) => Error::ContactDeleted { contact: contact.clone() },
+        Some(Reason::ResourceNotFound) => Error::NotFound {
+            kind: Kind::Contact,
+            resource: contact.to_string(),
+        },
+        Some(Reason::ResourceDeleted) => Error::ContactDeleted {
+            contact: contact.clone(),
+        },
         Some(Reason::ContactMerged) => Error::ContactMerged {
             contact: contact.clone(),
             merged_into: value("merged_into"),
+        },
+        Some(Reason::ConcurrentUpdate) if value("resource") == holder => Error::HolderDetached,
+        Some(Reason::ConcurrentUpdate) => Error::ConcurrentUpdate {
+            resource: contact.to_string(),
         },
         _ => failure(refused),
     }
@@ -221,7 +277,10 @@ fn party(subject: v1::Subject) -> Party {
     };
     Party {
         name,
-        address: subject.postal_addresses.first().map(wire::address_from_wire),
+        address: subject
+            .postal_addresses
+            .first()
+            .map(wire::address_from_wire),
         tax_id: subject.tax_id,
         email: subject.email,
     }
@@ -229,22 +288,29 @@ fn party(subject: v1::Subject) -> Party {
 
 fn orders(message: v1::WatchRecallsResponse) -> Option<Orders> {
     let recalls: Option<Vec<Recall>> = message.recalls.into_iter().map(recall).collect();
-    let fences: Option<Vec<Fence>> = message.fences.into_iter().map(fence).collect();
-    Some(Orders { recalls: recalls?, fences: fences?, epoch: message.epoch })
+    let fences: Option<Vec<Fence>> = message.fences.iter().map(fence).collect();
+    Some(Orders {
+        recalls: recalls?,
+        fences: fences?,
+        epoch: message.epoch,
+    })
 }
 
 fn recall(recall: v1::Recall) -> Option<Recall> {
     Some(Recall {
         contact: recall.contact.parse().ok()?,
         revision: recall.grant_revision,
-        entitlements: recall.entitlements.into_iter().collect::<BTreeSet<String>>(),
+        entitlements: recall
+            .entitlements
+            .into_iter()
+            .collect::<BTreeSet<String>>(),
         policy_activation: recall.policy_activation,
         stage: recall.stage,
         role: convert::role_from_wire(recall.role),
     })
 }
 
-fn fence(fence: v1::Fence) -> Option<Fence> {
+fn fence(fence: &v1::Fence) -> Option<Fence> {
     let workspace: types::WorkspaceName = fence.workspace.parse().ok()?;
     Some(Fence {
         workspace: workspace.workspace,

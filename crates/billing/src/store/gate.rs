@@ -4,9 +4,9 @@
 
 use ::store::{Conn, Error, each, locked};
 use diesel::prelude::*;
-use types::Micros;
+use types::{ContactName, Micros};
 
-use super::schema::{fences, gate, grants};
+use super::schema::{fences, gate, gate_intents, grants};
 use crate::domain::grants::{Attachment, Fence};
 
 /// The one row's key.
@@ -27,6 +27,18 @@ pub fn holder_ensure(conn: &mut Conn, new_id: &str) -> Result<String, Error> {
     Ok(gate::table.find(ROW).select(gate::holder).first(conn)?)
 }
 
+/// The epochs in which billing has attached; both 0 before the first time.
+pub fn attachment(conn: &mut Conn) -> Result<Attachment, Error> {
+    let (holder_epoch, pipeline_epoch) = gate::table
+        .find(ROW)
+        .select((gate::holder_epoch, gate::pipeline_epoch))
+        .first(conn)?;
+    Ok(Attachment {
+        holder_epoch,
+        pipeline_epoch,
+    })
+}
+
 /// The epochs in which billing has attached, kept from rising until the transaction ends; both 0
 /// before the first time.
 pub(super) fn attachment_pin(conn: &mut Conn) -> Result<Attachment, Error> {
@@ -35,7 +47,59 @@ pub(super) fn attachment_pin(conn: &mut Conn) -> Result<Attachment, Error> {
         share,
         gate::table.find(ROW).select((gate::holder_epoch, gate::pipeline_epoch)) => first
     )?;
-    Ok(Attachment { holder_epoch, pipeline_epoch })
+    Ok(Attachment {
+        holder_epoch,
+        pipeline_epoch,
+    })
+}
+
+/// What somebody is about to take something away from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One contact: a recall.
+    Contact(ContactName),
+    /// All contacts of a workspace, by its id: a fence.
+    Workspace(String),
+    /// Everybody: another epoch.
+    All,
+}
+
+impl Scope {
+    fn key(&self) -> (&str, &str) {
+        match self {
+            Self::Contact(name) => (&name.workspace, &name.contact),
+            Self::Workspace(workspace) => (workspace, ""),
+            Self::All => ("", ""),
+        }
+    }
+}
+
+/// Announces that something will be taken away: no use of a grant begins there until
+/// [`intent_withdraw`]. To be committed before the transaction that takes it away, which would else
+/// wait for ever on PostgreSQL while uses overlap. It is only about being fair: what is right rests
+/// on the row locks.
+pub fn intent_announce(conn: &mut Conn, scope: &Scope) -> Result<(), Error> {
+    let (workspace, contact) = scope.key();
+    each!(conn, |c| diesel::insert_into(gate_intents::table)
+        .values((
+            gate_intents::workspace.eq(workspace),
+            gate_intents::contact.eq(contact)
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
+}
+
+/// Withdraws what was announced: in the transaction that has taken it away, or after that failed.
+pub fn intent_withdraw(conn: &mut Conn, scope: &Scope) -> Result<(), Error> {
+    diesel::delete(gate_intents::table.find(scope.key())).execute(conn)?;
+    Ok(())
+}
+
+/// Withdraws whatever was announced by one who did not live to carry it out.
+pub fn intents_clear(conn: &mut Conn) -> Result<(), Error> {
+    diesel::delete(gate_intents::table).execute(conn)?;
+    Ok(())
 }
 
 /// Attaches. A higher epoch than before, of either database, revokes every grant; one of pipeline's
@@ -51,7 +115,10 @@ pub fn attachment_raise(
         update,
         gate::table.find(ROW).select((gate::holder_epoch, gate::pipeline_epoch)) => first
     )?;
-    let held = Attachment { holder_epoch, pipeline_epoch };
+    let held = Attachment {
+        holder_epoch,
+        pipeline_epoch,
+    };
     let raised = Attachment {
         holder_epoch: held.holder_epoch.max(offered.holder_epoch),
         pipeline_epoch: held.pipeline_epoch.max(offered.pipeline_epoch),
@@ -84,11 +151,7 @@ pub fn attachment_raise(
 
 /// Raises a workspace's fence, never lowers it. Waits for those who use the workspace's grants.
 /// False where billing is attached in other epochs than `attached`, and nothing was done.
-pub fn fence_raise(
-    conn: &mut Conn,
-    fence: &Fence,
-    attached: Attachment,
-) -> Result<bool, Error> {
+pub fn fence_raise(conn: &mut Conn, fence: &Fence, attached: Attachment) -> Result<bool, Error> {
     if attachment_pin(conn)? != attached {
         return Ok(false);
     }

@@ -69,10 +69,11 @@ use diesel::prelude::*;
 use types::{ContactName, Micros, Role};
 
 use super::gate::{attachment_pin, fence_pin};
-use super::schema::{assignments, fences, grants, invoices};
+use super::schema::{assignments, fences, gate_intents, grants, invoices};
 use super::{from_json, json};
 use crate::domain::grants::{
-    Attachment, Entitlement, Gate, Grant, Recall, Slot, SlotState, Stale, install, permits, recalled,
+    Attachment, Entitlement, Gate, Grant, Recall, Slot, SlotState, Stale, install, permits,
+    recalled,
 };
 
 mod sealed {
@@ -121,12 +122,15 @@ impl<E> Held<'_, E> {
 
 /// Holds the contact's grant for `E` until the transaction ends; none where there is no grant that
 /// may be used for it now, which only pipeline can change. `holder_epoch` is the present epoch of
-/// this database.
+/// this database. Where somebody has announced to take it away it counts as gone.
 pub fn grant_hold<'tx, E: Entitlement>(
     conn: &'tx mut Conn,
     contact: &ContactName,
     holder_epoch: i64,
 ) -> Result<Option<Held<'tx, E>>, Error> {
+    let announced = gate_intents::table
+        .filter(gate_intents::workspace.eq_any(["", contact.workspace.as_str()]))
+        .filter(gate_intents::contact.eq_any(["", contact.contact.as_str()]));
     let found: Option<(i64, i64, i64, Row)> = locked!(
         conn,
         share,
@@ -134,6 +138,7 @@ pub fn grant_hold<'tx, E: Entitlement>(
             .inner_join(grants::table.on(grants::workspace.eq(fences::workspace)))
             .filter(fences::workspace.eq(&contact.workspace))
             .filter(grants::contact.eq(&contact.contact))
+            .filter(diesel::dsl::not(diesel::dsl::exists(announced)))
             .select((
                 fences::holder_epoch,
                 fences::pipeline_epoch,
@@ -146,11 +151,18 @@ pub fn grant_hold<'tx, E: Entitlement>(
         return Ok(None);
     };
     let slot = slot_of(row)?;
-    let gate = Gate { epoch, min_policy_activation };
+    let gate = Gate {
+        epoch,
+        min_policy_activation,
+    };
     if attached_in != holder_epoch || !permits(&slot, gate, E::KEY) {
         return Ok(None);
     }
-    Ok(Some(Held { tx: Tx(conn), grant: slot.grant, entitlement: PhantomData }))
+    Ok(Some(Held {
+        tx: Tx(conn),
+        grant: slot.grant,
+        entitlement: PhantomData,
+    }))
 }
 
 /// What became of an offered grant.
@@ -162,11 +174,11 @@ pub enum Installed {
     Stale(Stale),
 }
 
-/// Installs a grant as pipeline gave it, unless it was overtaken. `holder_epoch` is the present
-/// epoch of this database, which must be the one it has attached in.
+/// Installs a grant as pipeline gave it, unless it was overtaken. `holder_epoch` is the epoch of
+/// this database when the grant was asked for, which must be the one it has attached in.
 pub fn grant_install(
     conn: &mut Conn,
-    offered: Grant,
+    offered: &Grant,
     holder_epoch: i64,
     now: Micros,
 ) -> Result<Installed, Error> {
@@ -180,7 +192,10 @@ pub fn grant_install(
     // Where there is no row yet there is nothing to lock: the insert below settles who was first.
     loop {
         let slot = slot_for_change(conn, &contact)?;
-        let gate = Gate { epoch, min_policy_activation };
+        let gate = Gate {
+            epoch,
+            min_policy_activation,
+        };
         let next = match install(slot.as_ref(), gate, offered.clone()) {
             Ok(next) => next,
             Err(stale) => return Ok(Installed::Stale(stale)),
@@ -230,8 +245,10 @@ pub fn documents_exist(conn: &mut Conn, contact: &ContactName) -> Result<bool, E
     let assigned = assignments::table
         .filter(assignments::workspace.eq(&contact.workspace))
         .filter(assignments::contact.eq(&contact.contact));
-    Ok(diesel::select(diesel::dsl::exists(issued)).get_result(conn)?
-        || diesel::select(diesel::dsl::exists(assigned)).get_result(conn)?)
+    Ok(
+        diesel::select(diesel::dsl::exists(issued)).get_result(conn)?
+            || diesel::select(diesel::dsl::exists(assigned)).get_result(conn)?,
+    )
 }
 
 fn slot_for_change(conn: &mut Conn, contact: &ContactName) -> Result<Option<Slot>, Error> {
@@ -305,7 +322,10 @@ fn row_of(slot: &Slot, now: Micros) -> Row {
 fn slot_of(row: Row) -> Result<Slot, Error> {
     const TABLE: &str = "grants";
     let contact = ContactName::new(row.workspace, row.contact);
-    let corrupt = || Error::Corrupt { table: TABLE, id: contact.to_string() };
+    let corrupt = || Error::Corrupt {
+        table: TABLE,
+        id: contact.to_string(),
+    };
     let entitlements: BTreeSet<String> =
         from_json(&row.entitlements, TABLE, || contact.to_string())?;
     let role = match row.role.as_str() {

@@ -114,7 +114,9 @@ pub fn invoice_issue(conn: &mut Conn, ready: Vec<Ready>) -> Result<Vec<Invoice>,
     }
     let mut issued = Vec::with_capacity(ready.len());
     for ready in ready {
-        let Some(head) = heads.get_mut(ready.series()) else { continue };
+        let Some(head) = heads.get_mut(ready.series()) else {
+            continue;
+        };
         let invoice = seal(ready, head);
         invoice_update(conn, &invoice)?;
         issued.push(invoice);
@@ -170,7 +172,10 @@ pub fn invoice_verify_slice(
     let mut at = checked.clone();
     if rows.is_empty() {
         let problem = "the last invoices are missing";
-        return Ok(Err(Break { sequence: at.sequence + 1, problem }));
+        return Ok(Err(Break {
+            sequence: at.sequence + 1,
+            problem,
+        }));
     }
     for row in rows {
         let sequence = at.sequence + 1;
@@ -182,11 +187,17 @@ pub fn invoice_verify_slice(
         if row.hash.as_deref() != Some(&hash) {
             return broken("the document or its hash was changed");
         }
-        at = Head { sequence, hash: hash.to_vec() };
+        at = Head {
+            sequence,
+            hash: hash.to_vec(),
+        };
     }
     if at.sequence == head.sequence && at.hash != head.hash {
         let problem = "the chain does not end where the counter says";
-        return Ok(Err(Break { sequence: at.sequence, problem }));
+        return Ok(Err(Break {
+            sequence: at.sequence,
+            problem,
+        }));
     }
     Ok(Ok(at))
 }
@@ -194,5 +205,8 @@ pub fn invoice_verify_slice(
 /// Where every chain begins.
 #[must_use]
 pub fn chain_start() -> Head {
-    Head { sequence: 0, hash: chain::GENESIS.to_vec() }
+    Head {
+        sequence: 0,
+        hash: chain::GENESIS.to_vec(),
+    }
 }

@@ -100,14 +100,16 @@ macro_rules! text_is {
                 None => Box::new($column.ge(text)),
             },
             Pattern::Contains(text) if text.is_empty() => Box::new($column.eq($column)),
-            Pattern::Contains(text) => {
-                Box::new($crate::store::lists::contains!($column, text))
-            }
+            Pattern::Contains(text) => Box::new($crate::store::lists::contains!($column, text)),
             Pattern::Suffix(text) => {
                 let count = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
                 let length = $crate::store::lists::length($column);
                 let end = $crate::store::lists::substr($column, length - (count - 1));
-                Box::new($crate::store::lists::length($column).ge(count).and(end.eq(text)))
+                Box::new(
+                    $crate::store::lists::length($column)
+                        .ge(count)
+                        .and(end.eq(text)),
+                )
             }
         }
     };

@@ -35,7 +35,9 @@ pub const ORDER: &[&str] = &["create_time", "display_name"];
 
 /// Stores a new project. Errors: `UniqueViolation` where the name is taken.
 pub fn project_insert(conn: &mut Conn, project: &Project) -> Result<(), Error> {
-    diesel::insert_into(projects::table).values(Row::of(project)).execute(conn)?;
+    diesel::insert_into(projects::table)
+        .values(Row::of(project))
+        .execute(conn)?;
     Ok(())
 }
 
@@ -148,7 +150,11 @@ fn keys_of(project: &Project, order: &[order::Key]) -> Vec<Key> {
         "display_name" => Key::Text(project.content.display_name.to_lowercase()),
         _ => Key::Int(project.create_time.0),
     };
-    order.iter().map(key).chain([Key::Text(project.name.project.clone())]).collect()
+    order
+        .iter()
+        .map(key)
+        .chain([Key::Text(project.name.project.clone())])
+        .collect()
 }
 
 type On = projects::table;
@@ -219,7 +225,12 @@ impl Row {
         let state = match self.state.as_str() {
             "ACTIVE" => ProjectState::Active,
             "CLOSED" => ProjectState::Closed,
-            _ => return Err(Error::Corrupt { table: TABLE, id: id() }),
+            _ => {
+                return Err(Error::Corrupt {
+                    table: TABLE,
+                    id: id(),
+                });
+            }
         };
         Ok(Project {
             content: ProjectContent {

@@ -38,6 +38,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    gate_intents (workspace, contact) {
+        workspace -> Text,
+        contact -> Text,
+    }
+}
+
+diesel::table! {
     invoices (workspace, invoice) {
         workspace -> Text,
         invoice -> Text,
@@ -119,4 +126,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(fences, grants);
+diesel::allow_tables_to_appear_in_same_query!(fences, gate_intents, grants);

@@ -8,7 +8,7 @@ use types::{ContactName, Currency, Money};
 
 use super::{
     address, address_to_wire, check_labels, check_text, day, decimal, decimal_to_wire,
-    money_to_wire, timestamp,
+    money_to_wire,
 };
 use crate::domain::chain;
 use crate::domain::faults::Faults;
@@ -33,22 +33,46 @@ pub fn content_from_wire(invoice: &v1::Invoice, workspace: &str) -> Result<Conte
     }
     let mut lines = Vec::with_capacity(invoice.lines.len());
     for (index, item) in invoice.lines.iter().enumerate() {
-        lines.extend(line(item, &format!("invoice.lines[{index}]"), currency, &mut faults));
+        lines.extend(line(
+            item,
+            &format!("invoice.lines[{index}]"),
+            currency,
+            &mut faults,
+        ));
     }
     let mut adjustments = Vec::with_capacity(invoice.allowance_charges.len());
     for (index, item) in invoice.allowance_charges.iter().enumerate() {
         let field = format!("invoice.allowance_charges[{index}]");
         let adjustment = adjustment(item, &field, currency, &mut faults);
-        let tax = tax(item.tax_category, item.tax_rate.as_ref(), &field, &mut faults);
+        let tax = tax(
+            item.tax_category,
+            item.tax_rate.as_ref(),
+            &field,
+            &mut faults,
+        );
         if let (Some(adjustment), Some(tax)) = (adjustment, tax) {
             adjustments.push(DocumentAdjustment { adjustment, tax });
         }
     }
-    let prepaid = amount(invoice.prepaid_amount.as_ref(), "invoice.prepaid_amount", &mut faults);
-    let rounding =
-        amount(invoice.rounding_amount.as_ref(), "invoice.rounding_amount", &mut faults);
-    let buyer = invoice.buyer.as_ref().map(|buyer| party(buyer, &mut faults));
-    let issue_date = day(invoice.issue_date.as_ref(), "invoice.issue_date", &mut faults);
+    let prepaid = amount(
+        invoice.prepaid_amount.as_ref(),
+        "invoice.prepaid_amount",
+        &mut faults,
+    );
+    let rounding = amount(
+        invoice.rounding_amount.as_ref(),
+        "invoice.rounding_amount",
+        &mut faults,
+    );
+    let buyer = invoice
+        .buyer
+        .as_ref()
+        .map(|buyer| party(buyer, &mut faults));
+    let issue_date = day(
+        invoice.issue_date.as_ref(),
+        "invoice.issue_date",
+        &mut faults,
+    );
     let due_date = day(invoice.due_date.as_ref(), "invoice.due_date", &mut faults);
     check_text(&invoice.note, "invoice.note", &mut faults);
     check_labels(&invoice.labels, "invoice", &mut faults);
@@ -98,14 +122,30 @@ fn line(
     let path = |part: &str| format!("{field}.{part}");
     check_text(&item.description, &path("description"), faults);
     check_text(&item.unit_code, &path("unit_code"), faults);
-    let quantity = decimal(item.quantity.as_ref(), Decimal::ONE, &path("quantity"), faults);
-    let unit_price =
-        decimal(item.unit_price.as_ref(), Decimal::ZERO, &path("unit_price"), faults);
+    let quantity = decimal(
+        item.quantity.as_ref(),
+        Decimal::ONE,
+        &path("quantity"),
+        faults,
+    );
+    let unit_price = decimal(
+        item.unit_price.as_ref(),
+        Decimal::ZERO,
+        &path("unit_price"),
+        faults,
+    );
     if unit_price < Decimal::ZERO {
-        faults.note(path("unit_price"), "must not be negative; use a negative quantity");
+        faults.note(
+            path("unit_price"),
+            "must not be negative; use a negative quantity",
+        );
     }
-    let base_quantity =
-        decimal(item.base_quantity.as_ref(), Decimal::ONE, &path("base_quantity"), faults);
+    let base_quantity = decimal(
+        item.base_quantity.as_ref(),
+        Decimal::ONE,
+        &path("base_quantity"),
+        faults,
+    );
     if base_quantity <= Decimal::ZERO {
         faults.note(path("base_quantity"), "must be above zero");
     }
@@ -149,9 +189,7 @@ fn adjustment(
 /// Why an amount is not one of its currency, as a rule.
 fn described(error: types::MoneyError) -> &'static str {
     match error {
-        types::MoneyError::TooFine => {
-            "must not have a fraction of the currency's smallest unit"
-        }
+        types::MoneyError::TooFine => "must not have a fraction of the currency's smallest unit",
         types::MoneyError::TooLarge => "must not be larger than can be computed with",
         types::MoneyError::CurrencyMismatch => "must be in the currency of the document",
     }
@@ -178,11 +216,7 @@ fn amount(value: Option<&google::Money>, field: &str, faults: &mut Faults) -> Op
     faults.keep(field, convert::money_from_wire(value))
 }
 
-fn in_currency(
-    amount: Option<Money>,
-    currency: Currency,
-    field: &str,
-) -> Result<i64, Error> {
+fn in_currency(amount: Option<Money>, currency: Currency, field: &str) -> Result<i64, Error> {
     match amount {
         None => Ok(0),
         Some(amount) if amount.currency == currency => Ok(amount.minor_units),
@@ -276,9 +310,9 @@ pub fn invoice_to_wire(invoice: &Invoice) -> v1::Invoice {
         etag: invoice.etag(),
         creator: invoice.creator.clone(),
         updater: invoice.updater.clone(),
-        create_time: timestamp(invoice.create_time),
-        update_time: timestamp(invoice.update_time),
-        issue_time: seal.and_then(|seal| timestamp(seal.issue_time)),
+        create_time: Some(convert::timestamp_to_wire(invoice.create_time)),
+        update_time: Some(convert::timestamp_to_wire(invoice.update_time)),
+        issue_time: seal.map(|seal| convert::timestamp_to_wire(seal.issue_time)),
         hash: seal.map(|seal| chain::hex(&seal.hash)).unwrap_or_default(),
         labels: content.labels.clone().into_iter().collect(),
         gross_total_decimal: content.money(totals.gross).amount().to_string(),
@@ -304,7 +338,11 @@ fn line_to_wire(line: &Line, net: i64, currency: Currency) -> v1::LineItem {
 }
 
 fn adjustment_to_wire(item: &LineAdjustment, currency: Currency) -> v1::AllowanceCharge {
-    let amount = Money { minor_units: item.amount, currency }.amount();
+    let amount = Money {
+        minor_units: item.amount,
+        currency,
+    }
+    .amount();
     v1::AllowanceCharge {
         charge: item.charge,
         amount: Some(decimal_to_wire(amount)),

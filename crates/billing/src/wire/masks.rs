@@ -22,13 +22,19 @@ pub fn paths(mask: Option<&prost_types::FieldMask>) -> Result<Vec<String>, Error
         return Err(Error::UpdateMaskRequired);
     }
     if paths.len() > 1 && paths.iter().any(|path| path == "*") {
-        return Err(refused("*", "stands for all fields and so must stand alone"));
+        return Err(refused(
+            "*",
+            "stands for all fields and so must stand alone",
+        ));
     }
     Ok(paths)
 }
 
 fn refused(path: &str, problem: &'static str) -> Error {
-    Error::UpdateMaskInvalid { path: path.to_owned(), problem }
+    Error::UpdateMaskInvalid {
+        path: path.to_owned(),
+        problem,
+    }
 }
 
 /// The stored invoice with what the mask names taken from the caller's.
@@ -65,11 +71,7 @@ pub fn invoice(
     Ok(stored)
 }
 
-fn invoice_field(
-    stored: &mut v1::Invoice,
-    given: &v1::Invoice,
-    path: &str,
-) -> Result<(), Error> {
+fn invoice_field(stored: &mut v1::Invoice, given: &v1::Invoice, path: &str) -> Result<(), Error> {
     match path {
         "currency_code" => stored.currency_code.clone_from(&given.currency_code),
         "lines" => stored.lines.clone_from(&given.lines),
@@ -77,17 +79,36 @@ fn invoice_field(
         "series" => stored.series.clone_from(&given.series),
         "issue_date" => stored.issue_date = given.issue_date,
         "due_date" => stored.due_date = given.due_date,
-        "allowance_charges" => stored.allowance_charges.clone_from(&given.allowance_charges),
+        "allowance_charges" => stored
+            .allowance_charges
+            .clone_from(&given.allowance_charges),
         "prepaid_amount" => stored.prepaid_amount.clone_from(&given.prepaid_amount),
         "rounding_amount" => stored.rounding_amount.clone_from(&given.rounding_amount),
         "note" => stored.note.clone_from(&given.note),
         "labels" => stored.labels.clone_from(&given.labels),
         "contact" if given.contact == stored.contact => {}
         "contact" => return Err(refused(path, FIXED)),
-        "name" | "state" | "number" | "grant_revision" | "policy_revision" | "net_total"
-        | "tax_total" | "gross_total" | "payable_total" | "tax_subtotals" | "line_total"
-        | "allowance_total" | "charge_total" | "etag" | "creator" | "updater" | "create_time"
-        | "update_time" | "issue_time" | "hash" | "gross_total_decimal" => {}
+        "name"
+        | "state"
+        | "number"
+        | "grant_revision"
+        | "policy_revision"
+        | "net_total"
+        | "tax_total"
+        | "gross_total"
+        | "payable_total"
+        | "tax_subtotals"
+        | "line_total"
+        | "allowance_total"
+        | "charge_total"
+        | "etag"
+        | "creator"
+        | "updater"
+        | "create_time"
+        | "update_time"
+        | "issue_time"
+        | "hash"
+        | "gross_total_decimal" => {}
         _ => match path.split_once('.') {
             Some(("labels", key)) => label(&mut stored.labels, &given.labels, key, path)?,
             Some(("buyer", part)) => {
@@ -130,11 +151,7 @@ pub fn project(
     Ok(stored)
 }
 
-fn project_field(
-    stored: &mut v1::Project,
-    given: &v1::Project,
-    path: &str,
-) -> Result<(), Error> {
+fn project_field(stored: &mut v1::Project, given: &v1::Project, path: &str) -> Result<(), Error> {
     match path {
         "display_name" => stored.display_name.clone_from(&given.display_name),
         "state" => stored.state = given.state,
@@ -187,7 +204,10 @@ mod tests {
             currency_code: "EUR".into(),
             note: "old".into(),
             labels: [("tier".into(), "gold".into()), ("team".into(), "a".into())].into(),
-            buyer: Some(v1::Buyer { name: "Example Ltd".into(), ..v1::Buyer::default() }),
+            buyer: Some(v1::Buyer {
+                name: "Example Ltd".into(),
+                ..v1::Buyer::default()
+            }),
             ..v1::Invoice::default()
         }
     }
@@ -198,39 +218,83 @@ mod tests {
             note: "new".into(),
             currency_code: "USD".into(),
             labels: [("tier".into(), "silver".into())].into(),
-            buyer: Some(v1::Buyer { tax_id: "X1".into(), ..v1::Buyer::default() }),
+            buyer: Some(v1::Buyer {
+                tax_id: "X1".into(),
+                ..v1::Buyer::default()
+            }),
             number: "INV-1".into(),
             ..v1::Invoice::default()
         };
-        let paths = mask(&["note", "labels.tier", "labels.team", "buyer.tax_id", "number"]);
+        let paths = mask(&[
+            "note",
+            "labels.tier",
+            "labels.team",
+            "buyer.tax_id",
+            "number",
+        ]);
         let found = invoice(stored(), &given, &paths).expect("the mask is right");
-        assert_eq!((found.note.as_str(), found.currency_code.as_str()), ("new", "EUR"));
-        assert_eq!(found.labels, [("tier".to_owned(), "silver".to_owned())].into());
+        assert_eq!(
+            (found.note.as_str(), found.currency_code.as_str()),
+            ("new", "EUR")
+        );
+        assert_eq!(
+            found.labels,
+            [("tier".to_owned(), "silver".to_owned())].into()
+        );
         let buyer = found.buyer.expect("a buyer");
-        assert_eq!((buyer.name.as_str(), buyer.tax_id.as_str()), ("Example Ltd", "X1"));
+        assert_eq!(
+            (buyer.name.as_str(), buyer.tax_id.as_str()),
+            ("Example Ltd", "X1")
+        );
         assert_eq!(found.number, "");
     }
 
     #[test]
     fn all_is_a_full_replacement_but_for_the_contact() {
-        let given = v1::Invoice { currency_code: "USD".into(), ..v1::Invoice::default() };
+        let given = v1::Invoice {
+            currency_code: "USD".into(),
+            ..v1::Invoice::default()
+        };
         let found = invoice(stored(), &given, &mask(&["*"])).expect("the mask is right");
         assert_eq!(found.contact, "workspaces/w/contacts/ada");
-        assert_eq!((found.note.as_str(), found.currency_code.as_str()), ("", "USD"));
+        assert_eq!(
+            (found.note.as_str(), found.currency_code.as_str()),
+            ("", "USD")
+        );
         assert!(found.labels.is_empty() && found.buyer.is_none());
     }
 
     #[test]
     fn paths_that_name_nothing_or_what_is_fixed_are_refused() {
         let given = v1::Invoice::default();
-        for path in ["contact", "colour", "lines.quantity", "labels.A", "buyer.age", "", "Note"] {
+        for path in [
+            "contact",
+            "colour",
+            "lines.quantity",
+            "labels.A",
+            "buyer.age",
+            "",
+            "Note",
+        ] {
             let refused = invoice(stored(), &given, &mask(&[path]));
-            assert!(matches!(refused, Err(Error::UpdateMaskInvalid { .. })), "{path:?}");
+            assert!(
+                matches!(refused, Err(Error::UpdateMaskInvalid { .. })),
+                "{path:?}"
+            );
         }
         assert_eq!(paths(None), Err(Error::UpdateMaskRequired));
-        let both = prost_types::FieldMask { paths: mask(&["*", "note"]) };
-        assert!(matches!(paths(Some(&both)), Err(Error::UpdateMaskInvalid { .. })));
-        let project_mask = project(v1::Project::default(), &v1::Project::default(), &mask(&["x"]));
+        let both = prost_types::FieldMask {
+            paths: mask(&["*", "note"]),
+        };
+        assert!(matches!(
+            paths(Some(&both)),
+            Err(Error::UpdateMaskInvalid { .. })
+        ));
+        let project_mask = project(
+            v1::Project::default(),
+            &v1::Project::default(),
+            &mask(&["x"]),
+        );
         assert!(matches!(project_mask, Err(Error::UpdateMaskInvalid { .. })));
     }
 }

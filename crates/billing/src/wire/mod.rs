@@ -2,10 +2,12 @@
 //!
 //! Reading gathers every fault with its path; what can't travel in one is an [`Error`].
 
+use std::collections::BTreeMap;
+
 use proto::convert;
 use proto::google::r#type as google;
 use rust_decimal::Decimal;
-use types::{Currency, Micros};
+use types::Currency;
 
 use crate::domain::decimals;
 use crate::domain::faults::Faults;
@@ -22,12 +24,14 @@ fn check_text(text: &str, field: &str, faults: &mut Faults) {
     }
 }
 
-/// Notes the values of labels that could not be kept.
-fn check_labels<'a>(
-    labels: impl IntoIterator<Item = (&'a String, &'a String)>,
-    field: &str,
-    faults: &mut Faults,
-) {
+/// Labels of a resource at most; the proto says so too, but masks can add one at a time.
+const LABELS_MAX: usize = 64;
+
+/// Notes what of labels could not be kept.
+fn check_labels(labels: &BTreeMap<String, String>, field: &str, faults: &mut Faults) {
+    if labels.len() > LABELS_MAX {
+        faults.note(format!("{field}.labels"), "must have at most 64 pairs");
+    }
     for (key, value) in labels {
         check_text(value, &format!("{field}.labels[\"{key}\"]"), faults);
     }
@@ -41,12 +45,16 @@ fn decimal(
     faults: &mut Faults,
 ) -> Decimal {
     value.map_or(absent, |value| {
-        faults.keep(field, decimals::parse(&value.value)).unwrap_or(absent)
+        faults
+            .keep(field, decimals::parse(&value.value))
+            .unwrap_or(absent)
     })
 }
 
 fn decimal_to_wire(number: Decimal) -> google::Decimal {
-    google::Decimal { value: decimals::render(number) }
+    google::Decimal {
+        value: decimals::render(number),
+    }
 }
 
 fn day(
@@ -58,11 +66,10 @@ fn day(
 }
 
 fn money_to_wire(minor_units: i64, currency: Currency) -> google::Money {
-    convert::money_to_wire(types::Money { minor_units, currency })
-}
-
-fn timestamp(instant: Micros) -> Option<prost_types::Timestamp> {
-    Some(convert::timestamp_to_wire(instant))
+    convert::money_to_wire(types::Money {
+        minor_units,
+        currency,
+    })
 }
 
 /// An address, with every part short enough to be printed.
@@ -79,16 +86,23 @@ fn address(value: &google::PostalAddress, field: &str, faults: &mut Faults) -> A
         ("sublocality", &value.sublocality),
         ("organization", &value.organization),
     ];
-    let lists = [("address_lines", &value.address_lines), ("recipients", &value.recipients)];
+    let lists = [
+        ("address_lines", &value.address_lines),
+        ("recipients", &value.recipients),
+    ];
     for (part, list) in lists {
         if list.len() > LINES_MAX {
             faults.note(format!("{field}.{part}"), "must have at most 20 items");
         }
     }
     let items = lists.into_iter().flat_map(|(part, list)| {
-        list.iter().enumerate().map(move |(index, text)| (format!("{part}[{index}]"), text))
+        list.iter()
+            .enumerate()
+            .map(move |(index, text)| (format!("{part}[{index}]"), text))
     });
-    let parts = parts.into_iter().map(|(part, text)| (part.to_owned(), text));
+    let parts = parts
+        .into_iter()
+        .map(|(part, text)| (part.to_owned(), text));
     for (part, text) in parts.chain(items) {
         let path = format!("{field}.{part}");
         if text.chars().count() > CHARS_MAX {

@@ -1,8 +1,9 @@
 //! Projects and assignments on the wire.
 
 use proto::billing::v1;
+use proto::convert;
 
-use super::{check_labels, check_text, timestamp};
+use super::{check_labels, check_text};
 use crate::domain::faults::Faults;
 use crate::domain::projects::{Assignment, Project, ProjectContent, ProjectState};
 
@@ -51,8 +52,8 @@ pub fn project_to_wire(project: &Project) -> v1::Project {
         etag: project.etag(),
         creator: project.creator.clone(),
         updater: project.updater.clone(),
-        create_time: timestamp(project.create_time),
-        update_time: timestamp(project.update_time),
+        create_time: Some(convert::timestamp_to_wire(project.create_time)),
+        update_time: Some(convert::timestamp_to_wire(project.update_time)),
     }
 }
 
@@ -65,7 +66,7 @@ pub fn assignment_to_wire(assignment: &Assignment) -> v1::Assignment {
         role_in_project: assignment.role_in_project.clone(),
         grant_revision: assignment.evidence.grant_revision,
         policy_revision: assignment.evidence.policy_revision.clone(),
-        create_time: timestamp(assignment.create_time),
+        create_time: Some(convert::timestamp_to_wire(assignment.create_time)),
         creator: assignment.creator.clone(),
     }
 }

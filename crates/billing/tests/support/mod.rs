@@ -28,10 +28,14 @@ pub use pipeline::Pipeline;
 pub const LONG: Duration = Duration::from_secs(20);
 
 /// Runs a test once per engine, one after the other.
+#[expect(
+    clippy::print_stdout,
+    reason = "a test that fails says on which engine"
+)]
 pub async fn on_every_engine<F: AsyncFn(Engine)>(test: F) {
     for engine in engines() {
         println!("on {}", engine.name());
-        test(engine).await;
+        Box::pin(test(engine)).await;
     }
 }
 
@@ -43,7 +47,10 @@ pub struct Suite {
 
 impl Suite {
     pub async fn new(engine: &Engine) -> Self {
-        Self { url: engine.fresh_url().await, pipeline: Pipeline::start().await }
+        Self {
+            url: engine.fresh_url().await,
+            pipeline: Pipeline::start().await,
+        }
     }
 
     /// Billing with its follower of recalls.
@@ -79,13 +86,18 @@ impl Running {
             pool_max: 16,
             pipeline_uri: pipeline_uri.to_owned(),
         };
-        let billing =
-            Billing::open(config, Clock::system(), Ids::system()).await.expect("billing opens");
+        let billing = Billing::open(config, Clock::system(), Ids::system())
+            .await
+            .expect("billing opens");
         assert!(billing.ready().await);
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let server = Server::bind(serve::Config { listen, grace_ms: 1000, ..Default::default() })
-            .await
-            .expect("a free port");
+        let server = Server::bind(serve::Config {
+            listen,
+            grace_ms: 1000,
+            ..Default::default()
+        })
+        .await
+        .expect("a free port");
         let uri = format!("http://{}", server.address());
         let stop = CancellationToken::new();
         let services = billing.services(LocalAdmission);
@@ -93,7 +105,11 @@ impl Running {
         let server = tokio::spawn(async move {
             server.run(services, told).await.expect("the server runs");
         });
-        let tasks = if follow { billing.spawn(stop.clone()) } else { JoinSet::new() };
+        let tasks = if follow {
+            billing.spawn(stop.clone())
+        } else {
+            JoinSet::new()
+        };
         let channel = Channel::from_shared(uri)
             .expect("a URI")
             .connect_timeout(LONG)
@@ -119,7 +135,11 @@ impl Running {
     /// Drafts an invoice of one line.
     pub async fn draft(&self, contact: &str) -> Result<v1::Invoice, Status> {
         let invoice = invoice(contact);
-        self.create(v1::CreateInvoiceRequest { invoice: Some(invoice), ..create_request() }).await
+        self.create(v1::CreateInvoiceRequest {
+            invoice: Some(invoice),
+            ..create_request()
+        })
+        .await
     }
 
     pub async fn create(&self, request: v1::CreateInvoiceRequest) -> Result<v1::Invoice, Status> {
@@ -128,30 +148,53 @@ impl Running {
     }
 
     pub async fn issue(&self, name: &str) -> Result<v1::Invoice, Status> {
-        let request = v1::IssueInvoiceRequest { name: name.to_owned(), ..Default::default() };
+        let request = v1::IssueInvoiceRequest {
+            name: name.to_owned(),
+            ..Default::default()
+        };
         let response = self.invoices.clone().issue_invoice(request).await?;
         Ok(response.into_inner().invoice.expect("an invoice"))
     }
 
     pub async fn get(&self, name: &str) -> Result<v1::Invoice, Status> {
-        let request = v1::GetInvoiceRequest { name: name.to_owned(), ..Default::default() };
+        let request = v1::GetInvoiceRequest {
+            name: name.to_owned(),
+            ..Default::default()
+        };
         let response = self.invoices.clone().get_invoice(request).await?;
         Ok(response.into_inner().invoice.expect("an invoice"))
     }
 
     pub async fn verify(&self) -> Result<i64, Status> {
-        let request = v1::VerifyInvoicesRequest { parent: PARENT.into(), ..Default::default() };
-        Ok(self.invoices.clone().verify_invoices(request).await?.into_inner().invoices)
+        let request = v1::VerifyInvoicesRequest {
+            parent: PARENT.into(),
+            ..Default::default()
+        };
+        Ok(self
+            .invoices
+            .clone()
+            .verify_invoices(request)
+            .await?
+            .into_inner()
+            .invoices)
     }
 
     pub async fn project(&self, id: &str) -> v1::Project {
         let request = v1::CreateProjectRequest {
             parent: PARENT.into(),
             project_id: id.to_owned(),
-            project: Some(v1::Project { display_name: "Roof".into(), ..Default::default() }),
+            project: Some(v1::Project {
+                display_name: "Roof".into(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
-        let response = self.projects.clone().create_project(request).await.expect("a project");
+        let response = self
+            .projects
+            .clone()
+            .create_project(request)
+            .await
+            .expect("a project");
         response.into_inner().project.expect("a project")
     }
 
@@ -185,8 +228,11 @@ pub fn contact(id: &str) -> String {
     format!("{PARENT}/contacts/{id}")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "fields of messages are optional")]
 pub fn decimal(text: &str) -> Option<google::Decimal> {
-    Some(google::Decimal { value: text.to_owned() })
+    Some(google::Decimal {
+        value: text.to_owned(),
+    })
 }
 
 /// 2 * 10.50 EUR with 19 % tax: net 21.00, tax 3.99, gross 24.99.
@@ -206,16 +252,28 @@ pub fn invoice(contact: &str) -> v1::Invoice {
 }
 
 pub fn create_request() -> v1::CreateInvoiceRequest {
-    v1::CreateInvoiceRequest { parent: PARENT.into(), ..Default::default() }
+    v1::CreateInvoiceRequest {
+        parent: PARENT.into(),
+        ..Default::default()
+    }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "fields of messages are optional")]
 pub fn money(units: i64, nanos: i32) -> Option<google::Money> {
-    Some(google::Money { currency_code: "EUR".into(), units, nanos })
+    Some(google::Money {
+        currency_code: "EUR".into(),
+        units,
+        nanos,
+    })
 }
 
 /// Code, reason and metadata of a refusal.
 pub fn refusal(status: &Status) -> (Code, Option<Reason>, BTreeMap<String, String>) {
-    (status.code(), status::reason(status), status::metadata(status))
+    (
+        status.code(),
+        status::reason(status),
+        status::metadata(status),
+    )
 }
 
 pub fn assert_refused(status: &Status, reason: Reason) {
@@ -227,14 +285,33 @@ pub fn assert_refused(status: &Status, reason: Reason) {
 pub fn fields(status: &Status) -> Vec<String> {
     use tonic_types::StatusExt as _;
     let details = status.get_details_bad_request().expect("a BadRequest");
-    details.field_violations.into_iter().map(|violation| violation.field).collect()
+    details
+        .field_violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
 }
 
 /// Polls until `check` is true; fails after a long time.
 pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut check: F) {
     let deadline = tokio::time::Instant::now() + LONG;
     while !check().await {
-        assert!(tokio::time::Instant::now() < deadline, "never came true: {what}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "never came true: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// A file of the truth folder; `None` where there is no such folder to read from.
+#[expect(clippy::print_stdout, reason = "tests say what they leave out")]
+pub fn truth(path: &str) -> Option<serde_json::Value> {
+    let Some(root) = std::env::var_os("CLIENTELE_TRUTH") else {
+        println!("CLIENTELE_TRUTH is not set: {path} is skipped");
+        return None;
+    };
+    let file = std::path::PathBuf::from(root).join(path);
+    let text = std::fs::read_to_string(&file).expect("CLIENTELE_TRUTH is set, so it is there");
+    Some(serde_json::from_str(&text).expect("JSON"))
 }

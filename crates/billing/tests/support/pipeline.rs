@@ -28,7 +28,10 @@ fn stage_of(stage: &str) -> (Role, BTreeSet<String>) {
     let prospects = ["promo_material", "private_message", "estimate", "proposal"];
     let everything = ["portal_login", "invoice", "project"];
     let (role, entitlements): (Role, Vec<&str>) = match stage {
-        "client" => (Role::Client, prospects.into_iter().chain(everything).collect()),
+        "client" => (
+            Role::Client,
+            prospects.into_iter().chain(everything).collect(),
+        ),
         "lead" => (Role::Lead, prospects.to_vec()),
         "contact" => (Role::Contact, Vec::new()),
         _ => (Role::Unspecified, Vec::new()),
@@ -95,10 +98,7 @@ impl Pipeline {
         tokio::spawn(async move {
             tonic::transport::Server::builder()
                 .add_service(EntitlementServiceServer::new(service))
-                .serve_with_incoming_shutdown(
-                    TcpIncoming::from(listener),
-                    stop.cancelled_owned(),
-                )
+                .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled_owned())
                 .await
                 .expect("the server runs");
         });
@@ -119,7 +119,7 @@ impl Pipeline {
     pub fn put(&self, contact: &str, stage: &str) {
         self.change(|world| {
             let position = world.positions.entry(contact.to_owned()).or_default();
-            position.stage = stage.to_owned();
+            stage.clone_into(&mut position.stage);
             position.revision += 1;
         });
     }
@@ -131,7 +131,7 @@ impl Pipeline {
             position.revision += 1;
             position.documents_exist = None;
             if position.holders.is_empty() {
-                position.stage = stage.to_owned();
+                stage.clone_into(&mut position.stage);
                 return false;
             }
             position.pending = Some((stage.to_owned(), position.revision));
@@ -152,7 +152,10 @@ impl Pipeline {
         if self.demote_begin(contact, stage) {
             let deadline = tokio::time::Instant::now() + LONG;
             while self.is_pending(contact) {
-                assert!(tokio::time::Instant::now() < deadline, "the demotion never completed");
+                assert!(
+                    tokio::time::Instant::now() < deadline,
+                    "the demotion never completed"
+                );
                 let changed = self.changed.notified();
                 let _ = tokio::time::timeout(Duration::from_millis(1), changed).await;
             }
@@ -179,8 +182,10 @@ impl Pipeline {
             world.activation += 1;
             world.fence_waits = !world.attached.is_empty();
         });
-        super::eventually("the fence is up", async || !self.look(|world| world.fence_waits))
-            .await;
+        super::eventually("the fence is up", async || {
+            !self.look(|world| world.fence_waits)
+        })
+        .await;
     }
 
     /// A new life of the database, as after a restore: who holds what is forgotten, and revisions
@@ -213,7 +218,13 @@ impl Pipeline {
 
     /// How often a recall of the contact was acknowledged.
     pub fn acknowledgements(&self, contact: &str) -> usize {
-        self.look(|world| world.acknowledged.iter().filter(|(name, _)| name == contact).count())
+        self.look(|world| {
+            world
+                .acknowledged
+                .iter()
+                .filter(|(name, _)| name == contact)
+                .count()
+        })
     }
 
     /// The grant that would be given now is answered to the next AcquireGrant, however late.
@@ -232,7 +243,11 @@ impl Pipeline {
 
 impl World {
     fn reachable(&self) -> Result<(), Status> {
-        if self.down { Err(Status::unavailable("down")) } else { Ok(()) }
+        if self.down {
+            Err(Status::unavailable("down"))
+        } else {
+            Ok(())
+        }
     }
 
     fn grant(&self, contact: &str) -> v1::AcquireGrantResponse {
@@ -308,7 +323,9 @@ impl EntitlementService for Pipeline {
         &self,
         request: Request<v1::AcquireGrantRequest>,
     ) -> Result<Response<v1::AcquireGrantResponse>, Status> {
-        let v1::AcquireGrantRequest { contact, holder, .. } = request.into_inner();
+        let v1::AcquireGrantRequest {
+            contact, holder, ..
+        } = request.into_inner();
         self.change(|world| {
             world.reachable()?;
             world.acquired += 1;
@@ -320,11 +337,13 @@ impl EntitlementService for Pipeline {
                 return Err(refusal.metadata("resource", contact).into());
             };
             if let Some((to, _)) = &position.pending {
-                return Err(Refusal::new(Reason::TransitionPending, "it is leaving its stage")
-                    .metadata("contact", contact.as_str())
-                    .metadata("to", to.as_str())
-                    .metadata("since", "2026-11-03T09:30:00Z")
-                    .into());
+                return Err(
+                    Refusal::new(Reason::TransitionPending, "it is leaving its stage")
+                        .metadata("contact", contact.as_str())
+                        .metadata("to", to.as_str())
+                        .metadata("since", "2026-11-03T09:30:00Z")
+                        .into(),
+                );
             }
             position.holders.insert(holder);
             Ok(Response::new(world.grant(&contact)))
@@ -366,7 +385,9 @@ impl EntitlementService for Pipeline {
         let request = request.into_inner();
         let completed = self.change(|world| {
             world.reachable()?;
-            world.acknowledged.push((request.contact.clone(), request.grant_revision));
+            world
+                .acknowledged
+                .push((request.contact.clone(), request.grant_revision));
             let attached = world.attached.contains_key(&request.holder);
             if world.ignore_acknowledgements || request.epoch != world.epoch || !attached {
                 return Ok(false);

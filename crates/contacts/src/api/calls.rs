@@ -49,7 +49,9 @@ pub(super) fn call<T, M: ReflectMessage>(
         hash: RequestHash::of(&stripped.encode_to_vec()),
     });
     Ok(Call {
-        actor: caller.peer.map_or_else(|| caller.principal.to_string(), str::to_owned),
+        actor: caller
+            .peer
+            .map_or_else(|| caller.principal.to_string(), str::to_owned),
         deadline: serve::deadline(request),
         request_id,
         once,

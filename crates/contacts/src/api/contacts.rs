@@ -13,8 +13,8 @@ use proto::contacts::v1::{
     ContactSnapshotPage, CreateContactRequest, CreateContactResponse, DeleteContactRequest,
     DeleteContactResponse, GetContactRequest, GetContactResponse, GetServerInfoRequest,
     GetServerInfoResponse, ListContactsRequest, ListContactsResponse, RecordPositionsRequest,
-    RecordPositionsResponse, UndeleteContactRequest, UndeleteContactResponse,
-    UpdateContactRequest, UpdateContactResponse, WatchContactsRequest, WatchContactsResponse,
+    RecordPositionsResponse, UndeleteContactRequest, UndeleteContactResponse, UpdateContactRequest,
+    UpdateContactResponse, WatchContactsRequest, WatchContactsResponse,
 };
 use proto::convert::role_from_wire;
 use tonic::{Request, Response, Status};
@@ -34,7 +34,7 @@ use crate::wire::contacts::{draft, message};
 /// How long a Watch may be silent where nothing is said, and the limits of what may be said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
-const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 
 #[tonic::async_trait]
 impl ContactService for Api {
@@ -76,7 +76,11 @@ impl ContactService for Api {
         let body = request.into_inner();
         let name = parse("name", &body.name)?;
         let freshness = Freshness::read(&body.at_least_as_fresh_as).map_err(status)?;
-        let found = self.app.get_contact(name, &freshness, deadline).await.map_err(status)?;
+        let found = self
+            .app
+            .get_contact(name, &freshness, deadline)
+            .await
+            .map_err(status)?;
         Ok(Response::new(GetContactResponse {
             contact: Some(message(&found)),
         }))
@@ -99,7 +103,11 @@ impl ContactService for Api {
             names.push(name);
         }
         let freshness = Freshness::read(&body.at_least_as_fresh_as).map_err(status)?;
-        let found = self.app.get_contacts(names, &freshness, deadline).await.map_err(status)?;
+        let found = self
+            .app
+            .get_contacts(names, &freshness, deadline)
+            .await
+            .map_err(status)?;
         Ok(Response::new(BatchGetContactsResponse {
             contacts: found.iter().map(message).collect(),
         }))
@@ -122,9 +130,9 @@ impl ContactService for Api {
             show_deleted: body.show_deleted,
         };
         let listed = self.app.list_contacts(input, &freshness, deadline).await;
-        let (found, next_page_token) = listed.map_err(status)?;
+        let (contacts, next_page_token) = listed.map_err(status)?;
         Ok(Response::new(ListContactsResponse {
-            contacts: found.iter().map(message).collect(),
+            contacts,
             next_page_token,
         }))
     }
@@ -209,7 +217,11 @@ impl ContactService for Api {
             ..body.clone()
         };
         let call = call(&request, &marks, &stripped)?;
-        let written = self.app.undelete_contact(call, name, stripped.etag).await.map_err(status)?;
+        let written = self
+            .app
+            .undelete_contact(call, name, stripped.etag)
+            .await
+            .map_err(status)?;
         let answer = UndeleteContactResponse {
             contact: written.contact,
             consistency_token: written.consistency_token,
@@ -243,7 +255,11 @@ impl ContactService for Api {
             filter: body.filter,
             follower,
         };
-        let watcher = self.app.watch_contacts(input, deadline).await.map_err(status)?;
+        let watcher = self
+            .app
+            .watch_contacts(input, deadline)
+            .await
+            .map_err(status)?;
         Ok(Response::new(Box::pin(messages(watcher))))
     }
 
@@ -256,7 +272,9 @@ impl ContactService for Api {
         let capabilities = ["import", "export", "watch", "filter", "projection"];
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("CLIENTELE_COMMIT").unwrap_or_default().to_owned(),
+            commit: option_env!("CLIENTELE_COMMIT")
+                .unwrap_or_default()
+                .to_owned(),
             capabilities: capabilities.map(|name| (name.to_owned(), true)).into(),
             oldest_token,
             newest_token,
@@ -280,7 +298,10 @@ impl ContactService for Api {
                 },
             });
         }
-        let recorded = self.app.record_positions(call, told, &body.complete_through).await;
+        let recorded = self
+            .app
+            .record_positions(call, told, &body.complete_through)
+            .await;
         Ok(Response::new(RecordPositionsResponse {
             recorded: recorded.map_err(status)?,
         }))
@@ -293,7 +314,11 @@ impl ContactService for Api {
         let call = natural_call(&request)?;
         let body = request.into_inner();
         let name = parse("name", &body.name)?;
-        let contact = self.app.confirm_removal(call, name, body.etag).await.map_err(status)?;
+        let contact = self
+            .app
+            .confirm_removal(call, name, body.etag)
+            .await
+            .map_err(status)?;
         Ok(Response::new(ConfirmRemovalResponse {
             contact: Some(message(&contact)),
         }))
@@ -310,7 +335,11 @@ fn heartbeat(given: Option<&prost_types::Duration>) -> Result<Duration, Status> 
         .filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span))
         .ok_or_else(|| {
             let problem = "must be from 5 s to 60 s";
-            status(Error::field("heartbeat_interval", "duration.range", problem))
+            status(Error::field(
+                "heartbeat_interval",
+                "duration.range",
+                problem,
+            ))
         })
 }
 

@@ -55,7 +55,11 @@ impl TransferService for Api {
             ..Import::default()
         };
         let parent = marks.workspace.to_owned();
-        let written = self.app.create_import(call, parent, import).await.map_err(status)?;
+        let written = self
+            .app
+            .create_import(call, parent, import)
+            .await
+            .map_err(status)?;
         let answer = CreateImportResponse {
             import: Some(written.import),
             consistency_token: written.consistency_token,
@@ -83,9 +87,13 @@ impl TransferService for Api {
         let input = ChunkInput {
             name,
             offset: body.offset,
-            data: body.data.into(),
+            data: body.data,
         };
-        let written = self.app.upload_import_chunk(call, input).await.map_err(status)?;
+        let written = self
+            .app
+            .upload_import_chunk(call, input)
+            .await
+            .map_err(status)?;
         Ok(Response::new(UploadImportChunkResponse {
             import: Some(written.import),
             consistency_token: written.consistency_token,
@@ -109,7 +117,11 @@ impl TransferService for Api {
             ..body.clone()
         };
         let call = call(&request, &marks, &stripped)?;
-        let written = self.app.run_import(call, name, stripped.dry_run).await.map_err(status)?;
+        let written = self
+            .app
+            .run_import(call, name, stripped.dry_run)
+            .await
+            .map_err(status)?;
         let answer = RunImportResponse {
             import: Some(written.import),
             consistency_token: written.consistency_token,
@@ -177,7 +189,11 @@ impl TransferService for Api {
     ) -> Result<Response<Self::WatchImportStream>, Status> {
         let deadline = serve::deadline(&request);
         let name: ImportName = parse("name", &request.get_ref().name)?;
-        let watch = self.app.watch_import(name, deadline).await.map_err(status)?;
+        let watch = self
+            .app
+            .watch_import(name, deadline)
+            .await
+            .map_err(status)?;
         let stream = futures::stream::unfold(watch, |mut watch| async {
             match watch.next().await {
                 Ok(import) => {
@@ -220,14 +236,14 @@ impl TransferService for Api {
             let problem = "must be CSV, VCARD or NDJSON";
             status(Error::field("format", "enum.defined_only", problem))
         })?;
-        let export = self.app.export_contacts(parent, format, &body.filter).map_err(status)?;
+        let export = self
+            .app
+            .export_contacts(parent, format, &body.filter)
+            .map_err(status)?;
         let stream = futures::stream::unfold(Some(export), |export| async {
             let mut export = export?;
             match export.next().await {
-                Ok(Some(data)) => {
-                    let data = data.into();
-                    Some((Ok(ExportContactsResponse { data }), Some(export)))
-                }
+                Ok(Some(data)) => Some((Ok(ExportContactsResponse { data }), Some(export))),
                 Ok(None) => None,
                 Err(error) => Some((Err(status(error)), None)),
             }

@@ -4,6 +4,9 @@ use proto::errors::v1::Reason;
 use proto::status::{Refusal, without_reason};
 use proto::{Violations, convert};
 use store::Error as StoreError;
+use store::change_log::LogPosition;
+use store::filter::FilterError;
+use store::order::OrderError;
 use tonic::{Code, Status};
 use types::Micros;
 
@@ -15,131 +18,152 @@ const CONTACT: &str = "clientele.dev/Contact";
 
 /// The status that a caller gets. Faults of the service are logged here and told without a reason.
 pub(super) fn status(error: Error) -> Status {
-    match error {
+    let refusal = match error {
+        Error::Store(error) => return store_status(&error),
         Error::Fields(faults) => violations(faults).into(),
         Error::NotFound { resource } => {
-            Refusal::new(Reason::ResourceNotFound, format!("{resource} does not exist"))
-                .metadata("resource", resource.as_str())
-                .resource(kind_of(&resource), resource.clone())
-                .into()
+            about(Reason::ResourceNotFound, &resource, "does not exist")
         }
         Error::Exists { resource } => {
-            let message = format!("{resource} exists; take another id, or use the one that exists");
-            Refusal::new(Reason::ResourceExists, message)
-                .metadata("resource", resource.as_str())
-                .resource(kind_of(&resource), resource.clone())
-                .into()
-        }
-        Error::DuplicateIdentity { existing, system } => {
-            let message = format!("an external id of the system {system} belongs to {existing}");
-            Refusal::new(Reason::DuplicateIdentity, message)
-                .metadata("existing", existing.as_str())
-                .metadata("system", system)
-                .resource(CONTACT, existing)
-                .into()
-        }
-        Error::MaskRequired => {
-            let problem = "must name the fields to change, or be `*` for all";
-            Refusal::new(Reason::UpdateMaskRequired, format!("update_mask {problem}"))
-                .metadata("field", "update_mask")
-                .field_violation("update_mask", problem)
-                .into()
-        }
-        Error::Mask(fault) => {
-            let message = format!("update_mask: `{}` {}", fault.path, fault.problem);
-            Refusal::new(Reason::UpdateMaskInvalid, message)
-                .metadata("path", fault.path.as_str())
-                .field_violation("update_mask", format!("`{}` {}", fault.path, fault.problem))
-                .into()
+            let text = "exists; take another id, or use the one that exists";
+            about(Reason::ResourceExists, &resource, text)
         }
         Error::EtagMismatch { resource } => {
-            let message = format!("{resource} has changed since it was read; read it again");
-            Refusal::new(Reason::EtagMismatch, message)
-                .metadata("resource", resource.as_str())
-                .resource(kind_of(&resource), resource.clone())
-                .into()
+            let text = "has changed since it was read; read it again";
+            about(Reason::EtagMismatch, &resource, text)
         }
         Error::Deleted { resource } => {
-            let message = format!("{resource} is deleted or being deleted; undelete it first");
-            Refusal::new(Reason::ResourceDeleted, message)
-                .metadata("resource", resource.as_str())
-                .precondition("STATE", resource.clone(), "must not be deleted")
-                .into()
+            let text = "is deleted or being deleted; undelete it first";
+            about(Reason::ResourceDeleted, &resource, text).precondition(
+                "STATE",
+                resource,
+                "must not be deleted",
+            )
         }
-        Error::Merged { contact, merged_into } => {
-            let message = format!("{contact} was merged into {merged_into}; use that one");
-            Refusal::new(Reason::ContactMerged, message)
-                .metadata("contact", contact.as_str())
-                .metadata("merged_into", merged_into)
-                .precondition("STATE", contact.clone(), "must not be merged")
-                .into()
+        Error::DuplicateIdentity { existing, system } => duplicate(&existing, &system),
+        Error::Merged {
+            contact,
+            merged_into,
+        } => merged(&contact, &merged_into),
+        Error::TransitionPending { contact, to, since } => pending(&contact, to, since),
+        Error::MaskRequired => field(
+            Reason::UpdateMaskRequired,
+            "update_mask",
+            "must name the fields to change, or be `*` for all",
+        )
+        .metadata("field", "update_mask"),
+        Error::Mask(fault) => {
+            let problem = format!("`{}` {}", fault.path, fault.problem);
+            field(Reason::UpdateMaskInvalid, "update_mask", &problem).metadata("path", fault.path)
         }
-        Error::TransitionPending { contact, to, since } => {
-            let message = format!("{contact} is on its way to {to}; wait until it is there");
-            Refusal::new(Reason::TransitionPending, message)
-                .metadata("contact", contact)
-                .metadata("to", to)
-                .metadata("since", rfc3339(since))
-                .into()
-        }
-        Error::Filter(error) => {
-            let message = format!("filter, at byte {}: {}", error.offset, error.problem);
-            Refusal::new(Reason::FilterInvalid, message)
-                .metadata("offset", error.offset.to_string())
-                .metadata("field", error.field)
-                .field_violation("filter", error.problem)
-                .into()
-        }
-        Error::Order(error) => {
-            let message = format!("order_by, at `{}`: {}", error.field, error.problem);
-            Refusal::new(Reason::OrderByInvalid, message)
-                .metadata("field", error.field)
-                .field_violation("order_by", error.problem)
-                .into()
-        }
-        Error::TokenForeign { service } => {
-            let message = format!(
-                "the token of {service} is of another service than this one can wait for, or from \
-                 before a restore; read a new one from GetServerInfo"
-            );
-            Refusal::new(Reason::ConsistencyTokenForeign, message)
-                .metadata("service", service)
-                .into()
-        }
+        Error::Filter(error) => filter(error),
+        Error::Order(error) => order(error),
+        Error::TokenForeign { service } => foreign(service),
         Error::NotFresh { service } => {
-            let message = format!("what the token of {service} stands for has not arrived here yet");
-            Refusal::new(Reason::ConsistencyNotReached, message)
-                .metadata("service", service)
-                .into()
+            let message =
+                format!("what the token of {service} stands for has not arrived here yet");
+            Refusal::new(Reason::ConsistencyNotReached, message).metadata("service", service)
         }
-        Error::ResumeExpired { oldest } => {
-            let message = "the changes after this token are no longer kept; begin again with a \
-                snapshot, or accept the gap and begin at the oldest token";
-            Refusal::new(Reason::ResumeTokenExpired, message)
-                .metadata("oldest_token", resume_token_of(oldest))
-                .into()
-        }
+        Error::ResumeExpired { oldest } => expired(oldest),
         Error::InternalOnly { permission } => {
             let message = format!("this needs the permission {permission}");
-            Refusal::new(Reason::PermissionMissing, message)
-                .metadata("permission", permission)
-                .into()
+            Refusal::new(Reason::PermissionMissing, message).metadata("permission", permission)
         }
-        Error::ImportState { import, state, problem } => {
-            Refusal::new(Reason::ImportStateInvalid, format!("{import} is {state}: {problem}"))
-                .metadata("import", import.as_str())
-                .metadata("state", state)
-                .precondition("STATE", import.clone(), problem)
-                .into()
-        }
+        Error::ImportState {
+            import,
+            state,
+            problem,
+        } => import_state(&import, state, &problem),
         Error::ImportMapping { problem, columns } => {
-            Refusal::new(Reason::ImportMappingRequired, format!("import.mapping: {problem}"))
+            field(Reason::ImportMappingRequired, "import.mapping", &problem)
                 .metadata("columns", columns)
-                .field_violation("import.mapping", problem)
-                .into()
         }
-        Error::Store(error) => store_status(&error),
+    };
+    refusal.into()
+}
+
+/// A refusal for what a resource is, or is not.
+fn about(reason: Reason, resource: &str, text: &str) -> Refusal {
+    let kind = if resource.contains("/imports/") {
+        "clientele.dev/Import"
+    } else {
+        CONTACT
+    };
+    Refusal::new(reason, format!("{resource} {text}"))
+        .metadata("resource", resource)
+        .resource(kind, resource)
+}
+
+/// A refusal for one field with a reason of its own.
+fn field(reason: Reason, path: &str, problem: &str) -> Refusal {
+    Refusal::new(reason, format!("{path}: {problem}")).field_violation(path, problem)
+}
+
+fn filter(error: FilterError) -> Refusal {
+    let message = format!("filter, at byte {}: {}", error.offset, error.problem);
+    let refusal = Refusal::new(Reason::FilterInvalid, message)
+        .metadata("offset", error.offset.to_string())
+        .field_violation("filter", error.problem);
+    if error.field.is_empty() {
+        return refusal;
     }
+    refusal.metadata("field", error.field)
+}
+
+fn order(error: OrderError) -> Refusal {
+    let message = format!("order_by, at `{}`: {}", error.field, error.problem);
+    Refusal::new(Reason::OrderByInvalid, message)
+        .metadata("field", error.field)
+        .field_violation("order_by", error.problem)
+}
+
+fn duplicate(existing: &str, system: &str) -> Refusal {
+    let message = format!("an external id of the system {system} belongs to {existing}");
+    Refusal::new(Reason::DuplicateIdentity, message)
+        .metadata("existing", existing)
+        .metadata("system", system)
+        .resource(CONTACT, existing)
+}
+
+fn merged(contact: &str, merged_into: &str) -> Refusal {
+    let message = format!("{contact} was merged into {merged_into}; use that one");
+    Refusal::new(Reason::ContactMerged, message)
+        .metadata("contact", contact)
+        .metadata("merged_into", merged_into)
+        .precondition("STATE", contact, "must not be merged")
+}
+
+fn pending(contact: &str, to: &str, since: Micros) -> Refusal {
+    let message = format!("{contact} is on its way to {to}; wait until it is there");
+    Refusal::new(Reason::TransitionPending, message)
+        .metadata("contact", contact)
+        .metadata("to", to)
+        .metadata("since", convert::timestamp_to_wire(since).to_string())
+}
+
+fn foreign(service: &str) -> Refusal {
+    let message = format!(
+        "the token of {service} is of another service than this one can wait for, or from before a \
+         restore; read a new one from GetServerInfo"
+    );
+    Refusal::new(Reason::ConsistencyTokenForeign, message).metadata("service", service)
+}
+
+fn expired(oldest: LogPosition) -> Refusal {
+    let message = "the changes after this token are no longer kept; begin again with a snapshot, \
+        or accept the gap and begin at the oldest token";
+    Refusal::new(Reason::ResumeTokenExpired, message)
+        .metadata("oldest_token", resume_token_of(oldest))
+}
+
+fn import_state(import: &str, state: &str, problem: &str) -> Refusal {
+    Refusal::new(
+        Reason::ImportStateInvalid,
+        format!("{import} is {state}: {problem}"),
+    )
+    .metadata("import", import)
+    .metadata("state", state)
+    .precondition("STATE", import, problem)
 }
 
 fn violations(faults: Faults) -> Violations {
@@ -163,7 +187,10 @@ fn store_status(error: &StoreError) -> Status {
             Refusal::new(Reason::Overloaded, "too many writes are waiting; back off").into()
         }
         StoreError::Unavailable(_) => {
-            tracing::error!(driver = error.driver_text(), "the database is not available");
+            tracing::error!(
+                driver = error.driver_text(),
+                "the database is not available"
+            );
             Refusal::new(Reason::UpstreamUnavailable, "the database is not available")
                 .metadata("upstream", "database")
                 .into()
@@ -201,7 +228,7 @@ fn store_status(error: &StoreError) -> Status {
         StoreError::PositionTokenInvalid | StoreError::PositionTokenForeign => {
             violations_of("resume_token", "token", "must be a token of this service")
         }
-        StoreError::PositionExpired { oldest } => status(Error::ResumeExpired { oldest: *oldest }),
+        StoreError::PositionExpired { oldest } => expired(*oldest).into(),
         StoreError::UniqueViolation { .. }
         | StoreError::ForeignKeyViolation
         | StoreError::Corrupt { .. }
@@ -216,16 +243,4 @@ fn store_status(error: &StoreError) -> Status {
 
 fn violations_of(field: &str, rule: &'static str, problem: &'static str) -> Status {
     Violations::one(field, rule, problem).into()
-}
-
-fn kind_of(resource: &str) -> &'static str {
-    if resource.contains("/imports/") {
-        "clientele.dev/Import"
-    } else {
-        CONTACT
-    }
-}
-
-fn rfc3339(at: Micros) -> String {
-    convert::timestamp_to_wire(at).to_string()
 }

@@ -51,7 +51,7 @@ pub struct Written {
 #[derive(Debug)]
 pub(super) enum Done {
     /// It wrote, or found nothing to write (no place in the log).
-    Fresh(Option<v1::Contact>, Option<LogPosition>),
+    Fresh(Option<Box<v1::Contact>>, Option<LogPosition>),
     /// The call was made before.
     Replay(Stored),
 }
@@ -97,10 +97,12 @@ impl Call {
         let Some(once) = self.once.as_ref().filter(|_| !self.validate_only) else {
             return Ok(None);
         };
-        Ok(match idempotency::claim(conn, &once.key, &once.hash, now, Keep::WEEK)? {
-            Claim::Fresh => None,
-            Claim::Replay(stored) => Some(stored),
-        })
+        Ok(
+            match idempotency::claim(conn, &once.key, &once.hash, now, Keep::WEEK)? {
+                Claim::Fresh => None,
+                Claim::Replay(stored) => Some(stored),
+            },
+        )
     }
 
     /// Stores the answer under the claimed key.
@@ -118,7 +120,11 @@ impl Call {
     }
 
     /// The key with its answer, for a create that does everything in one statement.
-    pub(super) fn completed<'a>(&'a self, answer: &'a Stored, now: Micros) -> Option<Completed<'a>> {
+    pub(super) fn completed<'a>(
+        &'a self,
+        answer: &'a Stored,
+        now: Micros,
+    ) -> Option<Completed<'a>> {
         self.once.as_ref().map(|once| Completed {
             key: &once.key,
             hash: &once.hash,
@@ -146,9 +152,11 @@ impl App {
         let Some(once) = call.once.clone().filter(|_| !call.validate_only) else {
             return Ok(None);
         };
-        let stored = self.store.read_point("calls.look_up", call.deadline, move |conn| {
-            idempotency::look_up(conn, &once.key, &once.hash)
-        });
+        let stored = self
+            .store
+            .read_point("calls.look_up", call.deadline, move |conn| {
+                idempotency::look_up(conn, &once.key, &once.hash)
+            });
         Ok(stored.await?)
     }
 
@@ -173,12 +181,12 @@ impl App {
     ) -> Result<Written, Error> {
         match done {
             Ok(Done::Fresh(contact, Some(at))) => Ok(Written {
-                contact,
+                contact: contact.map(|contact| *contact),
                 consistency_token: consistency_token(at),
                 replayed: false,
             }),
             Ok(Done::Fresh(contact, None)) => Ok(Written {
-                contact,
+                contact: contact.map(|contact| *contact),
                 consistency_token: self.newest_token(call.deadline).await?,
                 replayed: false,
             }),
@@ -201,9 +209,10 @@ impl App {
     pub(super) async fn replayed(&self, call: &Call, stored: &Stored) -> Result<Written, Error> {
         let answer = v1::UpdateContactResponse::decode(stored.response.as_slice())
             .map_err(|_| corrupt_key(stored))?;
-        let consistency_token = match answer.consistency_token.is_empty() {
-            true => self.newest_token(call.deadline).await?,
-            false => answer.consistency_token,
+        let consistency_token = if answer.consistency_token.is_empty() {
+            self.newest_token(call.deadline).await?
+        } else {
+            answer.consistency_token
         };
         Ok(Written {
             contact: answer.contact,
@@ -214,7 +223,9 @@ impl App {
 
     /// The token of the newest change.
     pub(crate) async fn newest_token(&self, deadline: Deadline) -> Result<String, Error> {
-        let newest = self.store.read_point("log.newest", deadline, change_log::horizon);
+        let newest = self
+            .store
+            .read_point("log.newest", deadline, change_log::horizon);
         Ok(consistency_token(newest.await?))
     }
 }

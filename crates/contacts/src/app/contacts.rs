@@ -1,23 +1,29 @@
-//! Creating, reading and changing contacts.
+//! Creating and reading contacts.
+
+mod list;
+mod references;
+mod update;
 
 use proto::contacts::v1;
-use store::filter::{self, Field, Kind as FieldKind};
 use store::idempotency::Stored;
-use store::pages::{self, Key, PageToken};
 use store::single::Created;
-use store::{Conn, Error as StoreError, change_log, order};
+use store::{Conn, Error as StoreError, change_log};
 use types::{ContactName, Deadline, Micros};
 
 use super::calls::{Done, Stop, stored_answer};
 use super::log::{Entry, consistency_token};
 use super::{App, Call, Freshness, Written};
 use crate::domain::Faults;
-use crate::domain::contacts::{Change, Contact, State};
-use crate::domain::facts::{Channel, ExternalId, Facts, Kind, RelationshipKind};
-use crate::domain::masks;
+use crate::domain::contacts::{Change, Contact};
+use crate::domain::facts::ExternalId;
 use crate::error::Error;
-use crate::store::contacts::{self as rows, ContactList, SortKey};
+use crate::store::contacts as rows;
 use crate::wire::contacts::{Draft, message};
+use references::{check_references, duplicate, is_identity};
+
+pub(super) use list::page_token;
+pub use list::{FILTER_FIELDS, ListInput};
+pub use update::UpdateInput;
 
 /// What CreateContact was given.
 #[derive(Clone, Debug)]
@@ -33,7 +39,11 @@ pub struct CreateInput {
 impl App {
     /// Creates a contact.
     pub async fn create_contact(&self, call: Call, input: CreateInput) -> Result<Written, Error> {
-        let CreateInput { workspace, id, draft } = input;
+        let CreateInput {
+            workspace,
+            id,
+            draft,
+        } = input;
         prefixed(&draft.faults, "contact.", |_| true)?;
         let id = if id.is_empty() { self.ids.next() } else { id };
         let name = ContactName::new(workspace, id);
@@ -45,7 +55,8 @@ impl App {
         let done = if draft.references.is_empty() && !call.validate_only {
             self.create_at_once(&call, contact, event_id, now).await
         } else {
-            self.create_checked(&call, contact, draft, event_id, now).await
+            self.create_checked(&call, contact, draft, event_id, now)
+                .await
         };
         match self.answer(&call, done).await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
@@ -67,16 +78,21 @@ impl App {
         let answer = Stored {
             resource: shown.name.clone(),
             revision: contact.revision,
-            response: call.once.as_ref().map_or_else(Vec::new, |_| stored_answer(Some(&shown), "")),
+            response: call
+                .once
+                .as_ref()
+                .map_or_else(Vec::new, |_| stored_answer(Some(&shown), "")),
         };
         let entry = Entry::of(Change::Created, &shown, &event_id);
         let owned = call.clone();
-        let created = self.store.write_single("contacts.create", call.deadline, move |conn| {
-            let change = entry.change(&contact, &owned, now);
-            rows::contact_create(conn, &contact, owned.completed(&answer, now), &change)
-        });
+        let created = self
+            .store
+            .write_single("contacts.create", call.deadline, move |conn| {
+                let change = entry.change(&contact, &owned, now);
+                rows::contact_create(conn, &contact, owned.completed(&answer, now), &change)
+            });
         match created.await? {
-            Created::At(at) => Ok(Done::Fresh(Some(shown), Some(at))),
+            Created::At(at) => Ok(Done::Fresh(Some(Box::new(shown)), Some(at))),
             Created::KeyTaken => Err(Stop::KeyTaken),
         }
     }
@@ -91,13 +107,15 @@ impl App {
         now: Micros,
     ) -> Result<Done, Stop> {
         let owned = call.clone();
-        let write = self.store.write("contacts.create_checked", call.deadline, move |conn| {
-            if let Some(stored) = owned.claim(conn, now)? {
-                return Ok(Done::Replay(stored));
-            }
-            check_references(conn, &contact.name, &draft.references)?;
-            insert(conn, &owned, &contact, &event_id, now)
-        });
+        let write = self
+            .store
+            .write("contacts.create_checked", call.deadline, move |conn| {
+                if let Some(stored) = owned.claim(conn, now)? {
+                    return Ok(Done::Replay(stored));
+                }
+                check_references(conn, &contact.name, &draft.references)?;
+                insert(conn, &owned, &contact, &event_id, now)
+            });
         write.await
     }
 
@@ -114,19 +132,23 @@ impl App {
             return self.replayed(call, &stored).await;
         }
         let target = name.clone();
-        let found = self.store.read("contacts.conflict", call.deadline, move |conn| {
-            let twin = rows::contact_get(conn, &target)?;
-            let owners = rows::external_id_owners(conn, &target.workspace, &ids)?;
-            Ok::<_, StoreError>((twin, owners))
-        });
+        let found = self
+            .store
+            .read("contacts.conflict", call.deadline, move |conn| {
+                let twin = rows::contact_get(conn, &target)?;
+                let owners = rows::external_id_owners(conn, &target.workspace, &ids)?;
+                Ok::<_, StoreError>((twin, owners))
+            });
         let (twin, owners) = found.await?;
         let other = owners.into_iter().find(|(_, owner)| *owner != name.contact);
         match (other, twin) {
             // A contact that is there can only have met another one's external id.
-            (Some((id, owner)), Some(_)) if error_is_identity(&error) => {
+            (Some((id, owner)), Some(_)) if is_identity(&error) => {
                 Err(duplicate(&name.workspace, &id, &owner))
             }
-            (_, Some(_)) => Err(Error::Exists { resource: name.to_string() }),
+            (_, Some(_)) => Err(Error::Exists {
+                resource: name.to_string(),
+            }),
             (Some((id, owner)), None) => Err(duplicate(&name.workspace, &id, &owner)),
             (None, None) => Err(Error::Store(error)),
         }
@@ -141,10 +163,12 @@ impl App {
     ) -> Result<Contact, Error> {
         self.await_freshness(freshness, deadline).await?;
         let resource = name.clone();
-        let found = self.store.read_point("contacts.get", deadline, move |conn| {
-            rows::contact_get(conn, &name)
-        });
-        found.await?.ok_or_else(|| Error::not_found(resource))
+        let found = self
+            .store
+            .read_point("contacts.get", deadline, move |conn| {
+                rows::contact_get(conn, &name)
+            });
+        found.await?.ok_or_else(|| Error::not_found(&resource))
     }
 
     /// Reads several contacts of one workspace, in the order asked for; all or none.
@@ -161,9 +185,11 @@ impl App {
         let mut ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let found = self.store.read("contacts.batch_get", deadline, move |conn| {
-            rows::contacts_get(conn, &workspace, &ids)
-        });
+        let found = self
+            .store
+            .read("contacts.batch_get", deadline, move |conn| {
+                rows::contacts_get(conn, &workspace, &ids)
+            });
         let found: std::collections::HashMap<String, Contact> = found
             .await?
             .into_iter()
@@ -171,16 +197,14 @@ impl App {
             .collect();
         names
             .iter()
-            .map(|name| found.get(&name.contact).cloned().ok_or_else(|| Error::not_found(name)))
+            .map(|name| {
+                found
+                    .get(&name.contact)
+                    .cloned()
+                    .ok_or_else(|| Error::not_found(name))
+            })
             .collect()
     }
-
-}
-
-/// Whether it was an external id that was taken.
-fn error_is_identity(error: &StoreError) -> bool {
-    let key = ["workspace", "system", "external_id"];
-    error.is_primary_key_violation("contact_external_ids", &key)
 }
 
 /// Inserts a contact in a transaction whose key is claimed.
@@ -205,7 +229,7 @@ pub(super) fn insert(
         Created::At(at) => {
             let answer = stored_answer(Some(&shown), &consistency_token(at));
             call.complete(conn, &shown.name, contact.revision, &answer)?;
-            Ok(Done::Fresh(Some(shown), Some(at)))
+            Ok(Done::Fresh(Some(Box::new(shown)), Some(at)))
         }
     }
 }
@@ -222,8 +246,13 @@ pub(super) fn finish(
         return Err(Stop::Checked(Some(Box::new(shown))));
     }
     let token = at.map(consistency_token).unwrap_or_default();
-    call.complete(conn, &shown.name, revision, &stored_answer(Some(&shown), &token))?;
-    Ok(Done::Fresh(Some(shown), at))
+    call.complete(
+        conn,
+        &shown.name,
+        revision,
+        &stored_answer(Some(&shown), &token),
+    )?;
+    Ok(Done::Fresh(Some(Box::new(shown)), at))
 }
 
 pub(super) fn merged(contact: &Contact) -> Error {
@@ -245,22 +274,15 @@ pub(super) fn require_etags(contact: &Contact, etags: &[String]) -> Result<(), E
     })
 }
 
-fn duplicate(workspace: &str, id: &ExternalId, owner: &str) -> Error {
-    Error::DuplicateIdentity {
-        existing: ContactName::new(workspace, owner).to_string(),
-        system: id.system.clone(),
-    }
-}
-
 /// The faults of the fields that count, with the path from the request.
-fn prefixed(
-    faults: &Faults,
-    prefix: &str,
-    counts: impl Fn(&str) -> bool,
-) -> Result<(), Error> {
+fn prefixed(faults: &Faults, prefix: &str, counts: impl Fn(&str) -> bool) -> Result<(), Error> {
     let mut found = Faults::default();
     for fault in faults.0.iter().filter(|fault| counts(&fault.path)) {
-        found.push(format!("{prefix}{}", fault.path), fault.rule, fault.problem.clone());
+        found.push(
+            format!("{prefix}{}", fault.path),
+            fault.rule,
+            fault.problem.clone(),
+        );
     }
     found.or(()).map_err(Error::Fields)
 }

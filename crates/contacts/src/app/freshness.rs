@@ -55,7 +55,9 @@ impl App {
         for token in &freshness.0 {
             match token.service {
                 Service::Contacts if token.epoch != self.store.epoch() => {
-                    return Err(Error::TokenForeign { service: "contacts" });
+                    return Err(Error::TokenForeign {
+                        service: "contacts",
+                    });
                 }
                 Service::Contacts => {}
                 Service::Pipeline => self.await_pipeline(token, deadline).await?,

@@ -67,9 +67,11 @@ impl App {
         let mut names: BTreeSet<ImportName> = BTreeSet::new();
         loop {
             let rung = self.import_ran.notified();
-            let found = self.store.read("imports.running", Deadline::after(STEP_TIME), |conn| {
-                rows::imports_running(conn)
-            });
+            let found = self
+                .store
+                .read("imports.running", Deadline::after(STEP_TIME), |conn| {
+                    rows::imports_running(conn)
+                });
             match found.await {
                 Ok(found) => {
                     let fresh = found.into_iter().filter(|name| !names.contains(name));
@@ -126,32 +128,40 @@ impl App {
         };
         let mut reader = self.open_file(&import, lease).await?;
         let defaults = Arc::new(Defaults::of(&import));
-        let mut done = import.counts.done;
-        let mut to_skip = done;
-        let mut offset = 0;
+        let (mut done, mut to_skip) = (import.counts.done, import.counts.done);
+        let (mut offset, mut ended) = (0, false);
+        let mut input = Input::Nothing;
         let mut pending: Vec<Prepared> = Vec::new();
         loop {
-            let piece = self.piece(name, offset, import.uploaded_bytes).await?;
-            let is_end = piece.is_empty();
-            offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
-            let (taken, mut found) = read_rows(reader, piece, Arc::clone(&defaults)).await?;
-            reader = taken;
-            let skipped = found.len().min(usize::try_from(to_skip).unwrap_or(usize::MAX));
-            found.drain(..skipped);
-            to_skip -= i64::try_from(skipped).unwrap_or_default();
-            pending.append(&mut found);
-            let mut rest = pending.into_iter();
-            loop {
-                let slice: Vec<Prepared> = rest.by_ref().take(SLICE_ROWS).collect();
-                if slice.len() < SLICE_ROWS && !(is_end && !slice.is_empty()) {
-                    pending = slice;
-                    break;
+            let room = SLICE_ROWS - pending.len();
+            let read = read_rows(reader, input, room, Arc::clone(&defaults)).await?;
+            let is_drained = read.found.len() < room;
+            reader = read.reader;
+            input = Input::Nothing;
+            for row in read.found {
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else {
+                    pending.push(row);
                 }
+            }
+            if pending.len() == SLICE_ROWS || (is_drained && ended && !pending.is_empty()) {
+                let slice = std::mem::take(&mut pending);
                 done = self.write_slice(&import, lease, done, slice).await?;
             }
-            if is_end {
+            if is_drained && ended {
                 self.end_import(name, lease, None).await?;
                 return self.tidy(&import, lease).await;
+            }
+            if is_drained {
+                let piece = self.piece(name, offset, import.uploaded_bytes).await?;
+                offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
+                ended = piece.is_empty();
+                input = if ended {
+                    Input::End
+                } else {
+                    Input::Piece(piece)
+                };
             }
         }
     }
@@ -173,9 +183,13 @@ impl App {
             offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
             analyzer.feed(&piece);
         }
-        let failed = |problem: crate::formats::csv::MappingProblem| End::Failed(problem.to_string());
+        let failed =
+            |problem: crate::formats::csv::MappingProblem| End::Failed(problem.to_string());
         let analysis = files::analysis(import, &analyzer).map_err(failed)?;
-        let program = analysis.program.map_or("", |program| program.name()).to_owned();
+        let program = analysis
+            .program
+            .map_or("", |program| program.name())
+            .to_owned();
         let applied = analysis.columns.iter().filter_map(|column| {
             let target = column.target.as_ref()?;
             Some((column.name.clone(), target.to_string()))
@@ -190,17 +204,21 @@ impl App {
             ..Import::default()
         };
         self.store
-            .write("imports.analysed", Deadline::after(STEP_TIME), move |conn| {
-                leases::hold(conn, &lease, clock.now())?;
-                if let Some(mut import) = rows::import_lock(conn, &name)? {
-                    import.revision += 1;
-                    import.program.clone_from(&noted.program);
-                    import.applied_mapping.clone_from(&noted.applied_mapping);
-                    import.unused_columns.clone_from(&noted.unused_columns);
-                    rows::import_update(conn, &import)?;
-                }
-                Ok::<_, StoreError>(())
-            })
+            .write(
+                "imports.analysed",
+                Deadline::after(STEP_TIME),
+                move |conn| {
+                    leases::hold(conn, &lease, clock.now())?;
+                    if let Some(mut import) = rows::import_lock(conn, &name)? {
+                        import.revision += 1;
+                        import.program.clone_from(&noted.program);
+                        import.applied_mapping.clone_from(&noted.applied_mapping);
+                        import.unused_columns.clone_from(&noted.unused_columns);
+                        rows::import_update(conn, &import)?;
+                    }
+                    Ok::<_, StoreError>(())
+                },
+            )
             .await?;
         Reader::csv(&analysis).map_err(failed)
     }
@@ -211,9 +229,11 @@ impl App {
             return Ok(Vec::new());
         }
         let target = name.clone();
-        let found = self.store.read("imports.piece", Deadline::after(STEP_TIME), move |conn| {
-            import_files::chunk_at(conn, &target, offset)
-        });
+        let found = self
+            .store
+            .read("imports.piece", Deadline::after(STEP_TIME), move |conn| {
+                import_files::chunk_at(conn, &target, offset)
+            });
         match found.await? {
             Some((begin, data)) if begin == offset => Ok(data),
             // The file was removed, or the import cancelled and pruned.
@@ -256,11 +276,15 @@ impl App {
         loop {
             let (name, run, dry_run) = (import.name(), import.run, import.dry_run);
             let (lease, now) = (lease.clone(), self.clock.now());
-            let tidied = self.store.write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
-                leases::hold(conn, &lease, now)?;
-                let rows = import_files::rows_before_delete(conn, &name, run)?;
-                Ok::<_, StoreError>(rows || (!dry_run && import_files::chunks_delete(conn, &name)?))
-            });
+            let tidied =
+                self.store
+                    .write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
+                        leases::hold(conn, &lease, now)?;
+                        let rows = import_files::rows_before_delete(conn, &name, run)?;
+                        Ok::<_, StoreError>(
+                            rows || (!dry_run && import_files::chunks_delete(conn, &name)?),
+                        )
+                    });
             if !tidied.await? {
                 return Ok(());
             }
@@ -285,16 +309,14 @@ impl App {
             if import.state != State::Running {
                 return Ok(());
             }
-            let mut ended = match &failure {
+            let state = import.completed_state();
+            let ended = match &failure {
                 Some(failure) => import.ended(State::Failed, failure, now),
-                None => {
-                    let state = import.completed_state();
-                    import.ended(state, "", now)
-                }
+                None => Import {
+                    total_rows: import.counts.done,
+                    ..import.ended(state, "", now)
+                },
             };
-            if ended.state != State::Failed {
-                ended.total_rows = ended.counts.done;
-            }
             rows::import_update(conn, &ended)?;
             let call = Call::internal(&ended.actor, deadline);
             append(conn, &call, &ended, "import.ended", &event_id, now)?;
@@ -304,23 +326,44 @@ impl App {
     }
 }
 
-/// Reads the rows of the next piece, off the async threads. An empty piece is the file's end.
+/// What a reader is given before it is asked for rows.
+enum Input {
+    /// Nothing: it still holds rows.
+    Nothing,
+    /// The next piece of the file.
+    Piece(Vec<u8>),
+    /// That the file has no more.
+    End,
+}
+
+/// A reader with the rows that it gave.
+struct Read {
+    reader: Reader,
+    found: Vec<Prepared>,
+}
+
+/// Reads at most `most` rows, off the async threads. Fewer mean that the reader needs more input.
 async fn read_rows(
     mut reader: Reader,
-    piece: Vec<u8>,
+    input: Input,
+    most: usize,
     defaults: Arc<Defaults>,
-) -> Result<(Reader, Vec<Prepared>), End> {
+) -> Result<Read, End> {
     let read = tokio::task::spawn_blocking(move || {
-        if piece.is_empty() {
-            reader.finish();
-        } else {
-            reader.feed(&piece);
+        match input {
+            Input::Nothing => {}
+            Input::Piece(piece) => reader.feed(&piece),
+            Input::End => reader.finish(),
         }
         let mut found = Vec::new();
-        while let Some(row) = reader.next_row(&defaults) {
-            found.push(row);
+        while found.len() < most {
+            match reader.next_row(&defaults) {
+                Some(row) => found.push(row),
+                None => break,
+            }
         }
-        (reader, found)
+        Read { reader, found }
     });
-    read.await.map_err(|_| End::Failed("the file can't be read".to_owned()))
+    read.await
+        .map_err(|_| End::Failed("the file can't be read".to_owned()))
 }

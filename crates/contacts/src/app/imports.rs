@@ -102,7 +102,7 @@ impl App {
         dry_run: Option<bool>,
     ) -> Result<ImportWritten, Error> {
         if let Some(stored) = self.earlier(&call).await? {
-            return self.import_replayed(&stored);
+            return import_replayed(&stored);
         }
         let target = name.clone();
         let head = self.store.read("imports.head", call.deadline, move |conn| {
@@ -176,7 +176,7 @@ impl App {
         let found = self.store.read_point("imports.get", deadline, move |conn| {
             rows::import_get(conn, &name)
         });
-        found.await?.ok_or_else(|| Error::not_found(resource))
+        found.await?.ok_or_else(|| Error::not_found(&resource))
     }
 
     /// Lists a workspace's imports, the newest first; the token of the next page.
@@ -236,16 +236,6 @@ impl App {
         Ok((found, next))
     }
 
-    fn import_replayed(&self, stored: &Stored) -> Result<ImportWritten, Error> {
-        let answer = v1::RunImportResponse::decode(stored.response.as_slice())
-            .map_err(|_| corrupt_key(stored))?;
-        Ok(ImportWritten {
-            import: answer.import.ok_or_else(|| corrupt_key(stored))?,
-            consistency_token: answer.consistency_token,
-            replayed: true,
-        })
-    }
-
     pub(super) async fn write_import<F>(
         &self,
         op: &'static str,
@@ -278,7 +268,7 @@ impl App {
         });
         let (import, at) = match done.await {
             Ok(Done::Fresh(import, at)) => (import, at),
-            Ok(Done::Replay(stored)) => return self.import_replayed(&stored),
+            Ok(Done::Replay(stored)) => return import_replayed(&stored),
             Err(Stop::Refused(error)) => return Err(error),
             Err(Stop::Checked(import)) => {
                 return Ok(ImportWritten {
@@ -301,6 +291,17 @@ impl App {
             replayed: false,
         })
     }
+}
+
+/// The answer of an earlier call.
+fn import_replayed(stored: &Stored) -> Result<ImportWritten, Error> {
+    let answer = v1::RunImportResponse::decode(stored.response.as_slice())
+        .map_err(|_| corrupt_key(stored))?;
+    Ok(ImportWritten {
+        import: answer.import.ok_or_else(|| corrupt_key(stored))?,
+        consistency_token: answer.consistency_token,
+        replayed: true,
+    })
 }
 
 pub(super) fn require(conn: &mut Conn, name: &ImportName) -> Result<Import, Error> {

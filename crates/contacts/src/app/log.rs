@@ -27,7 +27,10 @@ pub(super) fn log_kind(change: Change) -> &'static str {
 
 /// The change of a kind in the log.
 pub(super) fn change_of(kind: &str) -> Option<Change> {
-    Change::ALL.iter().copied().find(|change| log_kind(*change) == kind)
+    Change::ALL
+        .iter()
+        .copied()
+        .find(|change| log_kind(*change) == kind)
 }
 
 /// A contact's entry in the log, with what it borrows.

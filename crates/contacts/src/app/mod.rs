@@ -26,9 +26,9 @@ pub use calls::{Call, Once, Written};
 pub use contacts::{CreateInput, FILTER_FIELDS, ListInput, UpdateInput};
 pub use freshness::Freshness;
 pub use imports::RowsInput;
+pub use log::resume_token as resume_token_of;
 pub use positions::RecordedPosition;
 pub use uploads::ChunkInput;
-pub use log::resume_token as resume_token_of;
 pub use watch::{Beginning, Changes, Told, WatchInput, Watcher};
 
 /// The name of the service in places that other services read: log tokens and leases.

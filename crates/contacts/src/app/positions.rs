@@ -40,11 +40,19 @@ impl App {
             }
             Ok(_) | Err(_) => {
                 let problem = "must be a consistency token of the pipeline service";
-                return Err(Error::field("complete_through", "token.consistency", problem));
+                return Err(Error::field(
+                    "complete_through",
+                    "token.consistency",
+                    problem,
+                ));
             }
         };
         let newest = newest_of(told);
-        let event_ids: Vec<String> = newest.iter().map(|_| self.ids.next()).collect();
+        let event_ids: Vec<String> = newest
+            .values()
+            .flat_map(BTreeMap::keys)
+            .map(|_| self.ids.next())
+            .collect();
         let now = self.clock.now();
         let deadline = call.deadline;
         let recorded = self.store.write("positions.record", deadline, move |conn| {
@@ -58,38 +66,47 @@ impl App {
     }
 }
 
-/// The newest position of each contact, by name: rows are locked in one order everywhere.
-fn newest_of(told: Vec<RecordedPosition>) -> Vec<RecordedPosition> {
-    let mut newest: BTreeMap<ContactName, ShownPosition> = BTreeMap::new();
+/// The newest position of each contact, by workspace and id: rows are locked in one order
+/// everywhere.
+type Newest = BTreeMap<String, BTreeMap<String, ShownPosition>>;
+
+fn newest_of(told: Vec<RecordedPosition>) -> Newest {
+    let mut newest = Newest::new();
     for RecordedPosition { name, position } in told {
-        let known = newest.entry(name).or_default();
+        let workspace = newest.entry(name.workspace).or_default();
+        let known = workspace.entry(name.contact).or_default();
         if position.revision > known.revision {
             *known = position;
         }
     }
     newest
-        .into_iter()
-        .map(|(name, position)| RecordedPosition { name, position })
-        .collect()
 }
 
 fn record(
     conn: &mut Conn,
     call: &Call,
-    told: &[RecordedPosition],
+    told: &Newest,
     event_ids: &[String],
     now: Micros,
 ) -> Result<usize, StoreError> {
     let mut entries: Vec<(Contact, Entry)> = Vec::new();
-    for (told, event_id) in told.iter().zip(event_ids) {
-        // The lock keeps the facts that are logged with the position the newest ones.
-        let Some(mut contact) = rows::contact_pin(conn, &told.name)? else {
-            continue;
-        };
-        if positions::position_record(conn, &told.name, &told.position)? {
-            contact.position = told.position.clone();
-            let entry = Entry::of(Change::PositionRecorded, &message(&contact), event_id);
-            entries.push((contact, entry));
+    let mut event_ids = event_ids.iter();
+    for (workspace, told) in told {
+        let ids: Vec<String> = told.keys().cloned().collect();
+        // The lock keeps the facts that are logged with a position the newest ones.
+        let mut found = rows::contacts_pin(conn, workspace, &ids)?;
+        found.sort_by(|left, right| left.name.cmp(&right.name));
+        for mut contact in found {
+            let Some(position) = told.get(&contact.name.contact) else {
+                continue;
+            };
+            let is_newer = position.revision > contact.position.revision;
+            if is_newer && positions::position_record(conn, &contact.name, position)? {
+                contact.position = position.clone();
+                let event_id = event_ids.next().map_or("", String::as_str);
+                let entry = Entry::of(Change::PositionRecorded, &message(&contact), event_id);
+                entries.push((contact, entry));
+            }
         }
     }
     let changes: Vec<NewChange<'_>> = entries

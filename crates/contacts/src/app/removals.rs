@@ -38,30 +38,32 @@ impl App {
         let event_id = self.ids.next();
         let now = self.clock.now();
         let (owned, target) = (call.clone(), name.clone());
-        let done = self.store.write("contacts.delete", call.deadline, move |conn| {
-            if let Some(stored) = owned.claim(conn, now)? {
-                return Ok(Done::Replay(stored));
-            }
-            let Some(contact) = rows::contact_lock(conn, &target)? else {
-                return missing(conn, &owned, &target, None, allow_missing);
-            };
-            match contact.state {
-                State::Deleted => missing(conn, &owned, &target, Some(contact), allow_missing),
-                State::Merged => Err(merged(&contact).into()),
-                State::Merging => Err(pending(&contact, State::Merged).into()),
-                State::Deleting => {
-                    require_etags(&contact, std::slice::from_ref(&etag))?;
-                    finish(conn, &owned, message(&contact), contact.revision, None)
+        let done = self
+            .store
+            .write("contacts.delete", call.deadline, move |conn| {
+                if let Some(stored) = owned.claim(conn, now)? {
+                    return Ok(Done::Replay(stored));
                 }
-                State::Active => {
-                    require_etags(&contact, std::slice::from_ref(&etag))?;
-                    let going = contact.moved_to(State::Deleting, &owned.actor, now);
-                    rows::contact_update(conn, &going)?;
-                    let at = append(conn, &owned, &going, Change::Deleting, &event_id, now)?;
-                    finish(conn, &owned, message(&going), going.revision, Some(at))
+                let Some(contact) = rows::contact_lock(conn, &target)? else {
+                    return missing(conn, &owned, &target, None, allow_missing);
+                };
+                match contact.state {
+                    State::Deleted => missing(conn, &owned, &target, Some(contact), allow_missing),
+                    State::Merged => Err(merged(&contact).into()),
+                    State::Merging => Err(pending(&contact, State::Merged).into()),
+                    State::Deleting => {
+                        require_etags(&contact, std::slice::from_ref(&etag))?;
+                        finish(conn, &owned, message(&contact), contact.revision, None)
+                    }
+                    State::Active => {
+                        require_etags(&contact, std::slice::from_ref(&etag))?;
+                        let going = contact.moved_to(State::Deleting, &owned.actor, now);
+                        rows::contact_update(conn, &going)?;
+                        let at = append(conn, &owned, &going, Change::Deleting, &event_id, now)?;
+                        finish(conn, &owned, message(&going), going.revision, Some(at))
+                    }
                 }
-            }
-        });
+            });
         let done = match done.await {
             Ok(Done::Replay(stored)) => return self.deletion_replayed(&call, &stored).await,
             done => done,
@@ -82,9 +84,11 @@ impl App {
         let mut written = self.replayed(call, stored).await?;
         let name: Result<ContactName, _> = stored.resource.parse();
         if let (Ok(name), Some(_)) = (name, &written.contact) {
-            let found = self.store.read_point("contacts.get", call.deadline, move |conn| {
-                rows::contact_get(conn, &name)
-            });
+            let found = self
+                .store
+                .read_point("contacts.get", call.deadline, move |conn| {
+                    rows::contact_get(conn, &name)
+                });
             // One that was purged meanwhile is shown as it was accepted.
             written.contact = found.await?.as_ref().map(message).or(written.contact);
         }
@@ -102,9 +106,11 @@ impl App {
         loop {
             let mut seen = self.store.seen();
             let target = name.clone();
-            let found = self.store.read_point("contacts.get", deadline, move |conn| {
-                rows::contact_get(conn, &target)
-            });
+            let found = self
+                .store
+                .read_point("contacts.get", deadline, move |conn| {
+                    rows::contact_get(conn, &target)
+                });
             if let Some(contact) = found.await? {
                 let is_going = contact.state == State::Deleting;
                 latest = Some(message(&contact));
@@ -140,7 +146,10 @@ impl App {
             let found = rows::contact_lock(conn, &name)?;
             let contact = found.ok_or_else(|| Error::not_found(&name))?;
             match contact.state {
-                State::Active => Err(Error::Exists { resource: name.to_string() }.into()),
+                State::Active => Err(Error::Exists {
+                    resource: name.to_string(),
+                }
+                .into()),
                 State::Deleting => Err(pending(&contact, State::Deleted).into()),
                 State::Merging => Err(pending(&contact, State::Merged).into()),
                 State::Merged => Err(merged(&contact).into()),
@@ -166,23 +175,25 @@ impl App {
     ) -> Result<Contact, Error> {
         let event_id = self.ids.next();
         let now = self.clock.now();
-        let confirmed = self.store.write("contacts.confirm_removal", call.deadline, move |conn| {
-            let found = rows::contact_lock(conn, &name)?;
-            let contact = found.ok_or_else(|| Error::not_found(&name))?;
-            match contact.state {
-                State::Deleted => Ok(contact),
-                State::Deleting => {
-                    require_etags(&contact, std::slice::from_ref(&etag))?;
-                    let gone = contact.moved_to(State::Deleted, &call.actor, now);
-                    rows::contact_update(conn, &gone)?;
-                    append(conn, &call, &gone, Change::Deleted, &event_id, now)?;
-                    Ok(gone)
+        let confirmed = self
+            .store
+            .write("contacts.confirm_removal", call.deadline, move |conn| {
+                let found = rows::contact_lock(conn, &name)?;
+                let contact = found.ok_or_else(|| Error::not_found(&name))?;
+                match contact.state {
+                    State::Deleted => Ok(contact),
+                    State::Deleting => {
+                        require_etags(&contact, std::slice::from_ref(&etag))?;
+                        let gone = contact.moved_to(State::Deleted, &call.actor, now);
+                        rows::contact_update(conn, &gone)?;
+                        append(conn, &call, &gone, Change::Deleted, &event_id, now)?;
+                        Ok(gone)
+                    }
+                    State::Active | State::Merging | State::Merged => Err(Error::EtagMismatch {
+                        resource: name.to_string(),
+                    }),
                 }
-                State::Active | State::Merging | State::Merged => Err(Error::EtagMismatch {
-                    resource: name.to_string(),
-                }),
-            }
-        });
+            });
         confirmed.await
     }
 }
@@ -205,7 +216,7 @@ fn missing(
     let revision = contact.map_or(0, |contact| contact.revision);
     let answer = stored_answer(shown.as_ref(), "");
     call.complete(conn, &name.to_string(), revision, &answer)?;
-    Ok(Done::Fresh(shown, None))
+    Ok(Done::Fresh(shown.map(Box::new), None))
 }
 
 fn append(

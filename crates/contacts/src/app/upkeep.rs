@@ -14,16 +14,16 @@ use crate::domain::facts::Facts;
 use crate::store::{contacts as rows, import_files, imports};
 
 /// How long the change log is kept.
-pub const LOG_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const LOG_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// How long an import is kept with its file and rows.
-pub const IMPORTS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const IMPORTS_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Rows removed in one transaction.
 const SLICE: i64 = 200;
 
 /// How often there is a look at what is over.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// How long one transaction may take.
 const STEP_TIME: Duration = Duration::from_secs(20);

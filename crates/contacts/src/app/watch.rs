@@ -84,11 +84,20 @@ pub struct Watcher {
     app: App,
     workspace: Option<String>,
     heartbeat: Duration,
-    /// The rest of the snapshot: after whom it goes on. `None` once it was told.
-    snapshot: Option<Option<(String, String)>>,
+    snapshot: Snapshot,
     start: LogPosition,
     feed: Feed,
     ready: VecDeque<Told>,
+}
+
+/// How much of the present state has been told.
+enum Snapshot {
+    /// All, or none was asked for.
+    Told,
+    /// Nothing yet.
+    Due,
+    /// Up to this contact: its workspace's id and its own.
+    After((String, String)),
 }
 
 impl App {
@@ -108,28 +117,33 @@ impl App {
             Beginning::Now | Beginning::Oldest => None,
         };
         if given.is_some() && input.send_snapshot {
-            let problem = "must be false where a resume token is given, which resumes a snapshot too";
+            let problem =
+                "must be false where a resume token is given, which resumes a snapshot too";
             return Err(Error::field("send_snapshot", "watch.snapshot", problem));
         }
         let oldest = input.beginning == Beginning::Oldest;
-        let (follower, now) = (input.follower, self.clock.now());
         let resumed = given.as_ref().map(|(at, _)| *at);
-        let all = input.workspace.is_none();
-        let start = self.store.write("watch.open", deadline, move |conn| {
-            let start = start_of(conn, resumed, oldest)?;
-            if let Some(follower) = follower.filter(|_| all) {
-                change_log::register_consumer(conn, follower, start, now)?;
-            }
-            Ok::<_, StoreError>(start)
+        let start = self.store.read("watch.open", deadline, move |conn| {
+            start_of(conn, resumed, oldest)
         });
         let start = start.await.map_err(expired)?;
+        if let (None, Some(follower)) = (&input.workspace, input.follower) {
+            // From here on the log is kept for it, however long it stays away.
+            let now = self.clock.now();
+            self.store
+                .write("watch.register", deadline, move |conn| {
+                    change_log::register_consumer(conn, follower, start, now)
+                })
+                .await?;
+        }
         let feed = match &input.workspace {
             Some(workspace) => Feed::workspace(self.store.clone(), workspace.clone(), start),
             None => Feed::all(self.store.clone(), start),
         };
         let snapshot = match given {
-            Some((_, after)) => after.map(Some),
-            None => input.send_snapshot.then_some(None),
+            Some((_, Some(after))) => Snapshot::After(after),
+            None if input.send_snapshot => Snapshot::Due,
+            Some((_, None)) | None => Snapshot::Told,
         };
         Ok(Watcher {
             app: self.clone(),
@@ -137,7 +151,7 @@ impl App {
             heartbeat: input.heartbeat,
             snapshot,
             start,
-            feed: feed.only(move |kind| kinds.iter().any(|wanted| *wanted == kind)),
+            feed: feed.only(move |kind| kinds.contains(&kind)),
             ready: VecDeque::new(),
         })
     }
@@ -160,27 +174,35 @@ impl Watcher {
         if let Some(told) = self.ready.pop_front() {
             return Ok(told);
         }
-        if let Some(after) = self.snapshot.clone() {
-            return self.snapshot_page(after).await;
+        match &self.snapshot {
+            Snapshot::Told => {}
+            Snapshot::Due => return self.snapshot_page(None).await,
+            Snapshot::After(last) => {
+                let last = last.clone();
+                return self.snapshot_page(Some(last)).await;
+            }
         }
         match self.feed.next(self.heartbeat).await.map_err(expired)? {
             Step::Idle { through } => Ok(Told {
                 resume_token: resume_token(through),
                 changes: Changes::Heartbeat,
             }),
-            Step::Batch(batch) => happened(batch),
+            Step::Batch(batch) => happened(&batch),
         }
     }
 
     async fn snapshot_page(&mut self, after: Option<(String, String)>) -> Result<Told, Error> {
         let workspace = self.workspace.clone();
         let deadline = Deadline::after(READ_TIME);
-        let found = self.app.store.read("watch.snapshot", deadline, move |conn| {
-            rows::contacts_scan(conn, workspace.as_deref(), after.as_ref(), SNAPSHOT_PAGE)
-        });
+        let found = self
+            .app
+            .store
+            .read("watch.snapshot", deadline, move |conn| {
+                rows::contacts_scan(conn, workspace.as_deref(), after.as_ref(), SNAPSHOT_PAGE)
+            });
         let found = found.await?;
         let Some(last) = found.last() else {
-            self.snapshot = None;
+            self.snapshot = Snapshot::Told;
             return Ok(Told {
                 resume_token: resume_token(self.start),
                 changes: Changes::SnapshotEnd,
@@ -188,7 +210,7 @@ impl Watcher {
         };
         let last = (last.name.workspace.clone(), last.name.contact.clone());
         let token = snapshot_token(self.start, &last);
-        self.snapshot = Some(Some(last));
+        self.snapshot = Snapshot::After(last);
         Ok(Told {
             resume_token: token,
             changes: Changes::Snapshot(found.iter().map(message).collect()),
@@ -236,15 +258,15 @@ fn kinds_of(text: &str) -> Result<Vec<&'static str>, Error> {
     Ok(passing.map(log_kind).collect())
 }
 
-fn happened(batch: Batch) -> Result<Told, Error> {
-    let changes: Result<Vec<_>, Error> = batch.changes.into_iter().map(change_message).collect();
+fn happened(batch: &Batch) -> Result<Told, Error> {
+    let changes: Result<Vec<_>, Error> = batch.changes.iter().map(change_message).collect();
     Ok(Told {
         resume_token: resume_token(batch.through),
         changes: Changes::Happened(changes?, batch.more),
     })
 }
 
-fn change_message(change: change_log::Change) -> Result<v1::ContactChange, Error> {
+fn change_message(change: &change_log::Change) -> Result<v1::ContactChange, Error> {
     let corrupt = || {
         Error::Store(StoreError::Corrupt {
             table: "change_log",
@@ -255,7 +277,7 @@ fn change_message(change: change_log::Change) -> Result<v1::ContactChange, Error
     let contact = v1::Contact::decode(change.payload.as_slice()).map_err(|_| corrupt())?;
     let paths = change.paths.split(',').filter(|path| !path.is_empty());
     Ok(v1::ContactChange {
-        kind: crate::wire::contacts::change_kind(kind) as i32,
+        kind: crate::wire::enums::change_kind(kind) as i32,
         contact: Some(contact),
         changed_paths: paths.map(str::to_owned).collect(),
         actor: change.actor.clone(),
@@ -272,7 +294,6 @@ fn snapshot_token(start: LogPosition, (workspace, contact): &(String, String)) -
 }
 
 /// The place in the log that a resume token names and, within a snapshot, after whom to go on.
-#[expect(clippy::type_complexity, reason = "a place, and a place in the snapshot")]
 fn parse_resume(text: &str) -> Result<(LogPosition, Option<(String, String)>), Error> {
     let wrong = || {
         let problem = "must be the resume token of a message of WatchContacts";
@@ -317,13 +338,23 @@ mod tests {
 
     #[test]
     fn tokens_within_a_snapshot_round_trip() {
-        let start = LogPosition { epoch: 3, tx: 7, id: 9 };
+        let start = LogPosition {
+            epoch: 3,
+            tx: 7,
+            id: 9,
+        };
         let last = ("w".repeat(63), "c".repeat(63));
         let token = snapshot_token(start, &last);
         assert!(token.len() <= 400, "{}", token.len());
         assert_eq!(parse_resume(&token), Ok((start, Some(last))));
         assert_eq!(parse_resume(&resume_token(start)), Ok((start, None)));
-        for junk in ["", "x", "AQ.AQ", &token[1..], &format!("{}.!", resume_token(start))] {
+        for junk in [
+            "",
+            "x",
+            "AQ.AQ",
+            &token[1..],
+            &format!("{}.!", resume_token(start)),
+        ] {
             assert!(parse_resume(junk).is_err(), "{junk}");
         }
     }

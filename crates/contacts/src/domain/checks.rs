@@ -30,13 +30,26 @@ pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
     /// Adds one.
-    pub fn push(&mut self, path: impl Into<String>, rule: &'static str, problem: impl Into<String>) {
-        self.0.push(Fault { path: path.into(), rule, problem: problem.into() });
+    pub fn push(
+        &mut self,
+        path: impl Into<String>,
+        rule: &'static str,
+        problem: impl Into<String>,
+    ) {
+        self.0.push(Fault {
+            path: path.into(),
+            rule,
+            problem: problem.into(),
+        });
     }
 
     /// `value` if nothing is wrong.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
-        if self.0.is_empty() { Ok(value) } else { Err(self) }
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
     }
 }
 
@@ -55,7 +68,11 @@ fn settle_emails(facts: &mut Facts, faults: &mut Faults) {
         match EmailAddress::parse(&email.address) {
             Ok(address) => email.address = address.into_string(),
             Err(refusal) => {
-                faults.push(format!("emails[{index}].address"), "email.syntax", refusal.to_string());
+                faults.push(
+                    format!("emails[{index}].address"),
+                    "email.syntax",
+                    refusal.to_string(),
+                );
             }
         }
         primaries += usize::from(email.primary);
@@ -124,7 +141,11 @@ fn check_attributes(facts: &Facts, faults: &mut Faults) {
         }
     }
     if found {
-        faults.push("attributes", "string.nul", "must not have the character U+0000");
+        faults.push(
+            "attributes",
+            "string.nul",
+            "must not have the character U+0000",
+        );
     }
 }
 
@@ -134,18 +155,33 @@ mod tests {
     use super::*;
 
     fn email(address: &str, primary: bool) -> Email {
-        Email { address: address.into(), primary, ..Email::default() }
+        Email {
+            address: address.into(),
+            primary,
+            ..Email::default()
+        }
     }
 
     fn phone(number: &str, region: &str) -> Phone {
-        Phone { number: number.into(), region: region.into(), ..Phone::default() }
+        Phone {
+            number: number.into(),
+            region: region.into(),
+            ..Phone::default()
+        }
     }
 
     #[test]
     fn what_is_right_is_brought_into_form() {
         let mut facts = Facts {
-            emails: vec![email("Ada@Example.COM", true), email("b@example.com", false)],
-            phones: vec![phone("030 123456", "DE"), phone("030 123456", ""), phone("112", "")],
+            emails: vec![
+                email("Ada@Example.COM", true),
+                email("b@example.com", false),
+            ],
+            phones: vec![
+                phone("030 123456", "DE"),
+                phone("030 123456", ""),
+                phone("112", ""),
+            ],
             ..Facts::default()
         };
         let mut faults = Faults::default();
@@ -158,7 +194,10 @@ mod tests {
 
     #[test]
     fn every_fault_is_found() {
-        let id = ExternalId { system: "erp".into(), id: "7".into() };
+        let id = ExternalId {
+            system: "erp".into(),
+            id: "7".into(),
+        };
         let attributes = serde_json::json!({"a": [{"b": "x\u{0}"}], "c": "y".repeat(40_000)});
         let mut facts = Facts {
             emails: vec![email("nobody", true), email("b@example.com", true)],

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::words::words;
 
 /// How long a deleted contact can be undeleted.
-pub const UNDELETE_SPAN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const UNDELETE_SPAN: Duration = Duration::from_hours(30 * 24);
 
 words!(
     /// Whether a contact is there.
@@ -51,7 +51,8 @@ pub struct Contact {
     pub updater: String,
     /// When it was created.
     pub create_time: Micros,
-    /// When it was changed last.
+    /// When it was changed last. Rises with every change, whatever the clocks of the processes that
+    /// made them say: whoever reads the contact tells by it which of two readings is the later one.
     pub update_time: Micros,
     /// When it was deleted.
     pub delete_time: Option<Micros>,
@@ -118,7 +119,7 @@ impl Contact {
     fn touched(mut self, actor: &str, now: Micros) -> Self {
         self.revision += 1;
         actor.clone_into(&mut self.updater);
-        self.update_time = now;
+        self.update_time = now.max(Micros(self.update_time.0.saturating_add(1)));
         self
     }
 }
@@ -128,10 +129,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_change_is_later_than_the_one_before_whatever_the_clock_says() {
+        let name = ContactName::new("w", "ada");
+        let ahead = Contact::created(name, Facts::default(), "local", Micros(1_000));
+        let behind = ahead.updated(Facts::default(), "local", Micros(10));
+        assert_eq!(behind.update_time, Micros(1_001));
+        let gone = behind.moved_to(State::Deleting, "local", Micros(10));
+        assert_eq!(gone.update_time, Micros(1_002));
+    }
+
+    #[test]
     fn deletion_sets_its_times_and_undeletion_clears_them() {
         let name = ContactName::new("w", "ada");
         let contact = Contact::created(name, Facts::default(), "local", Micros(1));
-        let gone = contact.clone().moved_to(State::Deleted, "pipeline", Micros(2));
+        let gone = contact
+            .clone()
+            .moved_to(State::Deleted, "pipeline", Micros(2));
         assert_eq!((gone.revision, gone.delete_time), (2, Some(Micros(2))));
         assert_eq!(gone.purge_time, Some(Micros(2).plus(UNDELETE_SPAN)));
         let back = gone.clone().moved_to(State::Active, "local", Micros(3));

@@ -280,7 +280,11 @@ impl Facts {
             return self.display_name.clone();
         }
         let parts = [self.given_name.as_str(), self.family_name.as_str()];
-        let person = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let person = parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         if !person.is_empty() {
             return person;
         }
@@ -294,13 +298,19 @@ impl Phone {
     /// The form in which numbers are compared: the E.164 form, else the digits and plus signs as
     /// typed.
     pub fn lookup_key(&self) -> String {
-        if self.e164.is_empty() { digits(&self.number) } else { self.e164.clone() }
+        if self.e164.is_empty() {
+            digits(&self.number)
+        } else {
+            self.e164.clone()
+        }
     }
 }
 
 /// The digits and plus signs of a text.
 pub fn digits(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+    text.chars()
+        .filter(|c| c.is_ascii_digit() || *c == '+')
+        .collect()
 }
 
 /// The form in which names are compared and sorted: lower case.
@@ -308,12 +318,18 @@ pub fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
 fn is_zero(value: &i32) -> bool {
     *value == 0
 }
@@ -323,6 +339,10 @@ mod instant {
     use serde::{Deserialize, Deserializer, Serializer};
     use types::Micros;
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
     pub fn serialize<S: Serializer>(at: &Micros, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_i64(at.0)
     }

@@ -179,6 +179,10 @@ impl Import {
 
     /// The state of a run that came to the end of its file.
     pub fn completed_state(&self) -> State {
-        if self.dry_run { State::Checked } else { State::Succeeded }
+        if self.dry_run {
+            State::Checked
+        } else {
+            State::Succeeded
+        }
     }
 }

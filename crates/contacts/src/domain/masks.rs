@@ -3,7 +3,7 @@
 //! Paths are those of the proto's Contact: a field, a part of a message, or one key of a map
 //! (`labels.tier`). `*` stands for all. What only the service writes is passed over (AIP-203).
 
-use super::facts::{Facts, Interest, Identity, Kind, Qualification};
+use super::facts::{Facts, Identity, Interest, Kind, Qualification};
 
 /// Why a mask was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +95,29 @@ fn set(facts: &mut Facts, new: &Facts, path: &str) -> bool {
         };
     }
     take!(
-        display_name, given_name, family_name, title, company, emails, phones, postal_addresses,
-        urls, relationship_kinds, source, interest, identity, qualification, owner, ready_to_buy,
-        next_step_due_time, external_ids, tax_id, legal_name, labels, attributes, note
+        display_name,
+        given_name,
+        family_name,
+        title,
+        company,
+        emails,
+        phones,
+        postal_addresses,
+        urls,
+        relationship_kinds,
+        source,
+        interest,
+        identity,
+        qualification,
+        owner,
+        ready_to_buy,
+        next_step_due_time,
+        external_ids,
+        tax_id,
+        legal_name,
+        labels,
+        attributes,
+        note
     );
     match path.split_once('.') {
         Some(("labels", key)) if is_label_key(key) => {
@@ -204,9 +224,28 @@ pub fn changed_paths(old: &Facts, new: &Facts) -> Vec<String> {
         };
     }
     compare!(
-        display_name, given_name, family_name, title, company, emails, phones, postal_addresses,
-        urls, relationship_kinds, source, interest, identity, qualification, owner, ready_to_buy,
-        next_step_due_time, external_ids, tax_id, legal_name, attributes, note,
+        display_name,
+        given_name,
+        family_name,
+        title,
+        company,
+        emails,
+        phones,
+        postal_addresses,
+        urls,
+        relationship_kinds,
+        source,
+        interest,
+        identity,
+        qualification,
+        owner,
+        ready_to_buy,
+        next_step_due_time,
+        external_ids,
+        tax_id,
+        legal_name,
+        attributes,
+        note,
     );
     let keys: std::collections::BTreeSet<&String> =
         old.labels.keys().chain(new.labels.keys()).collect();
@@ -255,9 +294,17 @@ mod tests {
             labels: [("tier".to_owned(), "silver".to_owned())].into(),
             ..Facts::default()
         };
-        let facts = applied(&old(), &new, None, &mask(&["given_name", "labels.tier", "labels.area"]))
-            .expect("a good mask");
-        assert_eq!((facts.given_name.as_str(), facts.family_name.as_str()), ("Al", ""));
+        let facts = applied(
+            &old(),
+            &new,
+            None,
+            &mask(&["given_name", "labels.tier", "labels.area"]),
+        )
+        .expect("a good mask");
+        assert_eq!(
+            (facts.given_name.as_str(), facts.family_name.as_str()),
+            ("Al", "")
+        );
         assert_eq!(facts.labels, new.labels);
         assert_eq!(facts.display_name, "Example Ltd");
         let paths = changed_paths(&old(), &facts);
@@ -267,20 +314,33 @@ mod tests {
     #[test]
     fn a_star_replaces_everything_but_what_never_changes() {
         let new = Facts {
-            emails: old().emails.iter().map(|e| Email { verified: false, ..e.clone() }).collect(),
+            emails: old()
+                .emails
+                .iter()
+                .map(|e| Email {
+                    verified: false,
+                    ..e.clone()
+                })
+                .collect(),
             ..Facts::default()
         };
         let facts = applied(&old(), &new, None, &mask(&["*"])).expect("a good mask");
         assert_eq!(facts.kind, Kind::Company);
         assert_eq!(facts.requested_stage, "lead");
         assert!(facts.display_name.is_empty() && facts.labels.is_empty());
-        assert!(facts.emails[0].verified, "an address that stays keeps its proof");
+        assert!(
+            facts.emails[0].verified,
+            "an address that stays keeps its proof"
+        );
     }
 
     #[test]
     fn parts_of_messages_are_addressed() {
         let new = Facts {
-            interest: Some(Interest { expressed_time: Micros(7), evidence: "asked".into() }),
+            interest: Some(Interest {
+                expressed_time: Micros(7),
+                evidence: "asked".into(),
+            }),
             ..Facts::default()
         };
         let paths = mask(&["interest.evidence", "qualification.checklist.budget"]);
@@ -291,9 +351,22 @@ mod tests {
 
     #[test]
     fn what_can_not_change_is_refused_and_what_the_service_writes_is_passed_over() {
-        let same = Facts { requested_stage: "lead".into(), ..Facts::default() };
-        let fine = mask(&["name", "kind", "requested_stage", "stage", "create_time", "etag"]);
-        assert_eq!(applied(&old(), &same, Some(Kind::Company), &fine), Ok(old()));
+        let same = Facts {
+            requested_stage: "lead".into(),
+            ..Facts::default()
+        };
+        let fine = mask(&[
+            "name",
+            "kind",
+            "requested_stage",
+            "stage",
+            "create_time",
+            "etag",
+        ]);
+        assert_eq!(
+            applied(&old(), &same, Some(Kind::Company), &fine),
+            Ok(old())
+        );
         for (path, kind) in [
             ("kind", Some(Kind::Person)),
             ("kind", None),

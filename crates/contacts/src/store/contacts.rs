@@ -6,8 +6,8 @@ mod list;
 mod plan_tests;
 mod row;
 
-use diesel::prelude::*;
 use ::store::{Conn, Error, each, locked};
+use diesel::prelude::*;
 use types::{ContactName, Micros};
 
 pub use create::contact_create;
@@ -57,16 +57,23 @@ pub fn contact_lock(conn: &mut Conn, name: &ContactName) -> Result<Option<Contac
     contact_get(conn, name)
 }
 
-/// The contact of this name, which nobody changes until the transaction ends.
-pub fn contact_pin(conn: &mut Conn, name: &ContactName) -> Result<Option<Contact>, Error> {
-    let key = contacts::table
-        .find((&name.workspace, &name.contact))
-        .select(contacts::revision);
-    let found: Option<i64> = locked!(conn, share, key => first).optional()?;
-    if found.is_none() {
-        return Ok(None);
-    }
-    contact_get(conn, name)
+/// Those of these contacts that exist, which nobody changes until the transaction ends; locked in
+/// the order of their ids.
+pub fn contacts_pin(
+    conn: &mut Conn,
+    workspace: &str,
+    ids: &[String],
+) -> Result<Vec<Contact>, Error> {
+    let _: Vec<i64> = locked!(
+        conn,
+        share,
+        contacts::table
+            .filter(contacts::workspace.eq(workspace))
+            .filter(contacts::contact.eq_any(ids))
+            .order(contacts::contact)
+            .select(contacts::revision) => load
+    )?;
+    contacts_get(conn, workspace, ids)
 }
 
 /// Writes a contact whose row this transaction has locked.
@@ -121,7 +128,13 @@ pub fn contact_reindex(conn: &mut Conn, contact: &Contact) -> Result<(), Error> 
             .filter(contact_external_ids::contact.eq(id)),
     )
     .execute(conn)?;
-    create::index_insert(conn, workspace, id, &terms_of(contact), &contact.facts.external_ids)
+    create::index_insert(
+        conn,
+        workspace,
+        id,
+        &terms_of(contact),
+        &contact.facts.external_ids,
+    )
 }
 
 /// Whose these external ids are, as far as they are anybody's: pairs of the id and its contact.

@@ -74,10 +74,12 @@ pub fn rows_insert(
 ) -> Result<(), Error> {
     let mut problems = Vec::with_capacity(reports.len());
     for report in reports {
-        problems.push(serde_json::to_string(&report.problems).map_err(|_| Error::Corrupt {
-            table: "import_rows",
-            id: name.to_string(),
-        })?);
+        problems.push(
+            serde_json::to_string(&report.problems).map_err(|_| Error::Corrupt {
+                table: "import_rows",
+                id: name.to_string(),
+            })?,
+        );
     }
     let rows: Vec<_> = reports
         .iter()
@@ -95,7 +97,9 @@ pub fn rows_insert(
             )
         })
         .collect();
-    each!(conn, |c| diesel::insert_into(import_rows::table).values(&rows).execute(c))?;
+    each!(conn, |c| diesel::insert_into(import_rows::table)
+        .values(&rows)
+        .execute(c))?;
     Ok(())
 }
 
@@ -146,11 +150,7 @@ pub fn rows_list(
 
 /// Removes some of what became of the rows of the runs before `run`, with what those runs noted;
 /// answers whether there was any.
-pub fn rows_before_delete(
-    conn: &mut Conn,
-    name: &ImportName,
-    run: i64,
-) -> Result<bool, Error> {
+pub fn rows_before_delete(conn: &mut Conn, name: &ImportName, run: i64) -> Result<bool, Error> {
     let rows: Option<(i64, i64)> = import_rows::table
         .filter(import_rows::workspace.eq(&name.workspace))
         .filter(import_rows::import.eq(&name.import))
@@ -173,7 +173,11 @@ pub fn rows_before_delete(
         .filter(import_keys::workspace.eq(&name.workspace))
         .filter(import_keys::import.eq(&name.import))
         .filter(import_keys::run.lt(run))
-        .select((import_keys::run, import_keys::system, import_keys::external_id))
+        .select((
+            import_keys::run,
+            import_keys::system,
+            import_keys::external_id,
+        ))
         .limit(SLICE)
         .load(conn)?;
     for (run, system, id) in &keys {

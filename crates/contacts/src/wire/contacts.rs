@@ -1,15 +1,20 @@
 //! Contacts.
 
+use prost_types::{Struct, Timestamp};
 use proto::contacts::v1::{self, contact, qualification, source};
 use proto::convert::{role_to_wire, timestamp_from_wire, timestamp_to_wire};
 use proto::google::r#type as google;
-use prost_types::Timestamp;
+use serde_json::{Map, Value};
 use types::{ContactName, Micros};
 
+use super::enums::{
+    channel_to_wire, kind_to_wire, referral_kind_to_wire, relationship_kind_to_wire, state_to_wire,
+    verdict_to_wire,
+};
 use super::{json, word};
 use crate::domain::Faults;
 use crate::domain::checks;
-use crate::domain::contacts::{Change, Contact, State};
+use crate::domain::contacts::Contact;
 use crate::domain::facts::{
     Channel, Email, ExternalId, Facts, Identity, Interest, Kind, Phone, PostalAddress,
     Qualification, ReferralKind, RelationshipKind, Source, Verdict,
@@ -39,23 +44,7 @@ pub fn draft(message: &v1::Contact) -> Draft {
     let company = reference("company", &message.company, &mut references, faults);
     let source = message.source.as_ref();
     let source = source_from_wire(source, &mut references, faults);
-    let moment = |path: &str, at: Option<&Timestamp>, faults: &mut Faults| -> Option<Micros> {
-        match at.map(timestamp_from_wire) {
-            None => None,
-            Some(Ok(at)) => Some(at),
-            Some(Err(invalid)) => {
-                faults.push(path, invalid.rule, invalid.description);
-                None
-            }
-        }
-    };
-    let attributes = message.attributes.as_ref().and_then(|fields| {
-        let found = json::from_struct(fields);
-        if found.is_none() {
-            faults.push("attributes", "double.finite", "must have finite numbers only");
-        }
-        found
-    });
+    let attributes = attributes_from_wire(message.attributes.as_ref(), faults);
     draft.facts = Facts {
         kind: draft.kind.unwrap_or_default(),
         display_name: message.display_name.clone(),
@@ -65,7 +54,11 @@ pub fn draft(message: &v1::Contact) -> Draft {
         company,
         emails: message.emails.iter().map(email_from_wire).collect(),
         phones: message.phones.iter().map(phone_from_wire).collect(),
-        postal_addresses: message.postal_addresses.iter().map(address_from_wire).collect(),
+        postal_addresses: message
+            .postal_addresses
+            .iter()
+            .map(address_from_wire)
+            .collect(),
         urls: message.urls.clone(),
         relationship_kinds: message
             .relationship_kinds
@@ -73,24 +66,8 @@ pub fn draft(message: &v1::Contact) -> Draft {
             .filter_map(|kind| relationship_kind_from_wire(*kind))
             .collect(),
         source,
-        interest: message.interest.as_ref().map(|interest| Interest {
-            expressed_time: moment(
-                "interest.expressed_time",
-                interest.expressed_time.as_ref(),
-                faults,
-            )
-            .unwrap_or_default(),
-            evidence: interest.evidence.clone(),
-        }),
-        identity: message.identity.as_ref().map(|identity| Identity {
-            verified_time: moment(
-                "identity.verified_time",
-                identity.verified_time.as_ref(),
-                faults,
-            )
-            .unwrap_or_default(),
-            method: identity.method.clone(),
-        }),
+        interest: interest_from_wire(message.interest.as_ref(), faults),
+        identity: identity_from_wire(message.identity.as_ref(), faults),
         qualification: message.qualification.as_ref().map(qualification_from_wire),
         owner: message.owner.clone(),
         ready_to_buy: message.ready_to_buy,
@@ -102,10 +79,7 @@ pub fn draft(message: &v1::Contact) -> Draft {
         external_ids: message
             .external_ids
             .iter()
-            .map(|id| ExternalId {
-                system: id.system.clone(),
-                id: id.id.clone(),
-            })
+            .map(external_id_from_wire)
             .collect(),
         tax_id: message.tax_id.clone(),
         legal_name: message.legal_name.clone(),
@@ -117,6 +91,54 @@ pub fn draft(message: &v1::Contact) -> Draft {
     draft.references = references;
     checks::settle(&mut draft.facts, &mut draft.faults);
     draft
+}
+
+/// A moment that may be absent.
+fn moment(path: &str, at: Option<&Timestamp>, faults: &mut Faults) -> Option<Micros> {
+    match at.map(timestamp_from_wire)? {
+        Ok(at) => Some(at),
+        Err(invalid) => {
+            faults.push(path, invalid.rule, invalid.description);
+            None
+        }
+    }
+}
+
+fn attributes_from_wire(
+    fields: Option<&Struct>,
+    faults: &mut Faults,
+) -> Option<Map<String, Value>> {
+    let found = json::from_struct(fields?);
+    if found.is_none() {
+        let problem = "must have finite numbers only";
+        faults.push("attributes", "double.finite", problem);
+    }
+    found
+}
+
+fn interest_from_wire(given: Option<&v1::Interest>, faults: &mut Faults) -> Option<Interest> {
+    let given = given?;
+    let at = given.expressed_time.as_ref();
+    Some(Interest {
+        expressed_time: moment("interest.expressed_time", at, faults).unwrap_or_default(),
+        evidence: given.evidence.clone(),
+    })
+}
+
+fn identity_from_wire(given: Option<&v1::Identity>, faults: &mut Faults) -> Option<Identity> {
+    let given = given?;
+    let at = given.verified_time.as_ref();
+    Some(Identity {
+        verified_time: moment("identity.verified_time", at, faults).unwrap_or_default(),
+        method: given.method.clone(),
+    })
+}
+
+fn external_id_from_wire(id: &v1::ExternalId) -> ExternalId {
+    ExternalId {
+        system: id.system.clone(),
+        id: id.id.clone(),
+    }
 }
 
 /// The id in a reference to a contact, which is noted; empty where there is none.
@@ -259,14 +281,7 @@ pub fn message(contact: &Contact) -> v1::Contact {
         owner: facts.owner.clone(),
         ready_to_buy: facts.ready_to_buy,
         next_step_due_time: facts.next_step_due_time.map(timestamp_to_wire),
-        external_ids: facts
-            .external_ids
-            .iter()
-            .map(|id| v1::ExternalId {
-                system: id.system.clone(),
-                id: id.id.clone(),
-            })
-            .collect(),
+        external_ids: facts.external_ids.iter().map(external_id_to_wire).collect(),
         tax_id: facts.tax_id.clone(),
         legal_name: facts.legal_name.clone(),
         labels: facts.labels.clone(),
@@ -285,6 +300,13 @@ pub fn message(contact: &Contact) -> v1::Contact {
         update_time: Some(timestamp_to_wire(contact.update_time)),
         delete_time: contact.delete_time.map(timestamp_to_wire),
         purge_time: contact.purge_time.map(timestamp_to_wire),
+    }
+}
+
+fn external_id_to_wire(id: &ExternalId) -> v1::ExternalId {
+    v1::ExternalId {
+        system: id.system.clone(),
+        id: id.id.clone(),
     }
 }
 
@@ -320,79 +342,5 @@ fn address_to_wire(address: &PostalAddress) -> google::PostalAddress {
         address_lines: address.address_lines.clone(),
         recipients: address.recipients.clone(),
         organization: address.organization.clone(),
-    }
-}
-
-fn kind_to_wire(kind: Kind) -> contact::Kind {
-    match kind {
-        Kind::Person => contact::Kind::Person,
-        Kind::Company => contact::Kind::Company,
-        Kind::Group => contact::Kind::Group,
-    }
-}
-
-fn relationship_kind_to_wire(kind: RelationshipKind) -> contact::RelationshipKind {
-    match kind {
-        RelationshipKind::Customer => contact::RelationshipKind::Customer,
-        RelationshipKind::Vendor => contact::RelationshipKind::Vendor,
-        RelationshipKind::Supplier => contact::RelationshipKind::Supplier,
-        RelationshipKind::Partner => contact::RelationshipKind::Partner,
-        RelationshipKind::Investor => contact::RelationshipKind::Investor,
-        RelationshipKind::Employee => contact::RelationshipKind::Employee,
-        RelationshipKind::Adviser => contact::RelationshipKind::Adviser,
-    }
-}
-
-fn channel_to_wire(channel: Channel) -> source::Channel {
-    match channel {
-        Channel::Direct => source::Channel::Direct,
-        Channel::Form => source::Channel::Form,
-        Channel::Referral => source::Channel::Referral,
-        Channel::Event => source::Channel::Event,
-        Channel::Ad => source::Channel::Ad,
-        Channel::Social => source::Channel::Social,
-        Channel::TradeShow => source::Channel::TradeShow,
-        Channel::Import => source::Channel::Import,
-        Channel::Call => source::Channel::Call,
-    }
-}
-
-fn referral_kind_to_wire(kind: ReferralKind) -> source::ReferralKind {
-    match kind {
-        ReferralKind::Unsaid => source::ReferralKind::Unspecified,
-        ReferralKind::OwnerRelation => source::ReferralKind::OwnerRelation,
-        ReferralKind::Business => source::ReferralKind::Business,
-    }
-}
-
-fn verdict_to_wire(verdict: Verdict) -> qualification::Verdict {
-    match verdict {
-        Verdict::Open => qualification::Verdict::Unspecified,
-        Verdict::Qualified => qualification::Verdict::Qualified,
-        Verdict::Disqualified => qualification::Verdict::Disqualified,
-    }
-}
-
-fn state_to_wire(state: State) -> contact::State {
-    match state {
-        State::Active => contact::State::Active,
-        State::Deleting => contact::State::Deleting,
-        State::Deleted => contact::State::Deleted,
-        State::Merging => contact::State::Merging,
-        State::Merged => contact::State::Merged,
-    }
-}
-
-/// The kind of change that callers see.
-pub fn change_kind(change: Change) -> v1::contact_change::Kind {
-    use v1::contact_change::Kind;
-    match change {
-        Change::Created => Kind::Created,
-        Change::Updated => Kind::Updated,
-        Change::Deleting => Kind::Deleting,
-        Change::Deleted => Kind::Deleted,
-        Change::Undeleted => Kind::Undeleted,
-        Change::PositionRecorded => Kind::PositionRecorded,
-        Change::Purged => Kind::Purged,
     }
 }

@@ -56,9 +56,19 @@ mod tests {
 
     #[test]
     fn numbers_come_back_to_the_last_bit() {
-        let numbers = [0.1, -0.0, 1e300, 1.0, 9_007_199_254_740_993.0, 5e-324, 0.1 + 0.2];
+        let numbers = [
+            0.1,
+            -0.0,
+            1e300,
+            1.0,
+            9_007_199_254_740_993.0,
+            5e-324,
+            0.1 + 0.2,
+        ];
         for number in numbers {
-            let value = WireValue { kind: Some(Kind::NumberValue(number)) };
+            let value = WireValue {
+                kind: Some(Kind::NumberValue(number)),
+            };
             let text = from_value(&value).expect("a finite number").to_string();
             let back = to_value(&serde_json::from_str(&text).expect("JSON"));
             let Some(Kind::NumberValue(found)) = back.kind else {
@@ -66,7 +76,9 @@ mod tests {
             };
             assert_eq!(found.to_bits(), number.to_bits(), "{text}");
         }
-        let nothing = WireValue { kind: Some(Kind::NumberValue(f64::NAN)) };
+        let nothing = WireValue {
+            kind: Some(Kind::NumberValue(f64::NAN)),
+        };
         assert_eq!(from_value(&nothing), None);
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing is decided here; what can't be taken over is a fault with its path.
 
 pub mod contacts;
+pub mod enums;
 pub mod imports;
 mod json;
 pub mod ndjson;
@@ -49,7 +50,10 @@ mod tests {
             contact: Some(v1::Contact {
                 note: "x".repeat(256),
                 interest: Some(v1::Interest {
-                    expressed_time: Some(prost_types::Timestamp { seconds: 0, nanos: 256 }),
+                    expressed_time: Some(prost_types::Timestamp {
+                        seconds: 0,
+                        nanos: 256,
+                    }),
                     ..v1::Interest::default()
                 }),
                 ..v1::Contact::default()

@@ -91,7 +91,11 @@ fn parse(line: &[u8]) -> Result<v1::Contact, String> {
 /// What is wrong with a line, without where in the line: that repeats nothing of the value.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let kind = if error.is_data() { "the line is no contact" } else { "the line is no JSON" };
+    let kind = if error.is_data() {
+        "the line is no contact"
+    } else {
+        "the line is no JSON"
+    };
     match text.strip_prefix("unrecognized field name ") {
         Some(rest) => {
             let name = rest.split(" at line").next().unwrap_or_default();
@@ -168,7 +172,10 @@ mod tests {
             name: "workspaces/w/contacts/ada".into(),
             display_name: "Ada \"L\"\n".into(),
             labels: [("tier".to_owned(), "gold".to_owned())].into(),
-            create_time: Some(prost_types::Timestamp { seconds: 1, nanos: 500 }),
+            create_time: Some(prost_types::Timestamp {
+                seconds: 1,
+                nanos: 500,
+            }),
             ..v1::Contact::default()
         };
         let mut file = Vec::new();

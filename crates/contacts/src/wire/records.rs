@@ -12,9 +12,7 @@ use serde_json::Value;
 
 use super::json;
 use crate::domain::Faults;
-use crate::formats::record::{
-    ContactRecord, Email, ExternalId, Kind, Phone, PostalAddress,
-};
+use crate::formats::record::{ContactRecord, Email, ExternalId, Kind, Phone, PostalAddress};
 
 /// The attribute under which the organisation of a record stands that is no contact here.
 pub const ORGANIZATION: &str = "organization";
@@ -42,7 +40,11 @@ pub fn message(record: &ContactRecord, faults: &mut Faults) -> v1::Contact {
         title: record.title.clone(),
         emails: record.emails.iter().map(email_message).collect(),
         phones: record.phones.iter().map(phone_message).collect(),
-        postal_addresses: record.postal_addresses.iter().map(address_message).collect(),
+        postal_addresses: record
+            .postal_addresses
+            .iter()
+            .map(address_message)
+            .collect(),
         urls: record.urls.clone(),
         owner: record.owner.clone(),
         external_ids: record
@@ -209,26 +211,13 @@ pub fn record(message: &v1::Contact, company: Option<&str>) -> ContactRecord {
         family_name: message.family_name.clone(),
         title: message.title.clone(),
         organization,
-        emails: message
-            .emails
+        emails: message.emails.iter().map(email_record).collect(),
+        phones: message.phones.iter().map(phone_record).collect(),
+        postal_addresses: message
+            .postal_addresses
             .iter()
-            .map(|email| Email {
-                address: email.address.clone(),
-                label: email.label.clone(),
-                primary: email.primary,
-            })
+            .map(address_record)
             .collect(),
-        phones: message
-            .phones
-            .iter()
-            .map(|phone| Phone {
-                number: phone.number.clone(),
-                label: phone.label.clone(),
-                region: phone.region.clone(),
-                primary: phone.primary,
-            })
-            .collect(),
-        postal_addresses: message.postal_addresses.iter().map(address_record).collect(),
         urls: message.urls.clone(),
         relationship_kinds: message
             .relationship_kinds()
@@ -250,6 +239,23 @@ pub fn record(message: &v1::Contact, company: Option<&str>) -> ContactRecord {
             .collect(),
         labels: message.labels.clone(),
         attributes,
+    }
+}
+
+fn email_record(email: &v1::Email) -> Email {
+    Email {
+        address: email.address.clone(),
+        label: email.label.clone(),
+        primary: email.primary,
+    }
+}
+
+fn phone_record(phone: &v1::Phone) -> Phone {
+    Phone {
+        number: phone.number.clone(),
+        label: phone.label.clone(),
+        region: phone.region.clone(),
+        primary: phone.primary,
     }
 }
 
@@ -281,22 +287,37 @@ fn facts(message: &v1::Contact) -> BTreeMap<String, String> {
         word => word.to_owned(),
     };
     if let Some(source) = &message.source {
-        put("source.channel", said(super::word(source.channel().as_str_name(), "CHANNEL_")));
+        put(
+            "source.channel",
+            said(super::word(source.channel().as_str_name(), "CHANNEL_")),
+        );
         put("source.campaign", source.campaign.clone());
         put("source.referrer", source.referrer.clone());
         let kind = source.referral_kind();
-        put("source.referral_kind", said(super::word(kind.as_str_name(), "REFERRAL_KIND_")));
+        put(
+            "source.referral_kind",
+            said(super::word(kind.as_str_name(), "REFERRAL_KIND_")),
+        );
     }
     if let Some(interest) = &message.interest {
-        put("interest.expressed_time", text_of(interest.expressed_time.as_ref()));
+        put(
+            "interest.expressed_time",
+            text_of(interest.expressed_time.as_ref()),
+        );
         put("interest.evidence", interest.evidence.clone());
     }
     if let Some(identity) = &message.identity {
-        put("identity.verified_time", text_of(identity.verified_time.as_ref()));
+        put(
+            "identity.verified_time",
+            text_of(identity.verified_time.as_ref()),
+        );
         put("identity.method", identity.method.clone());
     }
     if let Some(found) = &message.qualification {
-        put("qualification.verdict", said(super::word(found.verdict().as_str_name(), "VERDICT_")));
+        put(
+            "qualification.verdict",
+            said(super::word(found.verdict().as_str_name(), "VERDICT_")),
+        );
         if !found.checklist.is_empty() {
             let checklist = serde_json::to_string(&found.checklist).unwrap_or_default();
             put("qualification.checklist", checklist);
@@ -305,7 +326,10 @@ fn facts(message: &v1::Contact) -> BTreeMap<String, String> {
     if message.ready_to_buy {
         put("ready_to_buy", "true".to_owned());
     }
-    put("next_step_due_time", text_of(message.next_step_due_time.as_ref()));
+    put(
+        "next_step_due_time",
+        text_of(message.next_step_due_time.as_ref()),
+    );
     facts
 }
 
@@ -336,7 +360,9 @@ mod tests {
         ];
         assert_eq!(texts.map(|(path, _)| path), FACTS);
         let given = ContactRecord {
-            facts: texts.map(|(path, text)| (path.to_owned(), text.to_owned())).into(),
+            facts: texts
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .into(),
             organization: "Example Ltd".into(),
             ..ContactRecord::default()
         };

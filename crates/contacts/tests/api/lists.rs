@@ -26,9 +26,18 @@ fn list(filter: &str, order_by: &str) -> ListContactsRequest {
 async fn ids(suite: &mut Suite, mut request: ListContactsRequest) -> Vec<String> {
     let mut found = Vec::new();
     loop {
-        let page = suite.contacts.list_contacts(request.clone()).await.expect("a page").into_inner();
+        let page = suite
+            .contacts
+            .list_contacts(request.clone())
+            .await
+            .expect("a page")
+            .into_inner();
         let prefix = name("");
-        found.extend(page.contacts.iter().map(|contact| contact.name[prefix.len()..].to_owned()));
+        found.extend(
+            page.contacts
+                .iter()
+                .map(|contact| contact.name[prefix.len()..].to_owned()),
+        );
         if page.next_page_token.is_empty() {
             return found;
         }
@@ -38,7 +47,10 @@ async fn ids(suite: &mut Suite, mut request: ListContactsRequest) -> Vec<String>
 
 async fn three(suite: &mut Suite) {
     let texts = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     };
     suite
         .create(
@@ -61,8 +73,14 @@ async fn three(suite: &mut Suite) {
                 family_name: "Ähre".into(),
                 company: name("acme"),
                 labels: texts(&[("tier", "gold"), ("area", "north")]),
-                external_ids: vec![ExternalId { system: "erp".into(), id: "E-7".into() }],
-                phones: vec![Phone { number: "+49 30 123456".into(), ..Phone::default() }],
+                external_ids: vec![ExternalId {
+                    system: "erp".into(),
+                    id: "E-7".into(),
+                }],
+                phones: vec![Phone {
+                    number: "+49 30 123456".into(),
+                    ..Phone::default()
+                }],
                 source: Some(Source {
                     channel: Channel::TradeShow as i32,
                     campaign: "spring".into(),
@@ -129,22 +147,41 @@ async fn filters_find_what_they_say_alike_on_both_engines() {
             ("external_ids:erp", "ada"),
             ("relationship_kinds:PARTNER", "ada"),
             ("relationship_kinds:*", "acme ada"),
-            ("source.channel = TRADE_SHOW AND source.campaign = \"s*g*\"", "-"),
-            ("source.channel = TRADE_SHOW AND source.campaign = \"spr*\"", "ada"),
+            (
+                "source.channel = TRADE_SHOW AND source.campaign = \"s*g*\"",
+                "-",
+            ),
+            (
+                "source.channel = TRADE_SHOW AND source.campaign = \"spr*\"",
+                "ada",
+            ),
             ("ready_to_buy = true", "ada"),
-            ("state = ACTIVE AND role = UNSPECIFIED AND stage = \"\"", "acme ada bob"),
+            (
+                "state = ACTIVE AND role = UNSPECIFIED AND stage = \"\"",
+                "acme ada bob",
+            ),
             ("role = CLIENT", ""),
             ("NOT role = CLIENT", "acme ada bob"),
             ("create_time > \"2026-09-21T14:13:21Z\"", "bob"),
-            ("kind = COMPANY OR given_name = Ada AND labels.area = north", "ada"),
-            ("(kind = COMPANY AND owner = Kim) OR labels.tier = Gold", "acme bob"),
+            (
+                "kind = COMPANY OR given_name = Ada AND labels.area = north",
+                "ada",
+            ),
+            (
+                "(kind = COMPANY AND owner = Kim) OR labels.tier = Gold",
+                "acme bob",
+            ),
         ] {
             if expected == "-" {
                 let answer = suite.contacts.list_contacts(list(filter, "")).await;
                 refused(answer, Code::InvalidArgument, Reason::FilterInvalid);
                 continue;
             }
-            assert_eq!(ids(&mut suite, list(filter, "")).await.join(" "), expected, "{filter}");
+            assert_eq!(
+                ids(&mut suite, list(filter, "")).await.join(" "),
+                expected,
+                "{filter}"
+            );
         }
     })
     .await;
@@ -166,7 +203,10 @@ async fn orders_hold_in_both_directions_and_over_pages() {
             ("stage desc", "bob ada acme"),
         ] {
             for page_size in [0, 1, 2] {
-                let request = ListContactsRequest { page_size, ..list("", order_by) };
+                let request = ListContactsRequest {
+                    page_size,
+                    ..list("", order_by)
+                };
                 let found = ids(&mut suite, request).await.join(" ");
                 assert_eq!(found, expected, "{order_by} by {page_size}");
             }
@@ -182,18 +222,27 @@ async fn orders_hold_in_both_directions_and_over_pages() {
 async fn pages_lose_and_repeat_nothing_while_rows_come_and_go() {
     on_each_engine(|mut suite| async move {
         for number in 0..40 {
-            suite.create(&format!("c{number:02}"), Contact::default()).await;
+            suite
+                .create(&format!("c{number:02}"), Contact::default())
+                .await;
             // Several contacts of one moment: ties are broken by the name.
             if number % 4 == 0 {
                 suite.clock.advance(Duration::from_millis(1));
             }
         }
         for order_by in ["", "create_time desc", "display_name"] {
-            let mut request = ListContactsRequest { page_size: 7, ..list("", order_by) };
+            let mut request = ListContactsRequest {
+                page_size: 7,
+                ..list("", order_by)
+            };
             let mut seen: Vec<String> = Vec::new();
             let mut round = 0;
             loop {
-                let page = suite.contacts.list_contacts(request.clone()).await.expect("a page");
+                let page = suite
+                    .contacts
+                    .list_contacts(request.clone())
+                    .await
+                    .expect("a page");
                 let page = page.into_inner();
                 seen.extend(page.contacts.into_iter().map(|contact| contact.name));
                 round += 1;
@@ -218,30 +267,63 @@ async fn pages_lose_and_repeat_nothing_while_rows_come_and_go() {
 async fn a_token_belongs_to_its_list() {
     on_each_engine(|mut suite| async move {
         three(&mut suite).await;
-        let mut request = ListContactsRequest { page_size: 1, ..list("", "") };
-        let page = suite.contacts.list_contacts(request.clone()).await.expect("a page");
+        let mut request = ListContactsRequest {
+            page_size: 1,
+            ..list("", "")
+        };
+        let page = suite
+            .contacts
+            .list_contacts(request.clone())
+            .await
+            .expect("a page");
         let token = page.into_inner().next_page_token;
         request.page_token = token.clone();
         request.page_size = 100;
         assert_eq!(ids(&mut suite, request.clone()).await, ["ada", "bob"]);
         for changed in [
-            ListContactsRequest { page_token: token.clone(), ..list("kind = COMPANY", "") },
-            ListContactsRequest { page_token: token.clone(), ..list("", "owner") },
-            ListContactsRequest { page_token: token.clone(), parent: "workspaces/x".into(), ..list("", "") },
-            ListContactsRequest { page_token: token.clone(), show_deleted: true, ..list("", "") },
-            ListContactsRequest { page_token: "junk".into(), ..list("", "") },
+            ListContactsRequest {
+                page_token: token.clone(),
+                ..list("kind = COMPANY", "")
+            },
+            ListContactsRequest {
+                page_token: token.clone(),
+                ..list("", "owner")
+            },
+            ListContactsRequest {
+                page_token: token.clone(),
+                parent: "workspaces/x".into(),
+                ..list("", "")
+            },
+            ListContactsRequest {
+                page_token: token.clone(),
+                show_deleted: true,
+                ..list("", "")
+            },
+            ListContactsRequest {
+                page_token: "junk".into(),
+                ..list("", "")
+            },
         ] {
             let answer = suite.contacts.list_contacts(changed).await;
             refused(answer, Code::InvalidArgument, Reason::PageTokenMismatch);
         }
         let answer = suite
             .contacts
-            .list_contacts(ListContactsRequest { page_size: -1, ..list("", "") })
+            .list_contacts(ListContactsRequest {
+                page_size: -1,
+                ..list("", "")
+            })
             .await;
         refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
-        let answer = suite.contacts.list_contacts(list("kind = COMPANY AND colour = 1", "")).await;
+        let answer = suite
+            .contacts
+            .list_contacts(list("kind = COMPANY AND colour = 1", ""))
+            .await;
         let metadata = refused(answer, Code::InvalidArgument, Reason::FilterInvalid);
-        assert_eq!((metadata["offset"].as_str(), metadata["field"].as_str()), ("19", "colour"));
+        assert_eq!(
+            (metadata["offset"].as_str(), metadata["field"].as_str()),
+            ("19", "colour")
+        );
     })
     .await;
 }
@@ -253,11 +335,20 @@ async fn deleted_contacts_are_shown_on_request() {
         let gone = crate::removals::delete(&mut suite, "ada").await;
         assert!(gone.delete_time.is_some());
         assert_eq!(ids(&mut suite, list("", "")).await, ["acme", "bob"]);
-        let request = ListContactsRequest { show_deleted: true, ..list("", "") };
+        let request = ListContactsRequest {
+            show_deleted: true,
+            ..list("", "")
+        };
         assert_eq!(ids(&mut suite, request).await, ["acme", "ada", "bob"]);
-        let request = ListContactsRequest { show_deleted: true, ..list("state = DELETED", "") };
+        let request = ListContactsRequest {
+            show_deleted: true,
+            ..list("state = DELETED", "")
+        };
         assert_eq!(ids(&mut suite, request).await, ["ada"]);
-        let again = DeleteContactRequest { name: name("ada"), ..DeleteContactRequest::default() };
+        let again = DeleteContactRequest {
+            name: name("ada"),
+            ..DeleteContactRequest::default()
+        };
         let answer = suite.contacts.delete_contact(again).await;
         refused(answer, Code::NotFound, Reason::ResourceNotFound);
     })

@@ -5,7 +5,6 @@ mod imports;
 mod lists;
 mod positions;
 mod removals;
-mod speed;
 mod support;
 mod updates;
 mod watch;

@@ -14,21 +14,45 @@ use crate::support::{PARENT, Suite, from_pipeline, name, on_each_engine, refused
 
 /// A token as the pipeline service gives them out.
 fn token(service: Service, epoch: i64, tx: i64) -> String {
-    Token { kind: TokenKind::Consistency, service, epoch, tx, id: 0 }.to_string()
+    Token {
+        kind: TokenKind::Consistency,
+        service,
+        epoch,
+        tx,
+        id: 0,
+    }
+    .to_string()
 }
 
 fn at(id: &str, stage: &str, role: Role, revision: i64) -> RecordedPosition {
-    RecordedPosition { contact: name(id), stage: stage.into(), role: role as i32, revision }
+    RecordedPosition {
+        contact: name(id),
+        stage: stage.into(),
+        role: role as i32,
+        revision,
+    }
 }
 
 async fn record(suite: &mut Suite, positions: Vec<RecordedPosition>, tx: i64) -> i32 {
     let complete_through = token(Service::Pipeline, 5, tx);
-    let request = from_pipeline(RecordPositionsRequest { positions, complete_through });
-    suite.contacts.record_positions(request).await.expect("recorded").into_inner().recorded
+    let request = from_pipeline(RecordPositionsRequest {
+        positions,
+        complete_through,
+    });
+    suite
+        .contacts
+        .record_positions(request)
+        .await
+        .expect("recorded")
+        .into_inner()
+        .recorded
 }
 
 fn get(id: &str, tokens: &[String]) -> GetContactRequest {
-    GetContactRequest { name: name(id), at_least_as_fresh_as: tokens.to_vec() }
+    GetContactRequest {
+        name: name(id),
+        at_least_as_fresh_as: tokens.to_vec(),
+    }
 }
 
 #[tokio::test]
@@ -41,22 +65,53 @@ async fn only_a_newer_position_replaces_one_and_the_contact_stays_as_it_is() {
             at("nobody", "lead", Role::Lead, 1),
         ];
         assert_eq!(record(&mut suite, told.clone(), 1).await, 1);
-        assert_eq!(record(&mut suite, told, 1).await, 0, "repeating changes nothing");
-        let found = suite.contacts.get_contact(get("ada", &[])).await.expect("found").into_inner();
+        assert_eq!(
+            record(&mut suite, told, 1).await,
+            0,
+            "repeating changes nothing"
+        );
+        let found = suite
+            .contacts
+            .get_contact(get("ada", &[]))
+            .await
+            .expect("found")
+            .into_inner();
         let found = found.contact.expect("a contact");
         assert_eq!((found.stage.as_str(), found.role()), ("lead", Role::Lead));
         assert_eq!(found.position_revision, 2);
-        assert_eq!((&found.etag, &found.update_time), (&made.etag, &made.update_time));
+        assert_eq!(
+            (&found.etag, &found.update_time),
+            (&made.etag, &made.update_time)
+        );
         let change = UpdateContactRequest {
-            contact: Some(Contact { name: name("ada"), etag: made.etag, stage: "x".into(), ..Contact::default() }),
-            update_mask: Some(prost_types::FieldMask { paths: vec!["stage".into(), "note".into()] }),
+            contact: Some(Contact {
+                name: name("ada"),
+                etag: made.etag,
+                stage: "x".into(),
+                ..Contact::default()
+            }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec!["stage".into(), "note".into()],
+            }),
             ..UpdateContactRequest::default()
         };
-        let kept = suite.contacts.update_contact(change).await.expect("the etag still holds");
+        let kept = suite
+            .contacts
+            .update_contact(change)
+            .await
+            .expect("the etag still holds");
         assert_eq!(kept.into_inner().contact.expect("a contact").stage, "lead");
         record(&mut suite, vec![at("ada", "", Role::Unspecified, 3)], 2).await;
-        let found = suite.contacts.get_contact(get("ada", &[])).await.expect("found").into_inner();
-        assert_eq!(found.contact.map(|found| (found.stage, found.role)), Some((String::new(), 0)));
+        let found = suite
+            .contacts
+            .get_contact(get("ada", &[]))
+            .await
+            .expect("found")
+            .into_inner();
+        assert_eq!(
+            found.contact.map(|found| (found.stage, found.role)),
+            Some((String::new(), 0))
+        );
     })
     .await;
 }
@@ -67,7 +122,10 @@ async fn lists_filter_and_sort_by_what_was_told() {
         for id in ["a", "b", "c"] {
             suite.create(id, Contact::default()).await;
         }
-        let told = vec![at("a", "won", Role::Client, 1), at("b", "demo", Role::Prospect, 1)];
+        let told = vec![
+            at("a", "won", Role::Client, 1),
+            at("b", "demo", Role::Prospect, 1),
+        ];
         record(&mut suite, told, 1).await;
         for (filter, order_by, expected) in [
             ("role = CLIENT", "", "a"),
@@ -85,9 +143,17 @@ async fn lists_filter_and_sort_by_what_was_told() {
             };
             let mut ids = Vec::new();
             loop {
-                let page = suite.contacts.list_contacts(request.clone()).await.expect("a page");
+                let page = suite
+                    .contacts
+                    .list_contacts(request.clone())
+                    .await
+                    .expect("a page");
                 let page = page.into_inner();
-                ids.extend(page.contacts.iter().map(|c| c.name[name("").len()..].to_owned()));
+                ids.extend(
+                    page.contacts
+                        .iter()
+                        .map(|c| c.name[name("").len()..].to_owned()),
+                );
                 if page.next_page_token.is_empty() {
                     break;
                 }
@@ -105,7 +171,11 @@ async fn a_read_waits_for_what_a_pipeline_token_stands_for() {
         suite.create("ada", Contact::default()).await;
         record(&mut suite, Vec::new(), 5).await;
         let fresh = token(Service::Pipeline, 5, 5);
-        suite.contacts.get_contact(get("ada", &[fresh])).await.expect("it is fresh");
+        suite
+            .contacts
+            .get_contact(get("ada", &[fresh]))
+            .await
+            .expect("it is fresh");
         let wanted = token(Service::Pipeline, 5, 7);
         let mut contacts = suite.contacts.clone();
         let waiting = contacts.get_contact(get("ada", std::slice::from_ref(&wanted)));
@@ -114,14 +184,22 @@ async fn a_read_waits_for_what_a_pipeline_token_stands_for() {
             record(&mut suite, vec![at("ada", "lead", Role::Lead, 1)], 8).await;
         };
         let (answer, ()) = tokio::join!(waiting, telling);
-        let found = answer.expect("it became fresh").into_inner().contact.expect("a contact");
+        let found = answer
+            .expect("it became fresh")
+            .into_inner()
+            .contact
+            .expect("a contact");
         assert_eq!(found.stage, "lead");
         let list = ListContactsRequest {
             parent: PARENT.into(),
             at_least_as_fresh_as: vec![wanted],
             ..ListContactsRequest::default()
         };
-        suite.contacts.list_contacts(list).await.expect("it is fresh");
+        suite
+            .contacts
+            .list_contacts(list)
+            .await
+            .expect("it is fresh");
 
         let mut hurried = tonic::Request::new(get("ada", &[token(Service::Pipeline, 5, 99)]));
         hurried.set_timeout(Duration::from_millis(300));
@@ -143,15 +221,28 @@ async fn foreign_tokens_are_refused() {
             token(Service::Pipeline, 4, 9),
         ] {
             let answer = suite.contacts.get_contact(get("ada", &[foreign])).await;
-            refused(answer, Code::InvalidArgument, Reason::ConsistencyTokenForeign);
+            refused(
+                answer,
+                Code::InvalidArgument,
+                Reason::ConsistencyTokenForeign,
+            );
         }
-        let twice = [token(Service::Pipeline, 5, 1), token(Service::Pipeline, 5, 2)];
+        let twice = [
+            token(Service::Pipeline, 5, 1),
+            token(Service::Pipeline, 5, 2),
+        ];
         for wrong in [&["junk".to_owned()][..], &twice] {
             let answer = suite.contacts.get_contact(get("ada", wrong)).await;
             refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
         }
-        let request = RecordPositionsRequest { complete_through: "junk".into(), ..Default::default() };
-        let answer = suite.contacts.record_positions(from_pipeline(request)).await;
+        let request = RecordPositionsRequest {
+            complete_through: "junk".into(),
+            ..Default::default()
+        };
+        let answer = suite
+            .contacts
+            .record_positions(from_pipeline(request))
+            .await;
         refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
         let request = RecordPositionsRequest {
             complete_through: token(Service::Pipeline, 5, 9),

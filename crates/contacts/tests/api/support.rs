@@ -32,6 +32,7 @@ pub struct Suite {
 }
 
 /// Runs a test once per engine.
+#[expect(clippy::print_stderr, reason = "a failure must say on which engine")]
 pub async fn on_each_engine<F, Fut>(test: F)
 where
     F: Fn(Suite) -> Fut,
@@ -86,7 +87,12 @@ impl Suite {
             contact: Some(Contact::default()),
             ..CreateContactRequest::default()
         };
-        let made = self.contacts.create_contact(request).await.expect("created").into_inner();
+        let made = self
+            .contacts
+            .create_contact(request)
+            .await
+            .expect("created")
+            .into_inner();
         let made: Token = made.consistency_token.parse().expect("a token");
         eventually("the end of older transactions", || {
             let mut contacts = self.contacts.clone();
@@ -108,22 +114,36 @@ impl Suite {
             contact_id: id.into(),
             ..CreateContactRequest::default()
         };
-        let answer = self.contacts.create_contact(request).await.expect("a contact is created");
-        answer.into_inner().contact.expect("the answer has the contact")
+        let answer = self
+            .contacts
+            .create_contact(request)
+            .await
+            .expect("a contact is created");
+        answer
+            .into_inner()
+            .contact
+            .expect("the answer has the contact")
     }
 }
 
 async fn serve(url: &str, clock: Clock, stop: CancellationToken) -> (Contacts, SocketAddr) {
     let mut config = Config::new(url);
     config.migrate = true;
-    let service = Contacts::open(config, clock, Ids::system()).await.expect("the store opens");
+    let service = Contacts::open(config, clock, Ids::system())
+        .await
+        .expect("the store opens");
     let mut tasks = service.spawn(stop.clone());
-    let server = serve::Server::bind(serve::Config::on_free_port()).await.expect("a free port");
+    let server = serve::Server::bind(serve::Config::on_free_port())
+        .await
+        .expect("a free port");
     let address = server.address();
     let services = service.services(serve::LocalAdmission);
     let stopped = stop.clone();
     tokio::spawn(async move {
-        server.run(services, stopped.cancelled_owned()).await.expect("the server runs");
+        server
+            .run(services, stopped.cancelled_owned())
+            .await
+            .expect("the server runs");
         while tasks.join_next().await.is_some() {}
     });
     assert!(service.ready().await);
@@ -173,12 +193,19 @@ pub fn refused<T>(
 pub fn fields(status: &Status) -> Vec<String> {
     use tonic_types::StatusExt as _;
     let details = status.get_details_bad_request().expect("BadRequest");
-    details.field_violations.into_iter().map(|violation| violation.field).collect()
+    details
+        .field_violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
 }
 
 /// Whether an answer is that of an earlier call.
 pub fn is_replayed<T>(answer: &Response<T>) -> bool {
-    answer.metadata().get("clientele-replayed").is_some_and(|mark| mark == "1")
+    answer
+        .metadata()
+        .get("clientele-replayed")
+        .is_some_and(|mark| mark == "1")
 }
 
 /// Asks again and again until there is an answer, at most ten seconds.
@@ -192,7 +219,10 @@ where
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what} did not come");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{what} did not come"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -21,14 +21,25 @@ fn watch(start: Start) -> WatchContactsRequest {
     }
 }
 
-async fn open(suite: &mut Suite, request: WatchContactsRequest) -> Streaming<WatchContactsResponse> {
+async fn open(
+    suite: &mut Suite,
+    request: WatchContactsRequest,
+) -> Streaming<WatchContactsResponse> {
     suite.settle().await;
-    suite.contacts.watch_contacts(request).await.expect("a watch").into_inner()
+    suite
+        .contacts
+        .watch_contacts(request)
+        .await
+        .expect("a watch")
+        .into_inner()
 }
 
 async fn next(stream: &mut Streaming<WatchContactsResponse>) -> WatchContactsResponse {
     let told = tokio::time::timeout(std::time::Duration::from_secs(10), stream.message()).await;
-    let told = told.expect("a message in time").expect("no error").expect("the stream goes on");
+    let told = told
+        .expect("a message in time")
+        .expect("no error")
+        .expect("the stream goes on");
     assert!(!told.resume_token.is_empty());
     told
 }
@@ -45,12 +56,22 @@ fn changes(told: WatchContactsResponse) -> Vec<ContactChange> {
 
 async fn note(suite: &mut Suite, id: &str, note: &str) {
     let request = UpdateContactRequest {
-        contact: Some(Contact { name: name(id), note: note.into(), ..Contact::default() }),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["note".into()] }),
+        contact: Some(Contact {
+            name: name(id),
+            note: note.into(),
+            ..Contact::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["note".into()],
+        }),
         request_id: "0190163d-8694-739b-aea5-966c26f8ad93".into(),
         ..UpdateContactRequest::default()
     };
-    suite.contacts.update_contact(request).await.expect("changed");
+    suite
+        .contacts
+        .update_contact(request)
+        .await
+        .expect("changed");
 }
 
 async fn position(suite: &mut Suite, ids: &[&str], revision: i64) {
@@ -60,12 +81,22 @@ async fn position(suite: &mut Suite, ids: &[&str], revision: i64) {
         role: 2,
         revision,
     });
-    let token = Token { kind: TokenKind::Consistency, service: Service::Pipeline, epoch: 1, tx: 1, id: 1 };
+    let token = Token {
+        kind: TokenKind::Consistency,
+        service: Service::Pipeline,
+        epoch: 1,
+        tx: 1,
+        id: 1,
+    };
     let request = RecordPositionsRequest {
         positions: positions.collect(),
         complete_through: token.to_string(),
     };
-    suite.contacts.record_positions(from_pipeline(request)).await.expect("recorded");
+    suite
+        .contacts
+        .record_positions(from_pipeline(request))
+        .await
+        .expect("recorded");
 }
 
 #[tokio::test]
@@ -79,11 +110,20 @@ async fn changes_are_told_live_and_resumed_without_loss() {
         let token = first.resume_token.clone();
         let made = &changes(first)[0];
         assert_eq!((made.kind(), made.actor.as_str()), (Kind::Created, "local"));
-        assert_eq!(made.contact.as_ref().map(|c| c.name.clone()), Some(name("ada")));
+        assert_eq!(
+            made.contact.as_ref().map(|c| c.name.clone()),
+            Some(name("ada"))
+        );
         let second = changes(next(&mut live).await);
-        assert_eq!((second[0].kind(), &second[0].changed_paths[..]), (Kind::Updated, &["note".to_owned()][..]));
+        assert_eq!(
+            (second[0].kind(), &second[0].changed_paths[..]),
+            (Kind::Updated, &["note".to_owned()][..])
+        );
         assert_eq!(second[0].request_id, "0190163d-8694-739b-aea5-966c26f8ad93");
-        assert_eq!(second[0].contact.as_ref().map(|c| c.note.as_str()), Some("new"));
+        assert_eq!(
+            second[0].contact.as_ref().map(|c| c.note.as_str()),
+            Some("new")
+        );
         assert_ne!(second[0].event_id, made.event_id);
 
         let mut suite = suite.restarted().await;
@@ -91,7 +131,10 @@ async fn changes_are_told_live_and_resumed_without_loss() {
         assert_eq!(changes(next(&mut resumed).await), second);
         let mut oldest = open(&mut suite, watch(Start::Oldest(true))).await;
         let first = changes(next(&mut oldest).await);
-        assert_eq!(first[0].contact.as_ref().map(|c| c.name.clone()), Some(name("before")));
+        assert_eq!(
+            first[0].contact.as_ref().map(|c| c.name.clone()),
+            Some(name("before"))
+        );
     })
     .await;
 }
@@ -145,10 +188,13 @@ async fn followers_leave_out_positions_and_see_all_workspaces() {
         suite.create("ada", Contact::default()).await;
         position(&mut suite, &["ada"], 1).await;
         note(&mut suite, "ada", "new").await;
-        let kinds = [next(&mut live).await, next(&mut live).await]
-            .map(|told| changes(told)[0].kind());
+        let kinds =
+            [next(&mut live).await, next(&mut live).await].map(|told| changes(told)[0].kind());
         assert_eq!(kinds, [Kind::Created, Kind::Updated]);
-        let wrong = WatchContactsRequest { filter: "kind = PERSON".into(), ..watch(Start::Now(true)) };
+        let wrong = WatchContactsRequest {
+            filter: "kind = PERSON".into(),
+            ..watch(Start::Now(true))
+        };
         let answer = suite.contacts.watch_contacts(wrong).await;
         refused(answer, Code::InvalidArgument, Reason::FilterInvalid);
     })
@@ -159,9 +205,14 @@ async fn followers_leave_out_positions_and_see_all_workspaces() {
 async fn a_snapshot_comes_first_and_goes_on_where_it_broke_off() {
     on_each_engine(|mut suite| async move {
         for number in 0..120 {
-            suite.create(&format!("c{number:03}"), Contact::default()).await;
+            suite
+                .create(&format!("c{number:03}"), Contact::default())
+                .await;
         }
-        let request = WatchContactsRequest { send_snapshot: true, ..watch(Start::Now(true)) };
+        let request = WatchContactsRequest {
+            send_snapshot: true,
+            ..watch(Start::Now(true))
+        };
         let mut stream = open(&mut suite, request).await;
         let first = next(&mut stream).await;
         let Some(Event::Snapshot(page)) = first.event else {
@@ -184,7 +235,10 @@ async fn a_snapshot_comes_first_and_goes_on_where_it_broke_off() {
         let distinct: std::collections::BTreeSet<_> = found.iter().collect();
         assert_eq!((found.len(), distinct.len()), (121, 121));
         let after = changes(next(&mut stream).await);
-        assert_eq!(after[0].contact.as_ref().map(|c| c.name.clone()), Some(name("new")));
+        assert_eq!(
+            after[0].contact.as_ref().map(|c| c.name.clone()),
+            Some(name("new"))
+        );
     })
     .await;
 }
@@ -192,23 +246,41 @@ async fn a_snapshot_comes_first_and_goes_on_where_it_broke_off() {
 #[tokio::test]
 async fn tokens_that_were_not_given_out_for_this_are_refused() {
     on_each_engine(|mut suite| async move {
-        let made = |kind, service, epoch| Token { kind, service, epoch, tx: 1, id: 1 }.to_string();
+        let made = |kind, service, epoch| {
+            Token {
+                kind,
+                service,
+                epoch,
+                tx: 1,
+                id: 1,
+            }
+            .to_string()
+        };
         let epoch = suite.service.store().epoch();
         for wrong in [
             "junk".to_owned(),
             made(TokenKind::Resume, Service::Pipeline, epoch),
             made(TokenKind::Consistency, Service::Contacts, epoch),
         ] {
-            let answer = suite.contacts.watch_contacts(watch(Start::ResumeToken(wrong))).await;
+            let answer = suite
+                .contacts
+                .watch_contacts(watch(Start::ResumeToken(wrong)))
+                .await;
             refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
         }
         let restored = made(TokenKind::Resume, Service::Contacts, epoch + 1);
-        let answer = suite.contacts.watch_contacts(watch(Start::ResumeToken(restored))).await;
+        let answer = suite
+            .contacts
+            .watch_contacts(watch(Start::ResumeToken(restored)))
+            .await;
         let metadata = refused(answer, Code::OutOfRange, Reason::ResumeTokenExpired);
         let oldest = metadata["oldest_token"].clone();
         open(&mut suite, watch(Start::ResumeToken(oldest))).await;
         let silent = WatchContactsRequest {
-            heartbeat_interval: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
+            heartbeat_interval: Some(prost_types::Duration {
+                seconds: 1,
+                nanos: 0,
+            }),
             ..watch(Start::Now(true))
         };
         let answer = suite.contacts.watch_contacts(silent).await;
@@ -221,7 +293,10 @@ async fn tokens_that_were_not_given_out_for_this_are_refused() {
 async fn an_idle_watch_shows_that_it_lives() {
     on_each_engine(|mut suite| async move {
         let request = WatchContactsRequest {
-            heartbeat_interval: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
+            heartbeat_interval: Some(prost_types::Duration {
+                seconds: 5,
+                nanos: 0,
+            }),
             ..watch(Start::Now(true))
         };
         let mut stream = open(&mut suite, request).await;

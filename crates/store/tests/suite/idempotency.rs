@@ -1,5 +1,7 @@
 //! Idempotency: a request is done once, whoever repeats it and whenever.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use store::idempotency::{
@@ -191,11 +193,17 @@ async fn a_key_that_is_being_written_elsewhere_is_in_progress() {
             .await
             .unwrap()
             .unwrap();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let ran = Arc::clone(&runs);
         let second = fresh
             .store
-            .write("test", soon(), |conn| create(conn, "r", b"one"))
+            .write("test", soon(), move |conn| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                create(conn, "r", b"one")
+            })
             .await;
         assert_eq!(second, Err(Error::RequestInProgress));
+        assert_eq!(runs.load(Ordering::SeqCst), 1, "waiting for a key is not repeated");
         go_on.send(()).unwrap();
         assert_eq!(slow.await.unwrap(), Ok(Claim::Fresh));
     })

@@ -9,6 +9,7 @@
 
 mod crash;
 mod epochs;
+mod feeds;
 mod idempotency;
 mod leases;
 mod logs;

@@ -60,37 +60,60 @@ async fn a_deadlock_is_run_again() {
     .await;
 }
 
+/// What a write comes to that finds a row locked each time it is tried, for this many times.
+async fn behind_a_lock(store: &Store, tries: usize) -> Result<(), Error> {
+    store.write("test", soon(), |conn| put(conn, "a")).await?;
+    let (first, has_locked) = std::sync::mpsc::channel::<()>();
+    let (go_on, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = std::sync::Mutex::new(may_go);
+    let holder = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let write = store.write("test.slow", soon(), move |conn| {
+                raise(conn, "a")?;
+                let _ = first.send(());
+                let _ = may_go.lock().unwrap().recv();
+                Ok::<_, Error>(())
+            });
+            write.await
+        }
+    });
+    tokio::task::spawn_blocking(move || has_locked.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    let runs = AtomicUsize::new(0);
+    let unlock = go_on.clone();
+    let waited = store.write("test", soon(), move |conn| {
+        if runs.fetch_add(1, Ordering::SeqCst) == tries {
+            let _ = unlock.send(());
+        }
+        raise(conn, "a")
+    });
+    let waited = waited.await;
+    let _ = go_on.send(());
+    holder.await.unwrap()?;
+    waited
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_locked_by_another_is_waited_for_a_second_only() {
+async fn a_row_locked_by_another_is_waited_for_again_but_not_for_ever() {
     on_postgres(async |fresh| {
-        let store = &fresh.store;
-        store
-            .write("test", soon(), |conn| put(conn, "a"))
-            .await
-            .unwrap();
-        let (first, has_locked) = std::sync::mpsc::channel::<()>();
-        let (go_on, may_go) = std::sync::mpsc::channel::<()>();
-        let may_go = std::sync::Mutex::new(may_go);
-        let holder = tokio::spawn({
-            let store = store.clone();
-            async move {
-                let write = store.write("test.slow", soon(), move |conn| {
-                    raise(conn, "a")?;
-                    let _ = first.send(());
-                    let _ = may_go.lock().unwrap().recv();
-                    Ok::<_, Error>(())
-                });
-                write.await
-            }
-        });
-        tokio::task::spawn_blocking(move || has_locked.recv())
-            .await
-            .unwrap()
-            .unwrap();
-        let waited = store.write("test", soon(), |conn| raise(conn, "a")).await;
-        assert_eq!(waited, Err(Error::LockTimeout));
-        go_on.send(()).unwrap();
-        holder.await.unwrap().unwrap();
+        let hasty = Store::open(Options {
+            lock_timeout: Duration::from_millis(100),
+            ..Options::new("test", &*fresh.url, &MIGRATIONS)
+        })
+        .unwrap();
+        assert_eq!(behind_a_lock(&hasty, 2).await, Ok(()));
+    })
+    .await;
+    on_postgres(async |fresh| {
+        let hasty = Store::open(Options {
+            lock_timeout: Duration::from_millis(100),
+            ..Options::new("test", &*fresh.url, &MIGRATIONS)
+        })
+        .unwrap();
+        assert_eq!(behind_a_lock(&hasty, usize::MAX).await, Err(Error::LockTimeout));
     })
     .await;
 }

@@ -1,3 +1,4 @@
+DROP TABLE gate_intents;
 DROP TABLE grants;
 DROP TABLE fences;
 DROP TABLE gate;

@@ -33,3 +33,12 @@ CREATE TABLE grants (
     update_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+
+-- Who is about to take something away from a contact, from a workspace (contact '') or from all (both
+-- ''). No use of a grant begins where such a row stands, so that those under way come to an end: a
+-- row that is locked in shares by one caller after the other would else never be had for a change.
+CREATE TABLE gate_intents (
+    workspace TEXT COLLATE "C" NOT NULL,
+    contact TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (workspace, contact)
+);

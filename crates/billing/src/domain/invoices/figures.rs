@@ -15,14 +15,21 @@ pub(super) fn of(content: &Content, sums: &Sums) -> Figures {
         percent: None,
         tax,
     };
-    let lines = content.lines.iter().zip(&sums.line_nets).map(|(line, net)| LineFigures {
-        net: amount(*net),
-        quantity_and_price: price_in_cents(content)
-            .then_some((line.quantity, line.unit_price)),
-        base_quantity: Some(line.base_quantity),
-        adjustments: line.adjustments.iter().map(|item| adjustment(item, None)).collect(),
-        tax: Some(key(line.tax)),
-    });
+    let lines = content
+        .lines
+        .iter()
+        .zip(&sums.line_nets)
+        .map(|(line, net)| LineFigures {
+            net: amount(*net),
+            quantity_and_price: price_in_cents(content).then_some((line.quantity, line.unit_price)),
+            base_quantity: Some(line.base_quantity),
+            adjustments: line
+                .adjustments
+                .iter()
+                .map(|item| adjustment(item, None))
+                .collect(),
+            tax: Some(key(line.tax)),
+        });
     let totals = &sums.totals;
     Figures {
         lines: lines.collect(),

@@ -59,7 +59,9 @@ pub fn invoice_list(conn: &mut Conn, list: &InvoiceQuery) -> Result<InvoicePage,
         .limit(list.limit)
         .into_boxed::<Db>();
     if let Some(filter) = &list.filter {
-        query = query.filter(filtered(filter, |comparison| condition(&list.workspace, comparison)));
+        query = query.filter(filtered(filter, |comparison| {
+            condition(&list.workspace, comparison)
+        }));
     }
     if let Some(after) = &list.after {
         query = query.filter(after_place!(
@@ -101,7 +103,11 @@ fn keys_of(invoice: &Invoice, order: &[order::Key]) -> Vec<Key> {
         }
         _ => Key::Int(invoice.create_time.0),
     };
-    order.iter().map(key).chain([Key::Text(invoice.name.invoice.clone())]).collect()
+    order
+        .iter()
+        .map(key)
+        .chain([Key::Text(invoice.name.invoice.clone())])
+        .collect()
 }
 
 fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error> {

@@ -1,8 +1,8 @@
 //! An invoice as a row, and back.
 
+use ::store::Error;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use ::store::Error;
 use types::{ContactName, InvoiceName, Micros};
 
 use crate::domain::chain;
@@ -66,13 +66,23 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn of(invoice: &Invoice) -> Self {
-        let Invoice { name, content, sums, evidence, seal, .. } = invoice;
+        let Invoice {
+            name,
+            content,
+            sums,
+            evidence,
+            seal,
+            ..
+        } = invoice;
         let totals = &sums.totals;
         let lines: Vec<StoredLine> = content
             .lines
             .iter()
             .zip(&sums.line_nets)
-            .map(|(line, net)| StoredLine { line: line.clone(), net: *net })
+            .map(|(line, net)| StoredLine {
+                line: line.clone(),
+                net: *net,
+            })
             .collect();
         let day = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string());
         Self {
@@ -84,7 +94,10 @@ impl Row {
             series: content.series.clone(),
             year: seal.as_ref().map(|seal| seal.number.series.year),
             sequence: seal.as_ref().map(|seal| seal.number.sequence),
-            number: seal.as_ref().map(|seal| seal.number.to_string()).unwrap_or_default(),
+            number: seal
+                .as_ref()
+                .map(|seal| seal.number.to_string())
+                .unwrap_or_default(),
             issue_date: day(content.issue_date).unwrap_or_default(),
             due_date: day(content.due_date).unwrap_or_default(),
             lines: json(&lines),
@@ -156,17 +169,24 @@ impl Row {
         ]
         .map(|(name, number)| (name, number.to_be_bytes()));
         let texts = texts.iter().map(|(name, text)| (*name, text.as_bytes()));
-        let numbers = numbers.iter().map(|(name, number)| (*name, number.as_slice()));
+        let numbers = numbers
+            .iter()
+            .map(|(name, number)| (*name, number.as_slice()));
         chain::link(previous, &texts.chain(numbers).collect::<Vec<_>>())
     }
 
     pub(super) fn into_invoice(self) -> Result<Invoice, Error> {
         let name = InvoiceName::new(self.workspace.clone(), self.invoice.clone());
         let id = || name.to_string();
-        let corrupt = || Error::Corrupt { table: TABLE, id: id() };
+        let corrupt = || Error::Corrupt {
+            table: TABLE,
+            id: id(),
+        };
         let stored: Vec<StoredLine> = from_json(&self.lines, TABLE, id)?;
-        let (lines, line_nets) =
-            stored.into_iter().map(|stored| (stored.line, stored.net)).unzip();
+        let (lines, line_nets) = stored
+            .into_iter()
+            .map(|stored| (stored.line, stored.net))
+            .unzip();
         let day = |text: &str| match text {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| corrupt()),
@@ -176,7 +196,11 @@ impl Row {
             currency: self.currency.parse().map_err(|_| corrupt())?,
             lines,
             adjustments: from_json(&self.adjustments, TABLE, id)?,
-            buyer: self.buyer.as_deref().map(|text| from_json(text, TABLE, id)).transpose()?,
+            buyer: self
+                .buyer
+                .as_deref()
+                .map(|text| from_json(text, TABLE, id))
+                .transpose()?,
             series: self.series.clone(),
             issue_date: day(&self.issue_date)?,
             due_date: day(&self.due_date)?,
@@ -218,9 +242,15 @@ impl Row {
     }
 
     fn seal(&self) -> Option<Seal> {
-        let series = Series { series: self.series.clone(), year: self.year? };
+        let series = Series {
+            series: self.series.clone(),
+            year: self.year?,
+        };
         Some(Seal {
-            number: InvoiceNumber { series, sequence: self.sequence? },
+            number: InvoiceNumber {
+                series,
+                sequence: self.sequence?,
+            },
             issue_time: Micros(self.issue_time?),
             hash: self.hash.clone()?,
         })

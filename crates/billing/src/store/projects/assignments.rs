@@ -47,15 +47,14 @@ pub fn assignment_put(
     if end_time.is_none() {
         return Ok(None);
     }
-    diesel::update(row).set(Row::of(assignment, revision + 1)).execute(conn)?;
+    diesel::update(row)
+        .set(Row::of(assignment, revision + 1))
+        .execute(conn)?;
     Ok(Some(revision + 1))
 }
 
 /// An assignment that has not ended.
-pub fn assignment_get(
-    conn: &mut Conn,
-    name: &AssignmentName,
-) -> Result<Option<Assignment>, Error> {
+pub fn assignment_get(conn: &mut Conn, name: &AssignmentName) -> Result<Option<Assignment>, Error> {
     let row: Option<Row> = assignments::table
         .find((&name.workspace, &name.project, &name.assignment))
         .filter(assignments::end_time.is_null())
@@ -83,7 +82,10 @@ pub fn assignment_end(
     let Some(row) = row else { return Ok(None) };
     let revision = row.revision + 1;
     diesel::update(assignments::table.find((&row.workspace, &row.project, &row.contact)))
-        .set((assignments::end_time.eq(now.0), assignments::revision.eq(revision)))
+        .set((
+            assignments::end_time.eq(now.0),
+            assignments::revision.eq(revision),
+        ))
         .execute(conn)?;
     Ok(Some((row.into_assignment(), revision)))
 }
@@ -119,19 +121,26 @@ pub fn assignment_list(conn: &mut Conn, list: &AssignmentQuery) -> Result<Assign
         query = query.filter(assignments::project.eq(project));
     }
     if let Some(filter) = &list.filter {
-        query = query.filter(filtered(filter, |comparison| condition(&list.workspace, comparison)));
+        query = query.filter(filtered(filter, |comparison| {
+            condition(&list.workspace, comparison)
+        }));
     }
     if let Some(after) = &list.after {
         let [Key::Text(project), Key::Text(contact)] = after.as_slice() else {
             return Err(Error::PageTokenInvalid);
         };
-        let later = assignments::project
-            .gt(project)
-            .or(assignments::project.eq(project).and(assignments::contact.gt(contact)));
+        let later = assignments::project.gt(project).or(assignments::project
+            .eq(project)
+            .and(assignments::contact.gt(contact)));
         query = query.filter(assignments::project.ge(project).and(later));
     }
     let rows: Vec<Row> = query.load(conn)?;
-    let keys = |row: &Row| vec![Key::Text(row.project.clone()), Key::Text(row.contact.clone())];
+    let keys = |row: &Row| {
+        vec![
+            Key::Text(row.project.clone()),
+            Key::Text(row.contact.clone()),
+        ]
+    };
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -143,10 +152,9 @@ pub fn assignment_list(conn: &mut Conn, list: &AssignmentQuery) -> Result<Assign
 
 fn condition(workspace: &str, comparison: &Comparison) -> Condition<assignments::table> {
     match (comparison.field, comparison.test.clone()) {
-        ("contact", Test::Text(pattern)) => Box::new(
-            assignments::contact
-                .eq(crate::store::invoices::contact_id(workspace, pattern.text())),
-        ),
+        ("contact", Test::Text(pattern)) => Box::new(assignments::contact.eq(
+            crate::store::invoices::contact_id(workspace, pattern.text()),
+        )),
         ("role_in_project", Test::Text(pattern)) => {
             text_is!(assignments::role_in_project, pattern)
         }
@@ -176,7 +184,11 @@ struct Row {
 
 impl Row {
     fn of(assignment: &Assignment, revision: i64) -> Self {
-        let AssignmentName { workspace, project, assignment: contact } = assignment.name.clone();
+        let AssignmentName {
+            workspace,
+            project,
+            assignment: contact,
+        } = assignment.name.clone();
         Self {
             workspace,
             project,

@@ -52,7 +52,10 @@ pub const FILTER_FIELDS: &[Field] = &[
     Field::one("state", FieldKind::Word(State::WORDS)),
     Field::one("source.channel", FieldKind::Word(Channel::WORDS)),
     Field::one("source.campaign", FieldKind::Text),
-    Field::many("relationship_kinds", FieldKind::Word(RelationshipKind::WORDS)),
+    Field::many(
+        "relationship_kinds",
+        FieldKind::Word(RelationshipKind::WORDS),
+    ),
     Field::map("labels"),
     Field::map("external_ids"),
     Field::one("ready_to_buy", FieldKind::Bool),
@@ -71,13 +74,14 @@ pub const ORDER_FIELDS: &[&str] = &[
 ];
 
 impl App {
-    /// Lists contacts; the token of the next page, empty at the end.
+    /// Lists contacts; the token of the next page, empty at the end. A page that would be too large
+    /// for its readers is shorter than was asked for.
     pub async fn list_contacts(
         &self,
         input: ListInput,
         freshness: &Freshness,
         deadline: Deadline,
-    ) -> Result<(Vec<Contact>, String), Error> {
+    ) -> Result<(Vec<v1::Contact>, String), Error> {
         let shown = if input.show_deleted { "deleted" } else { "" };
         let args_hash = pages::args_hash(&[
             "ListContacts",
@@ -99,15 +103,20 @@ impl App {
         let found = self.store.read("contacts.list", deadline, move |conn| {
             rows::contacts_list(conn, &list)
         });
-        let mut found = found.await?;
+        let found = found.await?;
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let goes_on = found.len() > size;
-        found.truncate(size);
-        let next = match found.last() {
-            Some((_, keys)) if goes_on => page_token(args_hash, keys.clone()),
-            _ => String::new(),
-        };
-        Ok((found.into_iter().map(|(contact, _)| contact).collect(), next))
+        let (mut page, mut page_bytes, mut after) = (Vec::new(), 0, None);
+        for (contact, keys) in found {
+            let contact = message(&contact);
+            page_bytes += contact.encoded_len();
+            let is_full = page.len() == size || (!page.is_empty() && page_bytes > PAGE_BYTES_MAX);
+            if let (true, Some(after)) = (is_full, after) {
+                return Ok((page, page_token(args_hash, after)));
+            }
+            page.push(contact);
+            after = Some(keys);
+        }
+        Ok((page, String::new()))
     }
 }
 
@@ -132,6 +141,6 @@ fn order_of(order_by: &str) -> Result<Vec<(SortKey, bool)>, Error> {
         .collect())
 }
 
-pub(super) fn page_token(args_hash: [u8; 16], keys: Vec<Key>) -> String {
+pub(in crate::app) fn page_token(args_hash: [u8; 16], keys: Vec<Key>) -> String {
     PageToken { args_hash, keys }.encode()
 }

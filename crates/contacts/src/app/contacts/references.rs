@@ -20,7 +20,11 @@ pub(super) fn check_references(
         }
         let path = format!("contact.{path}");
         if target == name {
-            return Err(Error::field(path, "reference.other", "must be another contact"));
+            return Err(Error::field(
+                path,
+                "reference.other",
+                "must be another contact",
+            ));
         }
         let found = rows::contact_get(conn, target)?.ok_or_else(|| Error::not_found(target))?;
         if matches!(found.state, State::Deleted | State::Merged) {
@@ -37,7 +41,11 @@ pub(super) fn check_references(
 }
 
 /// No external id that is new may belong to another contact.
-fn require_identities(conn: &mut Conn, old: &Contact, facts: &Facts) -> Result<(), Error> {
+pub(super) fn require_identities(
+    conn: &mut Conn,
+    old: &Contact,
+    facts: &Facts,
+) -> Result<(), Error> {
     let new: Vec<ExternalId> = facts
         .external_ids
         .iter()
@@ -45,10 +53,25 @@ fn require_identities(conn: &mut Conn, old: &Contact, facts: &Facts) -> Result<(
         .cloned()
         .collect();
     let workspace = &old.name.workspace;
-    match rows::external_id_owners(conn, workspace, &new)?.into_iter().next() {
+    match rows::external_id_owners(conn, workspace, &new)?
+        .into_iter()
+        .next()
+    {
         Some((id, owner)) => Err(duplicate(workspace, &id, &owner)),
         None => Ok(()),
     }
 }
 
-PLACEHOLDER
+/// Another contact has this external id.
+pub(super) fn duplicate(workspace: &str, id: &ExternalId, owner: &str) -> Error {
+    Error::DuplicateIdentity {
+        existing: ContactName::new(workspace, owner).to_string(),
+        system: id.system.clone(),
+    }
+}
+
+/// Whether it was an external id that was taken.
+pub(super) fn is_identity(error: &StoreError) -> bool {
+    let key = ["workspace", "system", "external_id"];
+    error.is_primary_key_violation("contact_external_ids", &key)
+}

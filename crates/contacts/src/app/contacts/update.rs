@@ -85,8 +85,13 @@ fn update(
         })
     };
     prefixed(&input.draft.faults, "contact.", named)?;
-    let facts = masks::applied(&old.facts, &input.draft.facts, input.draft.kind, &input.mask)
-        .map_err(Error::Mask)?;
+    let facts = masks::applied(
+        &old.facts,
+        &input.draft.facts,
+        input.draft.kind,
+        &input.mask,
+    )
+    .map_err(Error::Mask)?;
     let changed = masks::changed_paths(&old.facts, &facts);
     let references: Vec<_> = input
         .draft

@@ -86,17 +86,19 @@ pub fn check_head(import: &Import, head: &[u8]) -> Result<(), Error> {
     }
     let mut analyzer = Analyzer::new();
     analyzer.feed(head);
-    analysis(import, &analyzer).map(|_| ()).map_err(|problem| match problem {
-        MappingProblem::Required | MappingProblem::NobodyIdentified => Error::ImportMapping {
-            columns: columns(&analyzer),
-            problem: problem.to_string(),
-        },
-        MappingProblem::ColumnUnknown(_)
-        | MappingProblem::TargetUnknown(_)
-        | MappingProblem::Empty => {
-            Error::field("import.mapping", "import.mapping", problem.to_string())
-        }
-    })
+    analysis(import, &analyzer)
+        .map(|_| ())
+        .map_err(|problem| match problem {
+            MappingProblem::Required | MappingProblem::NobodyIdentified => Error::ImportMapping {
+                columns: columns(&analyzer),
+                problem: problem.to_string(),
+            },
+            MappingProblem::ColumnUnknown(_)
+            | MappingProblem::TargetUnknown(_)
+            | MappingProblem::Empty => {
+                Error::field("import.mapping", "import.mapping", problem.to_string())
+            }
+        })
 }
 
 fn columns(analyzer: &Analyzer) -> String {
@@ -219,7 +221,12 @@ impl Reader {
             Self::Vcard(reader) => Some(match reader.next_card()? {
                 Ok(card) => {
                     let left_out = card.dropped.iter().map(|name| format!("left out: {name}"));
-                    of_record(number(card.index), &card.record, left_out.collect(), defaults)
+                    of_record(
+                        number(card.index),
+                        &card.record,
+                        left_out.collect(),
+                        defaults,
+                    )
                 }
                 Err(problem) => {
                     let reason = format!("line {}: {}", problem.line, problem.reason);
@@ -276,9 +283,14 @@ fn prepared(
         }
     }
     if contact.requested_stage.is_empty() {
-        contact.requested_stage.clone_from(&defaults.requested_stage);
+        contact
+            .requested_stage
+            .clone_from(&defaults.requested_stage);
     }
-    let is_said = contact.source.as_ref().is_some_and(|source| source.channel != 0);
+    let is_said = contact
+        .source
+        .as_ref()
+        .is_some_and(|source| source.channel != 0);
     leave_out_undialable(&mut contact, &mut notes);
     let mut problems: Vec<String> = match contact.check() {
         Ok(()) => Vec::new(),
@@ -325,9 +337,16 @@ fn leave_out_undialable(contact: &mut v1::Contact, notes: &mut Vec<String>) {
 }
 
 fn texts(faults: &Faults) -> Vec<String> {
-    faults.0.iter().map(|fault| format!("{} {}", fault.path, fault.problem)).collect()
+    faults
+        .0
+        .iter()
+        .map(|fault| format!("{} {}", fault.path, fault.problem))
+        .collect()
 }
 
 fn shortened(name: &str) -> String {
-    name.chars().filter(|c| *c != '\0').take(NAME_CHARS_MAX).collect()
+    name.chars()
+        .filter(|c| *c != '\0')
+        .take(NAME_CHARS_MAX)
+        .collect()
 }

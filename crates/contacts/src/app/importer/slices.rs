@@ -81,16 +81,15 @@ impl Slice {
         Ok(Some(import.counts.done))
     }
 
-    fn row(
-        &self,
-        conn: &mut Conn,
-        row: &Numbered,
-        now: Micros,
-    ) -> Result<RowReport, StoreError> {
+    fn row(&self, conn: &mut Conn, row: &Numbered, now: Micros) -> Result<RowReport, StoreError> {
         let report = |outcome, contact: &str, problems: Vec<String>| RowReport {
             row: row.prepared.row,
             outcome,
-            contact: if self.dry_run { String::new() } else { contact.to_owned() },
+            contact: if self.dry_run {
+                String::new()
+            } else {
+                contact.to_owned()
+            },
             problems,
             display_name: row.prepared.display_name.clone(),
         };
@@ -108,11 +107,7 @@ impl Slice {
 
     /// What becomes of a row: the contact it names or whose external id it has is there already, or
     /// it is a new one. A dry run also knows the contacts that earlier rows would have made.
-    fn verdict<'a>(
-        &self,
-        conn: &mut Conn,
-        row: &'a Numbered,
-    ) -> Result<Verdict<'a>, StoreError> {
+    fn verdict<'a>(&self, conn: &mut Conn, row: &'a Numbered) -> Result<Verdict<'a>, StoreError> {
         let content = match &row.prepared.content {
             Ok(content) => content,
             Err(problems) => return Ok(Verdict::Refuse(problems.clone())),
@@ -167,7 +162,11 @@ impl Slice {
         let mut facts = content.draft.facts.clone();
         for (path, target) in &content.draft.references {
             let is_here = target.workspace == name.workspace && target != name;
-            let found = if is_here { contacts::contact_get(conn, target)? } else { None };
+            let found = if is_here {
+                contacts::contact_get(conn, target)?
+            } else {
+                None
+            };
             let stands = match &found {
                 Some(found) => {
                     let is_gone =

@@ -60,8 +60,18 @@ pub fn contact_create(
         row: diesel::insert_into(contacts::table).values(contact_values!(contact, keys)),
         fields: terms.iter().map(|(field, _)| field.as_str()).collect(),
         terms: terms.iter().map(|(_, term)| term.as_str()).collect(),
-        systems: contact.facts.external_ids.iter().map(|id| id.system.as_str()).collect(),
-        ids: contact.facts.external_ids.iter().map(|id| id.id.as_str()).collect(),
+        systems: contact
+            .facts
+            .external_ids
+            .iter()
+            .map(|id| id.system.as_str())
+            .collect(),
+        ids: contact
+            .facts
+            .external_ids
+            .iter()
+            .map(|id| id.id.as_str())
+            .collect(),
     };
     single::create(conn, key, change, rows)
 }

@@ -133,7 +133,7 @@ fn ties_descend(order: &[(SortKey, bool)]) -> bool {
     order.last().is_some_and(|(_, descending)| *descending)
 }
 
-fn ordered<'a>(query: Query<'a>, key: SortKey, descending: bool) -> Query<'a> {
+fn ordered(query: Query<'_>, key: SortKey, descending: bool) -> Query<'_> {
     macro_rules! by {
         ($column:expr) => {
             if descending {
@@ -227,7 +227,10 @@ fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {
         (SortKey::FamilyName, Key::Text(value)) => against!(contacts::family_key, value.clone()),
         (SortKey::Owner, Key::Text(value)) => against!(contacts::owner, value.clone()),
         (SortKey::Stage, Key::Text(value)) => {
-            against!(coalesce(contact_positions::stage.nullable(), ""), value.clone())
+            against!(
+                coalesce(contact_positions::stage.nullable(), ""),
+                value.clone()
+            )
         }
         _ => return Err(Error::PageTokenInvalid),
     })
@@ -256,7 +259,9 @@ macro_rules! exactly {
             Pattern::Suffix(text) => {
                 let count = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
                 let from = length($column) - (count - 1);
-                let $found = length($column).ge(count).and(substr($column, from).eq(text));
+                let $found = length($column)
+                    .ge(count)
+                    .and(substr($column, from).eq(text));
                 Box::new($made)
             }
             Pattern::Contains(text) if text.is_empty() => {
@@ -302,7 +307,9 @@ fn condition(workspace: &str, comparison: &Comparison) -> Condition {
         ("ready_to_buy", Test::Bool(value)) => Box::new(contacts::ready_to_buy.eq(*value)),
         ("create_time", Test::Time(relation, at)) => moment!(contacts::create_time, relation, at.0),
         ("update_time", Test::Time(relation, at)) => moment!(contacts::update_time, relation, at.0),
-        ("display_name", Test::Text(text)) => matches_pattern!(contacts::display_key, text.folded()),
+        ("display_name", Test::Text(text)) => {
+            matches_pattern!(contacts::display_key, text.folded())
+        }
         ("given_name", Test::Text(text)) => matches_pattern!(contacts::given_key, text.folded()),
         ("family_name", Test::Text(text)) => matches_pattern!(contacts::family_key, text.folded()),
         ("company", Test::Text(text)) => {
@@ -313,7 +320,11 @@ fn condition(workspace: &str, comparison: &Comparison) -> Condition {
             exactly!(contacts::source_campaign, text.clone(), |found| found)
         }
         ("stage", Test::Text(text)) => {
-            exactly!(coalesce(contact_positions::stage.nullable(), ""), text.clone(), |found| found)
+            exactly!(
+                coalesce(contact_positions::stage.nullable(), ""),
+                text.clone(),
+                |found| found
+            )
         }
         ("email", Test::Text(text)) => {
             has_term(workspace, "email".to_owned(), Some(text.map(email_term)))

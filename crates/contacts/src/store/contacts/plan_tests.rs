@@ -1,11 +1,11 @@
 //! The plans of both engines for the lists, read over many rows.
 
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Integer, Text};
 use ::store::pages::Key;
 use ::store::testing::{engines, open, soon};
 use ::store::{Conn, Error, Store, each};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Integer, Text};
 
 use super::list::{ContactList, Db, SortKey, query};
 use crate::store::MIGRATIONS;
@@ -30,7 +30,11 @@ impl<Q, const SQLITE: bool> RunQueryDsl<Conn> for Explain<Q, SQLITE> {}
 
 impl<Q: QueryFragment<Db>, const SQLITE: bool> QueryFragment<Db> for Explain<Q, SQLITE> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
-        out.push_sql(if SQLITE { "EXPLAIN QUERY PLAN " } else { "EXPLAIN " });
+        out.push_sql(if SQLITE {
+            "EXPLAIN QUERY PLAN "
+        } else {
+            "EXPLAIN "
+        });
         self.0.walk_ast(out)
     }
 }
@@ -56,7 +60,11 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
         "INSERT INTO contacts ({columns}) {postgres} \
          FROM generate_series(1, {count}) AS numbers (n) CROSS JOIN (VALUES ('w'), ('other')) AS workspaces (w)"
     );
-    let text = if matches!(conn, Conn::Sqlite(_)) { sqlite } else { postgres };
+    let text = if matches!(conn, Conn::Sqlite(_)) {
+        sqlite
+    } else {
+        postgres
+    };
     each!(conn, |c| diesel::sql_query(text).execute(c))?;
     let positions = "INSERT INTO contact_positions (workspace, contact, stage, role, revision) \
         SELECT workspace, contact, 'lead', 'LEAD', 1 FROM contacts";
@@ -95,7 +103,10 @@ async fn pages_are_read_from_their_index_in_order() {
     for engine in engines() {
         let url = engine.fresh_url().await;
         let store = open(&url, &MIGRATIONS);
-        store.write("fill", soon(), |conn| fill(conn, 20_000)).await.expect("filled");
+        store
+            .write("fill", soon(), |conn| fill(conn, 20_000))
+            .await
+            .expect("filled");
         store
             .write("analyze", soon(), |conn| {
                 each!(conn, |c| diesel::sql_query("ANALYZE").execute(c))?;
@@ -107,7 +118,11 @@ async fn pages_are_read_from_their_index_in_order() {
         for (key, index, at) in [
             (SortKey::CreateTime, "contacts_create_time", Key::Int(3_000)),
             (SortKey::UpdateTime, "contacts_update_time", Key::Int(500)),
-            (SortKey::DisplayName, "contacts_display_key", Key::Text("d5".to_owned())),
+            (
+                SortKey::DisplayName,
+                "contacts_display_key",
+                Key::Text("d5".to_owned()),
+            ),
         ] {
             for descending in [false, true] {
                 for after in [None, Some(vec![at.clone(), id()])] {
@@ -116,8 +131,14 @@ async fn pages_are_read_from_their_index_in_order() {
                     let what = format!("{key:?} {descending} {is_first}\n{plan}");
                     assert!(plan.contains(index), "{what}");
                     // The names of the steps that sort: TEMP B-TREE on SQLite, Sort on PostgreSQL.
-                    assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{what}");
-                    assert!(!plan.contains("SCAN contacts") && !plan.contains("Seq Scan"), "{what}");
+                    assert!(
+                        !plan.contains("TEMP B-TREE") && !plan.contains("Sort"),
+                        "{what}"
+                    );
+                    assert!(
+                        !plan.contains("SCAN contacts") && !plan.contains("Seq Scan"),
+                        "{what}"
+                    );
                     let range = match store.engine() {
                         "sqlite" => plan.contains(">?") || plan.contains("<?"),
                         _ => plan.contains(">=") || plan.contains("<="),
@@ -131,6 +152,8 @@ async fn pages_are_read_from_their_index_in_order() {
 
 #[tokio::test]
 async fn both_engines_have_one_schema() {
-    let differences = ::store::testing::parity(&MIGRATIONS).await.expect("both schemas");
+    let differences = ::store::testing::parity(&MIGRATIONS)
+        .await
+        .expect("both schemas");
     assert_eq!(differences, Vec::<String>::new());
 }

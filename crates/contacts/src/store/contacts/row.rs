@@ -77,11 +77,11 @@ impl TryFrom<ContactRow> for Contact {
         let state = State::from_word(&row.state).ok_or_else(corrupt)?;
         let position = match row.position {
             None => ShownPosition::default(),
-            Some((stage, role, revision)) => ShownPosition {
-                stage,
+            Some((position, role, revision)) => ShownPosition {
+                stage: position,
                 role: match role.as_str() {
                     "" => None,
-                    role => Some(role.parse::<Role>().map_err(|_| corrupt())?),
+                    named => Some(named.parse::<Role>().map_err(|_| corrupt())?),
                 },
                 revision,
             },
@@ -119,11 +119,10 @@ impl Keys {
             table: "contacts",
             id: contact.name.to_string(),
         })?;
-        let kinds: String = facts
-            .relationship_kinds
-            .iter()
-            .map(|kind| format!("|{}|", kind.as_str()))
-            .collect();
+        let mut kinds = String::new();
+        for kind in &facts.relationship_kinds {
+            kinds.extend(["|", kind.as_str(), "|"]);
+        }
         Ok(Self {
             display: folded(&facts.shown_name()),
             given: folded(&facts.given_name),
