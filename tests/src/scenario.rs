@@ -172,7 +172,10 @@ impl Expected {
         if let Some(violations) = &self.violations {
             let violations = fill(&serde_json::to_value(violations)?, names)?;
             let found = serde_json::to_value(&refusal.violations)?;
-            ensure!(violations == found, "violations should be {violations}, but are {found}");
+            ensure!(
+                violations == found,
+                "violations should be {violations}, but are {found}"
+            );
         }
         Ok(())
     }

@@ -98,10 +98,18 @@ pub struct Serve {
     #[arg(long, env = "CLIENTELE_MIGRATE")]
     pub migrate: bool,
     /// Where contacts is; pipeline needs it.
-    #[arg(long, env = "CLIENTELE_CONTACTS_URI", required_if_eq("service", "pipeline"))]
+    #[arg(
+        long,
+        env = "CLIENTELE_CONTACTS_URI",
+        required_if_eq("service", "pipeline")
+    )]
     pub contacts_uri: Option<String>,
     /// Where pipeline is; billing needs it.
-    #[arg(long, env = "CLIENTELE_PIPELINE_URI", required_if_eq("service", "billing"))]
+    #[arg(
+        long,
+        env = "CLIENTELE_PIPELINE_URI",
+        required_if_eq("service", "billing")
+    )]
     pub pipeline_uri: Option<String>,
     /// What every server has.
     #[command(flatten)]
@@ -174,7 +182,11 @@ pub enum Policy {
 #[derive(Debug, Args)]
 pub struct Target {
     /// Where the suite is.
-    #[arg(long, env = "CLIENTELE_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "CLIENTELE_ADDRESS",
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub address: String,
     /// The workspace.
     #[arg(long, env = "CLIENTELE_WORKSPACE", default_value = "default")]
@@ -224,6 +236,10 @@ pub enum FileFormat {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Where the suite is.
-    #[arg(long, env = "CLIENTELE_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "CLIENTELE_ADDRESS",
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub address: String,
 }

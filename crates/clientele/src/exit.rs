@@ -16,7 +16,10 @@ pub struct WrongSetting {
 impl WrongSetting {
     /// A setting and what is wrong with it.
     pub fn new(setting: impl Into<String>, problem: impl ToString) -> Self {
-        Self { setting: setting.into(), problem: problem.to_string() }
+        Self {
+            setting: setting.into(),
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -26,9 +29,18 @@ pub fn usage() -> ExitCode {
 }
 
 /// Prints why a command failed and gives its exit code.
-#[expect(clippy::print_stderr, reason = "this is where the binary speaks to its person")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the binary speaks to its person"
+)]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("clientele: {error:#}");
-    let wrong_setting = error.chain().any(<dyn std::error::Error>::is::<WrongSetting>);
-    if wrong_setting { usage() } else { ExitCode::FAILURE }
+    let wrong_setting = error
+        .chain()
+        .any(<dyn std::error::Error>::is::<WrongSetting>);
+    if wrong_setting {
+        usage()
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -49,7 +49,7 @@ pub enum Error {
         /// The policy revision in force.
         policy: PolicyRef,
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// Another move of the contact waits for grants to be given back.
     #[error("a move of {contact} to `{to}` waits")]
@@ -193,6 +193,28 @@ impl Error {
         Self::NotFound {
             kind: "clientele.dev/Contact",
             name: name.to_string(),
+        }
+    }
+
+    /// Whether the same call may succeed when it is repeated, without anybody having changed anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(
+                error,
+                store::Error::Contention
+                    | store::Error::DeadlineExceeded
+                    | store::Error::LockTimeout
+                    | store::Error::Overloaded
+                    | store::Error::Unavailable(_)
+                    | store::Error::CommitUnknown(_)
+                    | store::Error::RequestInProgress
+            ),
+            Self::ConcurrentUpdate { .. }
+            | Self::CompilerBusy
+            | Self::Upstream { .. }
+            | Self::ConsistencyNotReached { .. }
+            | Self::DeadlineExceeded => true,
+            _ => false,
         }
     }
 

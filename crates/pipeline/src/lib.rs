@@ -86,6 +86,10 @@ impl Pipeline {
     /// Starts what runs besides calls: following the directory, telling it where contacts stand,
     /// rewriting positions after an activation, sealing histories, clearing away. Ends when
     /// `shutdown` is cancelled.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the three services have one face"
+    )]
     pub fn spawn(&self, shutdown: CancellationToken) -> JoinSet<()> {
         self.app.spawn(&shutdown)
     }

@@ -111,6 +111,7 @@ enum Action {
     Cancel,
     TimeOut,
     Activate,
+    CancelActivation,
     TellRecall,
     TellFence,
     Acquire,
@@ -284,6 +285,9 @@ impl Gate {
         }
         if pipeline.activating {
             actions.push(Action::TellFence);
+            if pipeline.activation + 2 <= self.activation_max {
+                actions.push(Action::CancelActivation);
+            }
         }
         if settled {
             actions.push(Action::Acquire);
@@ -353,6 +357,12 @@ impl Model for Gate {
                     state.activate();
                 }
             }
+            // Billing may have raised its fence already, so the policy that stays in force gets a
+            // number that passes it.
+            Action::CancelActivation => {
+                state.pipeline.activating = false;
+                state.pipeline.activation += 2;
+            }
             Action::TellRecall => {
                 let (level, revision) = state.pipeline.pending?;
                 state.send(Message::Recall(Recall { revision, level }));
@@ -395,6 +405,14 @@ impl Model for Gate {
             Property::sometimes("a fence completes", |_, state: &State| {
                 state.billing.fence > 1 && state.pipeline.activation > 1
             }),
+            Property::sometimes(
+                "a grant passes a fence that was given up",
+                |_, state: &State| {
+                    state.pipeline.activation == 3
+                        && state.billing.fence == 2
+                        && state.billing.level() == LEVEL_MAX
+                },
+            ),
             Property::sometimes("a grant is used after a recall", |_, state: &State| {
                 state.billing.level() == LEVEL_MAX && state.billing.tombstone > 0
             }),
@@ -407,8 +425,8 @@ const LEVEL_MAX: u8 = 2;
 fn gate(mutant: Mutant) -> Gate {
     Gate {
         mutant,
-        revision_max: 5,
-        activation_max: 2,
+        revision_max: 4,
+        activation_max: 3,
     }
 }
 
@@ -437,7 +455,7 @@ fn every_mutant_is_caught() {
         let path = checker
             .discovery("billing ACTIVE => entitled and held")
             .or_else(|| checker.discovery("no invoice after a demotion"));
-        let steps = path.map(|path| path.into_actions());
+        let steps = path.map(stateright::Path::into_actions);
         assert!(steps.is_some(), "{mutant:?} was not caught");
         println!("{mutant:?}: {steps:?}");
     }

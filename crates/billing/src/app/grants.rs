@@ -71,12 +71,16 @@ impl App {
         contact: &ContactName,
         deadline: Deadline,
     ) -> Result<(Grant, Installed), Error> {
-        match self.grant_fetch_in(self.store.epoch(), contact, deadline).await {
+        match self
+            .grant_fetch_in(self.store.epoch(), contact, deadline)
+            .await
+        {
             Err(Error::HolderDetached) | Ok((_, Installed::Stale(Stale::Epoch))) => {}
             ended => return ended,
         }
         self.attach(deadline).await?;
-        self.grant_fetch_in(self.store.epoch(), contact, deadline).await
+        self.grant_fetch_in(self.store.epoch(), contact, deadline)
+            .await
     }
 
     /// Asks for a grant and installs it, both in one epoch of this database.
@@ -86,8 +90,10 @@ impl App {
         contact: &ContactName,
         deadline: Deadline,
     ) -> Result<(Grant, Installed), Error> {
-        let grant =
-            self.pipeline.grant_acquire(contact, &self.holder, holder_epoch, deadline).await?;
+        let grant = self
+            .pipeline
+            .grant_acquire(contact, &self.holder, holder_epoch, deadline)
+            .await?;
         let (offered, clock) = (grant.clone(), self.clock.clone());
         let installed = self
             .store

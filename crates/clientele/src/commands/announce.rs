@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 /// Says where `services` listen.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub fn announce(address: SocketAddr, services: &[&str]) {
-    println!("clientele {} on http://{address}", env!("CARGO_PKG_VERSION"));
+    println!(
+        "clientele {} on http://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
     println!("  services  {}", services.join(", "));
     println!("  first call, with grpcurl (reflection is on):");
     println!("    grpcurl -plaintext {address} list");

@@ -29,13 +29,25 @@ pub fn explain(status: &Status) -> String {
         |info| info.reason.clone(),
     );
     let mut text = format!("{reason}: {}", status.message());
-    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+    let fields = details
+        .bad_request()
+        .into_iter()
+        .flat_map(|bad| &bad.field_violations);
     for violation in fields {
-        text.push_str(&format!("\n    {}: {}", violation.field, violation.description));
+        text.push_str(&format!(
+            "\n    {}: {}",
+            violation.field, violation.description
+        ));
     }
-    let guards = details.precondition_failure().into_iter().flat_map(|failure| &failure.violations);
+    let guards = details
+        .precondition_failure()
+        .into_iter()
+        .flat_map(|failure| &failure.violations);
     for violation in guards {
-        text.push_str(&format!("\n    {}: {}", violation.subject, violation.description));
+        text.push_str(&format!(
+            "\n    {}: {}",
+            violation.subject, violation.description
+        ));
     }
     text
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use proto::billing::v1::invoice_service_client::InvoiceServiceClient;
 use proto::billing::v1::project_service_client::ProjectServiceClient;
 use proto::billing::v1::{
-    AssignContactRequest, CreateInvoiceRequest, CreateProjectRequest, Invoice,
-    IssueInvoiceRequest, LineItem, Project,
+    AssignContactRequest, CreateInvoiceRequest, CreateProjectRequest, Invoice, IssueInvoiceRequest,
+    LineItem, Project,
 };
 use proto::contacts::v1::contact_service_client::ContactServiceClient;
 use proto::contacts::v1::import::Format;
@@ -39,7 +39,9 @@ const EXPORT: &[u8] = include_bytes!("demo_contacts.csv");
 pub async fn run(args: Demo) -> Result<()> {
     let mut story = Story::begin(channel(&args.address).await?);
     let people = story.import().await?;
-    let [ada, ben, walkin] = &people[..] else { bail!("three contacts should have come in") };
+    let [ada, ben, walkin] = &people[..] else {
+        bail!("three contacts should have come in")
+    };
     story.project().await?;
     story.refuse_lead(ada).await?;
     story.convert(ada).await?;
@@ -88,7 +90,10 @@ impl Story {
 
     async fn import(&mut self) -> Result<Vec<Contact>> {
         self.chapter("An address book comes in, as another program exported it");
-        let import = Import { format: Format::Csv.into(), ..Import::default() };
+        let import = Import {
+            format: Format::Csv.into(),
+            ..Import::default()
+        };
         let request = CreateImportRequest {
             parent: self.workspace.clone(),
             import: Some(import),
@@ -96,12 +101,21 @@ impl Story {
         };
         let created = ok(self.transfer.create_import(request).await)?;
         let name = created.import.context("an import")?.name;
-        let chunk =
-            UploadImportChunkRequest { name: name.clone(), offset: 0, data: EXPORT.to_vec() };
+        let chunk = UploadImportChunkRequest {
+            name: name.clone(),
+            offset: 0,
+            data: EXPORT.to_vec(),
+        };
         ok(self.transfer.upload_import_chunk(chunk).await)?;
-        let run = RunImportRequest { name: name.clone(), ..RunImportRequest::default() };
+        let run = RunImportRequest {
+            name: name.clone(),
+            ..RunImportRequest::default()
+        };
         ok(self.transfer.run_import(run).await)?;
-        let mut updates = ok(self.transfer.watch_import(WatchImportRequest { name }).await)?;
+        let mut updates = ok(self
+            .transfer
+            .watch_import(WatchImportRequest { name })
+            .await)?;
         let mut import = Import::default();
         while let Some(update) = updates.message().await.map_err(|status| refused(&status))? {
             import = update.import.unwrap_or_default();
@@ -116,9 +130,16 @@ impl Story {
             ..ListContactsRequest::default()
         };
         let people = ok(self.contacts.list_contacts(request).await)?.contacts;
-        for person in people.iter().filter(|person| person.emails.len() + person.phones.len() > 0) {
+        for person in people
+            .iter()
+            .filter(|person| person.emails.len() + person.phones.len() > 0)
+        {
             let address = person.emails.first().map(|email| email.address.as_str());
-            say(&format!("   {:<12} {}", person.display_name, address.unwrap_or("no e-mail")));
+            say(&format!(
+                "   {:<12} {}",
+                person.display_name,
+                address.unwrap_or("no e-mail")
+            ));
         }
         Ok(people)
     }
@@ -126,7 +147,10 @@ impl Story {
     async fn project(&mut self) -> Result<()> {
         let request = CreateProjectRequest {
             parent: self.workspace.clone(),
-            project: Some(Project { display_name: "New website".to_owned(), ..Project::default() }),
+            project: Some(Project {
+                display_name: "New website".to_owned(),
+                ..Project::default()
+            }),
             project_id: "website".to_owned(),
             ..CreateProjectRequest::default()
         };
@@ -135,7 +159,9 @@ impl Story {
     }
 
     async fn refuse_lead(&mut self, contact: &Contact) -> Result<()> {
-        self.chapter("Under the policy `one-way` everyone starts as a lead: no invoice, no project");
+        self.chapter(
+            "Under the policy `one-way` everyone starts as a lead: no invoice, no project",
+        );
         let invoice = self.create_invoice(contact).await;
         expect_refusal("an invoice for a lead", invoice)?;
         let project = self.assign(contact).await;
@@ -144,7 +170,10 @@ impl Story {
 
     async fn convert(&mut self, contact: &Contact) -> Result<()> {
         self.chapter("The lead shows promise, then confirms business");
-        for (stage, reason) in [("prospect", "showed promise"), ("client", "confirmed business")] {
+        for (stage, reason) in [
+            ("prospect", "showed promise"),
+            ("client", "confirmed business"),
+        ] {
             let moved = ok(self.move_to(contact, stage, reason).await)?;
             let position = moved.position.context("a position")?;
             say(&format!(
@@ -160,15 +189,25 @@ impl Story {
 
     async fn bill(&mut self, contact: &Contact) -> Result<()> {
         self.chapter("The client is invoiced and assigned to a project");
-        let draft = ok(self.create_invoice(contact).await)?.invoice.context("an invoice")?;
-        let request = IssueInvoiceRequest { name: draft.name, ..IssueInvoiceRequest::default() };
-        let issued = ok(self.invoices.issue_invoice(request).await)?.invoice.context("an invoice")?;
+        let draft = ok(self.create_invoice(contact).await)?
+            .invoice
+            .context("an invoice")?;
+        let request = IssueInvoiceRequest {
+            name: draft.name,
+            ..IssueInvoiceRequest::default()
+        };
+        let issued = ok(self.invoices.issue_invoice(request).await)?
+            .invoice
+            .context("an invoice")?;
         say(&format!(
             "   issued {} over {} {}",
             issued.number, issued.gross_total_decimal, issued.currency_code
         ));
         ok(self.assign(contact).await)?;
-        say(&format!("   {} is assigned to New website", contact.display_name));
+        say(&format!(
+            "   {} is assigned to New website",
+            contact.display_name
+        ));
         Ok(())
     }
 
@@ -191,22 +230,33 @@ impl Story {
             ..ListTransitionsRequest::default()
         };
         for row in ok(self.positions.list_transitions(request).await)?.transitions {
-            let from = if row.from_stage.is_empty() { "opened" } else { &row.from_stage };
+            let from = if row.from_stage.is_empty() {
+                "opened"
+            } else {
+                &row.from_stage
+            };
             let hash = row.hash.get(..12).unwrap_or_default();
-            say(&format!("   {}. {from} > {:<9} {hash}  {}", row.revision, row.to_stage, row.reason));
+            say(&format!(
+                "   {}. {from} > {:<9} {hash}  {}",
+                row.revision, row.to_stage, row.reason
+            ));
         }
         Ok(())
     }
 
     async fn another_definition(&mut self, contact: &Contact) -> Result<()> {
-        self.chapter("Another definition of the same words: `free-switch`, back and forth as one likes");
+        self.chapter(
+            "Another definition of the same words: `free-switch`, back and forth as one likes",
+        );
         let request = CreatePolicyRequest {
             parent: self.workspace.clone(),
             source: Some(Source::Preset("free-switch".to_owned())),
             policy_id: "free".to_owned(),
             ..CreatePolicyRequest::default()
         };
-        let policy = ok(self.policies.create_policy(request).await)?.policy.context("a policy")?;
+        let policy = ok(self.policies.create_policy(request).await)?
+            .policy
+            .context("a policy")?;
         let request = ActivatePolicyRequest {
             name: policy.revision,
             stage_map: BTreeMap::from([("prospect".to_owned(), "lead".to_owned())]),
@@ -214,11 +264,22 @@ impl Story {
         };
         ok(self.policies.activate_policy(request).await)?;
         ok(self.move_to(contact, "client", "").await)?;
-        let draft = ok(self.create_invoice(contact).await)?.invoice.context("an invoice")?;
-        say(&format!("   {} became a client at once and has a draft", contact.display_name));
+        let draft = ok(self.create_invoice(contact).await)?
+            .invoice
+            .context("an invoice")?;
+        say(&format!(
+            "   {} became a client at once and has a draft",
+            contact.display_name
+        ));
         let moved = ok(self.move_to(contact, "contact", "").await)?;
-        say(&format!("   and is just a contact again, lost: {}", moved.lost.join(", ")));
-        let request = IssueInvoiceRequest { name: draft.name, ..IssueInvoiceRequest::default() };
+        say(&format!(
+            "   and is just a contact again, lost: {}",
+            moved.lost.join(", ")
+        ));
+        let request = IssueInvoiceRequest {
+            name: draft.name,
+            ..IssueInvoiceRequest::default()
+        };
         let issued = self.invoices.issue_invoice(request).await;
         expect_refusal("the draft, issued after the demotion", issued)
     }
@@ -242,7 +303,11 @@ impl Story {
         &mut self,
         contact: &Contact,
     ) -> Result<Response<proto::billing::v1::CreateInvoiceResponse>, Status> {
-        let decimal = |value: &str| Some(Decimal { value: value.to_owned() });
+        let decimal = |value: &str| {
+            Some(Decimal {
+                value: value.to_owned(),
+            })
+        };
         let line = LineItem {
             description: "Consulting, hours".to_owned(),
             quantity: decimal("7.5"),
@@ -279,7 +344,9 @@ impl Story {
 }
 
 fn ok<T>(answer: Result<Response<T>, Status>) -> Result<T> {
-    answer.map(Response::into_inner).map_err(|status| refused(&status))
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| refused(&status))
 }
 
 fn expect_refusal<T>(what: &str, answer: Result<Response<T>, Status>) -> Result<()> {

@@ -39,13 +39,25 @@ pub async fn run(args: Import) -> Result<()> {
     };
     let mut client = TransferServiceClient::new(channel(&args.target.address).await?);
     let parent = format!("workspaces/{}", args.target.workspace);
-    let request =
-        CreateImportRequest { parent, import: Some(import), ..CreateImportRequest::default() };
-    let created = client.create_import(request).await.map_err(|status| refused(&status))?;
+    let request = CreateImportRequest {
+        parent,
+        import: Some(import),
+        ..CreateImportRequest::default()
+    };
+    let created = client
+        .create_import(request)
+        .await
+        .map_err(|status| refused(&status))?;
     let name = created.into_inner().import.unwrap_or_default().name;
     upload(&mut client, &name, &args.file).await?;
-    let run = RunImportRequest { name: name.clone(), ..RunImportRequest::default() };
-    client.run_import(run).await.map_err(|status| refused(&status))?;
+    let run = RunImportRequest {
+        name: name.clone(),
+        ..RunImportRequest::default()
+    };
+    client
+        .run_import(run)
+        .await
+        .map_err(|status| refused(&status))?;
     let ended = follow(&mut client, &name).await?;
     print_rows(&mut client, &name).await?;
     print_summary(&ended)
@@ -53,7 +65,13 @@ pub async fn run(args: Import) -> Result<()> {
 
 /// The kind of file, by the flag or the name's ending.
 fn format_of(args: &Import) -> Result<Format> {
-    let by_ending = || match args.file.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+    let by_ending = || match args
+        .file
+        .extension()?
+        .to_str()?
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "csv" | "tsv" | "txt" => Some(FileFormat::Csv),
         "vcf" | "vcard" => Some(FileFormat::Vcard),
         "ndjson" | "jsonl" => Some(FileFormat::Ndjson),
@@ -97,7 +115,10 @@ async fn upload(client: &mut Client, name: &str, path: &Path) -> Result<()> {
             offset: i64::try_from(offset)?,
             data: chunk[..length].to_vec(),
         };
-        client.upload_import_chunk(request).await.map_err(|status| refused(&status))?;
+        client
+            .upload_import_chunk(request)
+            .await
+            .map_err(|status| refused(&status))?;
         offset += length;
         bar.set_position(offset as u64);
     }
@@ -110,8 +131,13 @@ async fn follow(client: &mut Client, name: &str) -> Result<ImportResource> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "importing {wide_bar} {pos} rows, {per_sec}, {eta} left",
     )?);
-    let request = WatchImportRequest { name: name.to_owned() };
-    let stream = client.watch_import(request).await.map_err(|status| refused(&status))?;
+    let request = WatchImportRequest {
+        name: name.to_owned(),
+    };
+    let stream = client
+        .watch_import(request)
+        .await
+        .map_err(|status| refused(&status))?;
     let mut stream = stream.into_inner();
     let mut last = ImportResource::default();
     while let Some(message) = stream.message().await.map_err(|status| refused(&status))? {
@@ -135,7 +161,10 @@ async fn print_rows(client: &mut Client, name: &str) -> Result<()> {
             page_token,
             refused_only: false,
         };
-        let page = client.list_import_rows(request).await.map_err(|status| refused(&status))?;
+        let page = client
+            .list_import_rows(request)
+            .await
+            .map_err(|status| refused(&status))?;
         let page = page.into_inner();
         for row in &page.rows {
             println!("{}", row_line(row));
@@ -169,7 +198,11 @@ fn print_summary(import: &ImportResource) -> Result<()> {
     if !import.unused_columns.is_empty() {
         println!("columns not used: {}", import.unused_columns.join(", "));
     }
-    let verb = if import.state() == State::Checked { "would be created" } else { "created" };
+    let verb = if import.state() == State::Checked {
+        "would be created"
+    } else {
+        "created"
+    };
     println!(
         "{} rows: {} {verb}, {} matched, {} refused",
         import.done_rows, import.created_rows, import.matched_rows, import.refused_rows

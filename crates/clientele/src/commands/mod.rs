@@ -9,5 +9,5 @@ pub mod serve;
 pub mod up;
 
 mod announce;
-mod running;
 mod connect;
+mod running;

@@ -45,7 +45,10 @@ fn check(file: &Path) -> Result<()> {
 fn show(preset: &str) -> Result<()> {
     let Some(found) = presets::get(preset) else {
         let names: Vec<&str> = presets::all().iter().map(|preset| preset.id).collect();
-        bail!("there is no preset {preset}; there are {}", names.join(", "));
+        bail!(
+            "there is no preset {preset}; there are {}",
+            names.join(", ")
+        );
     };
     print!("{}", found.yaml);
     Ok(())

@@ -45,13 +45,20 @@ pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
         LogFormat::Text => Format::Human,
         LogFormat::Json => Format::Json,
     };
-    let logs = Logs { format, filter: settings.log.clone() };
+    let logs = Logs {
+        format,
+        filter: settings.log.clone(),
+    };
     Ok(telemetry::init(&logs).map_err(|error| WrongSetting::new("--log", error))?)
 }
 
 /// The server's settings.
 pub fn config(listen: SocketAddr, settings: &cli::Server) -> Config {
-    Config { listen, grace_ms: settings.grace_ms, ..Config::default() }
+    Config {
+        listen,
+        grace_ms: settings.grace_ms,
+        ..Config::default()
+    }
 }
 
 /// An address that can't be listened on is a wrong setting where it is not loopback.
@@ -72,7 +79,11 @@ where
         cause.is::<store::UrlError>()
             || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
     });
-    if wrong { WrongSetting::new("--database-url", error).into() } else { error }
+    if wrong {
+        WrongSetting::new("--database-url", error).into()
+    } else {
+        error
+    }
 }
 
 /// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
@@ -81,11 +92,15 @@ pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) ->
     let services = running.iter().map(|(_, service)| service.services());
     let services = services.fold(Services::new(), Services::and);
     let background = CancellationToken::new();
-    let tasks: Vec<_> =
-        running.iter().map(|(_, service)| service.spawn(&background)).collect();
+    let tasks: Vec<_> = running
+        .iter()
+        .map(|(_, service)| service.spawn(&background))
+        .collect();
     let names: Vec<&str> = running.iter().map(|(name, _)| *name).collect();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let told = async move {
         tokio::select! {
             _ = terminate.recv() => {}

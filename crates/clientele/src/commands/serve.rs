@@ -26,7 +26,11 @@ pub async fn run(args: Serve) -> Result<()> {
                 migrate: args.migrate,
                 pool_max: args.server.pool_max,
             };
-            Arc::new(Contacts::open(config, clock, ids).await.map_err(running::wrong_database)?)
+            Arc::new(
+                Contacts::open(config, clock, ids)
+                    .await
+                    .map_err(running::wrong_database)?,
+            )
         }
         Service::Pipeline => {
             let config = pipeline::Config {
@@ -35,7 +39,11 @@ pub async fn run(args: Serve) -> Result<()> {
                 contacts_uri: needed("--contacts-uri", args.contacts_uri)?,
                 ..pipeline::Config::new(args.database_url)
             };
-            Arc::new(Pipeline::open(config, clock, ids).await.map_err(running::wrong_database)?)
+            Arc::new(
+                Pipeline::open(config, clock, ids)
+                    .await
+                    .map_err(running::wrong_database)?,
+            )
         }
         Service::Billing => {
             let config = billing::Config {
@@ -44,7 +52,11 @@ pub async fn run(args: Serve) -> Result<()> {
                 pool_max: args.server.pool_max,
                 pipeline_uri: needed("--pipeline-uri", args.pipeline_uri)?,
             };
-            Arc::new(Billing::open(config, clock, ids).await.map_err(running::wrong_database)?)
+            Arc::new(
+                Billing::open(config, clock, ids)
+                    .await
+                    .map_err(running::wrong_database)?,
+            )
         }
     };
     running::until_told(server, &[(args.service.name(), opened)]).await

@@ -21,7 +21,10 @@ pub async fn run(args: Up) -> Result<()> {
     let server = Server::bind(running::config(args.listen, &args.server)).await;
     let server = server.map_err(running::wrong_listen)?;
     std::fs::create_dir_all(&args.data_dir).map_err(|error| {
-        WrongSetting::new("--data-dir", format!("{}: {error}", args.data_dir.display()))
+        WrongSetting::new(
+            "--data-dir",
+            format!("{}: {error}", args.data_dir.display()),
+        )
     })?;
     let url = |given: Option<String>, service: &str| {
         given.unwrap_or_else(|| sqlite_url(&args.data_dir, service))
@@ -49,7 +52,9 @@ pub async fn run(args: Up) -> Result<()> {
         pool_max: args.server.pool_max,
         pipeline_uri: here,
     };
-    let billing = Billing::open(billing, clock, ids).await.map_err(running::wrong_database)?;
+    let billing = Billing::open(billing, clock, ids)
+        .await
+        .map_err(running::wrong_database)?;
     let services: [(&str, Arc<dyn running::Running>); 3] = [
         ("contacts", Arc::new(contacts)),
         ("pipeline", Arc::new(pipeline)),

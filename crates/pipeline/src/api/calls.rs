@@ -45,7 +45,13 @@ pub(super) fn identity<M: ReflectMessage>(
         return Err(status(Error::field("request_id", problem)));
     }
     let bytes = stripped.encode_to_vec();
-    Ok(Identity::new(workspace, &call.actor, method, request_id, &bytes))
+    Ok(Identity::new(
+        workspace,
+        &call.actor,
+        method,
+        request_id,
+        &bytes,
+    ))
 }
 
 /// The id of the workspace with this name.

@@ -2,12 +2,14 @@
 //!
 //! Invariant: no rule and no database in this room.
 
+mod activations;
 mod calls;
 mod entitlements;
 mod policies;
 mod positions;
 mod status;
 mod transitions;
+mod verdicts;
 
 use crate::app::App;
 

@@ -15,12 +15,12 @@ use proto::pipeline::v1::{
     create_policy_request::Source,
 };
 use tonic::{Request, Response, Status};
-use types::{Deadline, PolicyName, PolicyRevisionName};
+use types::{PolicyName, PolicyRevisionName};
 
 use super::Api;
+use super::activations::{activation, watch};
 use super::calls::{call, identity, parse, respond, workspace};
 use super::status::status;
-use crate::app::App;
 use crate::app::activations::Activate;
 use crate::app::lists::PageRequest;
 use crate::app::policies::{NewPolicy, PolicyUpdate};
@@ -29,9 +29,6 @@ use crate::error::Error;
 use crate::wire::{definitions, policies};
 
 const SERVICE: &str = "clientele.pipeline.v1.PolicyService";
-
-/// How long one look at an activation may take, and how long nothing may be said about it.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[tonic::async_trait]
 impl PolicyService for Api {
@@ -120,12 +117,11 @@ impl PolicyService for Api {
     ) -> Result<Response<GetPolicyResponse>, Status> {
         let deadline = serve::deadline(&request);
         let body = request.into_inner();
-        let (name, revision) = match body.name.parse::<PolicyName>() {
-            Ok(name) => (name, None),
-            Err(_) => {
-                let (name, revision) = revision("name", &body.name)?;
-                (name, Some(revision))
-            }
+        let (name, revision) = if let Ok(name) = body.name.parse::<PolicyName>() {
+            (name, None)
+        } else {
+            let (name, revision) = revision("name", &body.name)?;
+            (name, Some(revision))
         };
         let found = self
             .app
@@ -195,7 +191,11 @@ impl PolicyService for Api {
             validate_only: body.validate_only,
             identity,
         };
-        let (answer, replayed) = self.app.update_policy(&call, update).await.map_err(status)?;
+        let (answer, replayed) = self
+            .app
+            .update_policy(&call, update)
+            .await
+            .map_err(status)?;
         Ok(respond(answer, replayed))
     }
 
@@ -290,25 +290,7 @@ impl PolicyService for Api {
         request: Request<WatchPolicyActivationRequest>,
     ) -> Result<Response<Self::WatchPolicyActivationStream>, Status> {
         let (workspace, number) = activation("name", &request.get_ref().name)?;
-        // Refused at once where there is none.
-        self.app
-            .get_activation(&workspace, number, Deadline::after(LOOK))
-            .await
-            .map_err(status)?;
-        let watched = Watched {
-            app: self.app.clone(),
-            workspace,
-            number,
-            told: None,
-        };
-        let stream = futures::stream::unfold(Some(watched), |watched| async {
-            let mut watched = watched?;
-            match watched.next().await {
-                Ok(Some(told)) => Some((Ok(told), Some(watched))),
-                Ok(None) => None,
-                Err(error) => Some((Err(status(error)), None)),
-            }
-        });
+        let stream = watch(self.app.clone(), workspace, number).await?;
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -335,39 +317,6 @@ impl PolicyService for Api {
             consistency_token: done.consistency_token,
         };
         Ok(respond(answer, done.replayed))
-    }
-}
-
-/// An activation that is being followed.
-struct Watched {
-    app: App,
-    workspace: String,
-    number: i64,
-    told: Option<WatchPolicyActivationResponse>,
-}
-
-impl Watched {
-    /// The activation after its next change; none once it is over and told.
-    async fn next(&mut self) -> Result<Option<WatchPolicyActivationResponse>, Error> {
-        loop {
-            let mut seen = self.app.store.seen();
-            let found = self
-                .app
-                .get_activation(&self.workspace, self.number, Deadline::after(LOOK))
-                .await?;
-            let over = found.state.is_over();
-            let told = WatchPolicyActivationResponse {
-                activation: Some(policies::activation(&found)),
-            };
-            if self.told.as_ref() != Some(&told) {
-                self.told = Some(told.clone());
-                return Ok(Some(told));
-            }
-            if over {
-                return Ok(None);
-            }
-            self.app.store.wait_for_change(&mut seen, LOOK).await;
-        }
     }
 }
 
@@ -405,23 +354,4 @@ fn revision(path: &str, text: &str) -> Result<(PolicyName, i64), Status> {
         .parse()
         .map_err(|_| status(Error::field(path, "must end with the revision's number")))?;
     Ok((PolicyName::new(name.workspace, name.policy), number))
-}
-
-/// An activation by its name.
-fn activation(path: &str, text: &str) -> Result<(String, i64), Status> {
-    let parts: Vec<&str> = text.split('/').collect();
-    match parts.as_slice() {
-        ["workspaces", workspace, "policyActivations", number]
-            if types::is_resource_id(workspace) =>
-        {
-            let number = number
-                .parse()
-                .map_err(|_| status(Error::field(path, "must end with the activation's number")))?;
-            Ok(((*workspace).to_owned(), number))
-        }
-        _ => Err(status(Error::field(
-            path,
-            "must have the form `workspaces/{workspace}/policyActivations/{policy_activation}`",
-        ))),
-    }
 }

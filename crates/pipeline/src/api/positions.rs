@@ -6,7 +6,6 @@ use std::pin::Pin;
 use futures::Stream;
 use prost::Message as _;
 use proto::convert::timestamp_from_wire;
-use tonic_types::pb as rpc;
 use proto::pipeline::v1::position_service_server::PositionService;
 use proto::pipeline::v1::{
     BatchConversion, BatchConvertContactsRequest, BatchConvertContactsResponse,
@@ -18,14 +17,15 @@ use proto::pipeline::v1::{
     VerifyHistoryResponse, WatchTransitionsRequest, WatchTransitionsResponse,
 };
 use tonic::{Request, Response, Status};
+use tonic_types::pb as rpc;
 use types::{ContactName, Deadline, PositionName};
 
 use super::Api;
 use super::calls::{call, identity, parse, respond, workspace};
-use super::status::{encoded_item, item, no_contact, status};
+use super::status::{encoded_item, no_contact, status};
 use super::transitions;
 use crate::app::Call;
-use crate::app::batches::{Batch, BatchConverted};
+use crate::app::batches::{Batch, Stored};
 use crate::app::conversions::Request as Conversion;
 use crate::app::lists::PageRequest;
 use crate::app::steps::Ask;
@@ -133,7 +133,13 @@ impl PositionService for Api {
             ..body.clone()
         };
         let conversion = Conversion {
-            identity: identity(&call, &method, &contact.workspace, &body.request_id, &stripped)?,
+            identity: identity(
+                &call,
+                &method,
+                &contact.workspace,
+                &body.request_id,
+                &stripped,
+            )?,
             contact,
             validate_only: body.validate_only,
             ask: ask("", body)?,
@@ -155,8 +161,7 @@ impl PositionService for Api {
             .convert_batch(&call, batch, encoded_item)
             .await
             .map_err(status)?;
-        let replayed = done.replayed;
-        Ok(respond(batch_answer(done), replayed))
+        Ok(respond(batch_answer(done.answer), done.replayed))
     }
 
     async fn preview_conversions(
@@ -175,7 +180,7 @@ impl PositionService for Api {
         let stages = stages.into_iter().map(|stage| {
             let mut told = positions::preview(stage);
             if revoking {
-                told.refusal = "TRANSITION_PENDING".to_owned();
+                "TRANSITION_PENDING".clone_into(&mut told.refusal);
             }
             told
         });
@@ -197,8 +202,13 @@ impl PositionService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let identity =
-            identity(&call, &method, &contact.workspace, &body.request_id, &stripped)?;
+        let identity = identity(
+            &call,
+            &method,
+            &contact.workspace,
+            &body.request_id,
+            &stripped,
+        )?;
         let (answer, replayed) = self
             .app
             .cancel_transition(&call, contact, body.validate_only, identity)
@@ -255,7 +265,9 @@ impl PositionService for Api {
         let capabilities = ["grants", "recalls", "policy_activations", "history_seals"];
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("CLIENTELE_COMMIT").unwrap_or_default().to_owned(),
+            commit: option_env!("CLIENTELE_COMMIT")
+                .unwrap_or_default()
+                .to_owned(),
             capabilities: capabilities
                 .into_iter()
                 .map(|capability| (capability.to_owned(), true))
@@ -316,44 +328,20 @@ fn batch(call: &Call, body: BatchConvertContactsRequest) -> Result<Batch, Status
     })
 }
 
-fn batch_answer(done: BatchConverted) -> BatchConvertContactsResponse {
-    let ok = || rpc::Status {
-        code: 0,
-        message: String::new(),
-        details: Vec::new(),
-    };
-    let conversions: Vec<BatchConversion> = match done.stored {
-        None => done
-            .conversions
-            .into_iter()
-            .map(|one| match one {
-                Ok(conversion) => BatchConversion {
-                    status: Some(ok()),
-                    response: conversion.response,
-                },
-                Err(error) => BatchConversion {
-                    status: Some(item(&error)),
-                    response: None,
-                },
-            })
-            .collect(),
-        Some(stored) => stored
-            .conversions
-            .into_iter()
-            .zip(stored.statuses)
-            .map(|(conversion, refused)| {
-                let refused = rpc::Status::decode(refused.as_slice()).unwrap_or_default();
-                BatchConversion {
-                    response: if refused.code == 0 {
-                        conversion.response
-                    } else {
-                        None
-                    },
-                    status: Some(refused),
-                }
-            })
-            .collect(),
-    };
+fn batch_answer(answer: Stored) -> BatchConvertContactsResponse {
+    let conversions: Vec<BatchConversion> = answer
+        .conversions
+        .into_iter()
+        .zip(answer.statuses)
+        .map(|(conversion, refused)| {
+            // No status at all is code 0: it was accepted.
+            let status = rpc::Status::decode(refused.as_slice()).unwrap_or_default();
+            BatchConversion {
+                response: conversion.response.filter(|_| status.code == 0),
+                status: Some(status),
+            }
+        })
+        .collect();
     let consistency_token = conversions
         .iter()
         .filter_map(|one| one.response.as_ref())

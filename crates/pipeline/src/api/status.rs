@@ -1,45 +1,46 @@
 //! The status of every error, in one match without a wildcard.
 
-use policy::activation::Obstacle;
-use policy::{Fault, FaultCode, Refusal as Refused};
 use prost::Message as _;
 use proto::errors::v1::Reason;
-use tonic_types::pb as rpc;
 use proto::status::{Refusal, without_reason};
 use proto::{Violations, convert};
 use store::Error as StoreError;
 use tonic::{Code, Status};
-use types::{ContactName, Micros};
+use tonic_types::pb as rpc;
+use types::Micros;
 
-use crate::domain::policies::{PolicyRef, listed};
+use super::verdicts;
 use crate::error::Error;
 
 const CONTACT: &str = "clientele.dev/Contact";
 
 /// The status that a caller gets. Faults of the service are logged here and told without a reason.
-#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error's way")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the end of the error's way"
+)]
 pub(super) fn status(error: Error) -> Status {
     of(&error)
 }
 
-/// The `google.rpc.Status` of an error, for answers that hold one per item.
-pub(super) fn item(error: &Error) -> rpc::Status {
-    let status = of(error);
-    match rpc::Status::decode(status.details()) {
-        Ok(found) if found.code != 0 => found,
-        Ok(_) | Err(_) => rpc::Status {
-            code: status.code() as i32,
-            message: status.message().to_owned(),
-            details: Vec::new(),
-        },
-    }
-}
-
-/// The same, encoded, as it is stored for repetitions.
+/// The encoded `google.rpc.Status` of an error, for answers that hold one per item.
 pub(super) fn encoded_item(error: &Error) -> Vec<u8> {
-    item(error).encode_to_vec()
+    let status = of(error);
+    if !status.details().is_empty() {
+        return status.details().to_vec();
+    }
+    rpc::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    }
+    .encode_to_vec()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm per error, so that none is forgotten"
+)]
 fn of(error: &Error) -> Status {
     match error {
         Error::Store(error) => store_status(error),
@@ -63,20 +64,25 @@ fn of(error: &Error) -> Status {
                 .precondition("STATE", contact.to_string(), "must not be deleted")
                 .into()
         }
-        Error::Merged { contact, into } => {
-            Refusal::new(Reason::ContactMerged, format!("{contact} was merged; use {into}"))
-                .metadata("contact", contact.to_string())
-                .metadata("merged_into", into.as_str())
-                .precondition("STATE", contact.to_string(), "must not be merged")
-                .into()
-        }
+        Error::Merged { contact, into } => Refusal::new(
+            Reason::ContactMerged,
+            format!("{contact} was merged; use {into}"),
+        )
+        .metadata("contact", contact.to_string())
+        .metadata("merged_into", into.as_str())
+        .precondition("STATE", contact.to_string(), "must not be merged")
+        .into(),
         Error::Refused {
             contact,
             policy,
             refusal,
-        } => refused(contact, policy, refusal),
+        } => verdicts::refused(contact, policy, refusal),
         Error::TransitionPending { contact, to, since } => {
-            let goal = if to.is_empty() { "removal" } else { to.as_str() };
+            let goal = if to.is_empty() {
+                "removal"
+            } else {
+                to.as_str()
+            };
             let message = format!(
                 "{contact} is on its way to {goal} until others have given back what its stage \
                  granted; wait, or abort it with CancelTransition"
@@ -135,14 +141,14 @@ fn of(error: &Error) -> Status {
                 .precondition("STATE", activation.as_str(), "must be ACTIVATING")
                 .into()
         }
-        Error::PolicyInvalid { faults, guard } => policy_invalid(faults, guard),
+        Error::PolicyInvalid { faults, guard } => verdicts::policy_invalid(faults, guard),
         Error::CompilerBusy => {
             Refusal::new(Reason::Overloaded, "too many policies wait to be compiled").into()
         }
         Error::Unmapped {
             policy_revision,
             obstacles,
-        } => unmapped(policy_revision, obstacles),
+        } => verdicts::unmapped(policy_revision, obstacles),
         Error::Field { field, problem } => {
             Violations::one(field.as_str(), "service", problem.clone()).into()
         }
@@ -183,7 +189,8 @@ fn of(error: &Error) -> Status {
                 .into()
         }
         Error::ConsistencyNotReached { service } => {
-            let message = format!("what the token of {service} stands for has not arrived here yet");
+            let message =
+                format!("what the token of {service} stands for has not arrived here yet");
             Refusal::new(Reason::ConsistencyNotReached, message)
                 .metadata("service", *service)
                 .into()
@@ -225,153 +232,6 @@ fn of(error: &Error) -> Status {
     }
 }
 
-fn refused(contact: &ContactName, policy: &PolicyRef, refusal: &Refused) -> Status {
-    let policy_revision = policy.name(&contact.workspace);
-    let text = refusal.to_string();
-    let message = text.trim_end_matches('.').to_owned();
-    let told = |reason: Reason| {
-        Refusal::new(reason, message.clone())
-            .metadata("contact", contact.to_string())
-            .metadata("policy_revision", policy_revision.as_str())
-    };
-    match refusal {
-        Refused::StageUnknown { stage, known } => {
-            let known = listed(known.iter().map(String::as_str));
-            told(Reason::StageUnknown)
-                .metadata("stage", stage.as_str())
-                .field_violation("stage", format!("must be one of {known}"))
-                .into()
-        }
-        Refused::StageUnmapped { stage } => told(Reason::StageUnmapped)
-            .metadata("stage", stage.as_str())
-            .metadata("contacts", "1")
-            .into(),
-        Refused::PositionClosed => told(Reason::ResourceDeleted)
-            .metadata("resource", contact.to_string())
-            .precondition("STATE", contact.to_string(), text)
-            .into(),
-        Refused::TransitionNotAllowed { from, to, allowed } => told(Reason::TransitionNotAllowed)
-            .metadata("from", from.as_deref().unwrap_or_default())
-            .metadata("to", to.as_str())
-            .metadata("allowed", listed(allowed.iter().map(String::as_str)))
-            .precondition("TRANSITION", contact.to_string(), text)
-            .into(),
-        Refused::CompanyFollowsPrimary | Refused::PrimaryLosesEntitlements { .. } => {
-            told(Reason::TransitionNotAllowed)
-                .precondition("TRANSITION", contact.to_string(), text)
-                .into()
-        }
-        Refused::GuardNotMet { from, to, failed } => {
-            let guards = listed(failed.iter().map(|guard| guard.id.as_str()));
-            let refusal = told(Reason::GuardNotMet)
-                .metadata("from", from.as_deref().unwrap_or_default())
-                .metadata("to", to.as_str())
-                .metadata("guards", guards);
-            failed
-                .iter()
-                .fold(refusal, |refusal, guard| {
-                    let remedy = if guard.message.is_empty() {
-                        format!("must hold: {}", guard.expression)
-                    } else {
-                        guard.message.clone()
-                    };
-                    refusal.precondition("GUARD", guard.id.as_str(), remedy)
-                })
-                .into()
-        }
-        Refused::PermissionMissing { permission } => told(Reason::PermissionMissing)
-            .metadata("permission", permission.as_str())
-            .into(),
-        Refused::ReasonRequired { .. } | Refused::ReasonUnknown { .. } => {
-            field(&told(Reason::FieldInvalid), "reason", &text)
-        }
-        Refused::EffectiveTimeInvalid { .. } => {
-            field(&told(Reason::FieldInvalid), "effective_time", &text)
-        }
-    }
-}
-
-fn field(refusal: &Refusal, path: &'static str, problem: &str) -> Status {
-    refusal
-        .clone()
-        .metadata("violations", "1")
-        .field_violation(path, problem)
-        .into()
-}
-
-fn policy_invalid(faults: &[Fault], guard: &str) -> Status {
-    let only_expressions = faults
-        .iter()
-        .all(|fault| fault.code == FaultCode::PolicyExpressionInvalid);
-    let reason = if only_expressions {
-        Reason::PolicyExpressionInvalid
-    } else {
-        Reason::PolicyInvalid
-    };
-    let first = faults.first().map(ToString::to_string).unwrap_or_default();
-    let message = match faults.len() {
-        1 => format!("definition.{}", first.trim_end_matches('.')),
-        count => format!(
-            "definition.{} (and {} more)",
-            first.trim_end_matches('.'),
-            count.saturating_sub(1)
-        ),
-    };
-    let mut refusal = Refusal::new(reason, message).metadata("faults", faults.len().to_string());
-    if !guard.is_empty() {
-        refusal = refusal.metadata("guard", guard);
-    }
-    faults
-        .iter()
-        .fold(refusal, |refusal, fault| {
-            refusal.field_violation(format!("definition.{}", fault.path), fault.message.as_str())
-        })
-        .into()
-}
-
-fn unmapped(policy_revision: &str, obstacles: &[Obstacle]) -> Status {
-    let found = obstacles.iter().find_map(|obstacle| match obstacle {
-        Obstacle::StageUnmapped { stage, contacts } => Some((stage, *contacts)),
-        Obstacle::SourceUnknown { .. } | Obstacle::TargetUnknown { .. } => None,
-    });
-    let message = listed(obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(String::as_str));
-    match found {
-        Some((stage, contacts)) => {
-            let refusal = Refusal::new(Reason::StageUnmapped, message)
-                .metadata("stage", stage.as_str())
-                .metadata("contacts", contacts.to_string())
-                .metadata("policy_revision", policy_revision);
-            obstacles
-                .iter()
-                .fold(refusal, |refusal, obstacle| {
-                    refusal.precondition("STATE", subject(obstacle), obstacle.to_string())
-                })
-                .into()
-        }
-        None => {
-            let stage = obstacles.first().map(subject).unwrap_or_default();
-            let refusal = Refusal::new(Reason::StageUnknown, message)
-                .metadata("stage", stage)
-                .metadata("policy_revision", policy_revision);
-            obstacles
-                .iter()
-                .fold(refusal, |refusal, obstacle| {
-                    let path = format!("stage_map[\"{}\"]", subject(obstacle));
-                    refusal.field_violation(path, obstacle.to_string())
-                })
-                .into()
-        }
-    }
-}
-
-fn subject(obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::StageUnmapped { stage, .. }
-        | Obstacle::SourceUnknown { stage }
-        | Obstacle::TargetUnknown { stage } => stage.clone(),
-    }
-}
-
 fn store_status(error: &StoreError) -> Status {
     match error {
         StoreError::Contention | StoreError::LockTimeout => {
@@ -385,7 +245,10 @@ fn store_status(error: &StoreError) -> Status {
             Refusal::new(Reason::Overloaded, "too many writes are waiting; back off").into()
         }
         StoreError::Unavailable(_) => {
-            tracing::error!(driver = error.driver_text(), "the database is not available");
+            tracing::error!(
+                driver = error.driver_text(),
+                "the database is not available"
+            );
             Refusal::new(Reason::UpstreamUnavailable, "the database is not available")
                 .metadata("upstream", "database")
                 .into()

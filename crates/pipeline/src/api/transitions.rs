@@ -22,7 +22,7 @@ use crate::wire;
 /// How long a Watch may be silent where nothing is said, and the limits of what may be said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
-const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 
 pub(super) async fn list(
     api: &Api,
@@ -44,7 +44,11 @@ pub(super) async fn list(
         .await
         .map_err(status)?;
     Ok(Response::new(ListTransitionsResponse {
-        transitions: found.items.iter().map(wire::transitions::transition).collect(),
+        transitions: found
+            .items
+            .iter()
+            .map(wire::transitions::transition)
+            .collect(),
         next_page_token: found.next,
     }))
 }
@@ -133,9 +137,7 @@ fn message(told: Told) -> WatchTransitionsResponse {
     WatchTransitionsResponse {
         resume_token: told.resume_token,
         event: Some(match told.changes {
-            Changes::Happened(changes, more) => {
-                Event::Changes(TransitionChanges { changes, more })
-            }
+            Changes::Happened(changes, more) => Event::Changes(TransitionChanges { changes, more }),
             Changes::Snapshot(positions) => Event::Snapshot(PositionSnapshotPage { positions }),
             Changes::SnapshotEnd => Event::SnapshotEnd(PositionSnapshotEnd {}),
             Changes::Heartbeat => Event::Heartbeat(TransitionHeartbeat {}),

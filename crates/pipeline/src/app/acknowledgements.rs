@@ -4,7 +4,7 @@ use store::{Conn, epoch};
 use types::{ContactName, Deadline};
 
 use super::gate::{self, Scene};
-use super::{ATTEMPTS_MAX, Abort, App};
+use super::{ATTEMPTS_MAX, Abort, App, completions};
 use crate::error::Error;
 use crate::store as tables;
 use crate::store::grants::Attachment;
@@ -34,9 +34,12 @@ impl App {
     ) -> Result<bool, Error> {
         let workspace = told.contact.workspace.clone();
         let completed = self
-            .in_scene(&workspace, deadline, "recall.acknowledge", move |conn, scene| {
-                acknowledge(conn, scene, &told)
-            })
+            .in_scene(
+                &workspace,
+                deadline,
+                "recall.acknowledge",
+                move |conn, scene| acknowledge(conn, scene, &told),
+            )
             .await?;
         if completed {
             self.wake_evaluator();
@@ -87,13 +90,16 @@ impl App {
             };
             after = last;
             for (workspace, batch) in batches {
-                self.in_scene(&workspace, deadline, "pending.complete", {
+                let run = self.in_scene(&workspace, deadline, "pending.complete", {
                     move |conn, scene| {
                         gate::enter::<Abort<bool>>(conn, scene, true)?;
-                        Ok(gate::complete(conn, scene, &batch)?.is_some())
+                        Ok(completions::complete(conn, scene, &batch)?.is_some())
                     }
-                })
-                .await?;
+                });
+                // One that fails is left for the next time.
+                if let Err(error) = run.await {
+                    tracing::warn!(%error, workspace, "a waiting move is not completed now");
+                }
             }
         }
     }
@@ -119,8 +125,9 @@ impl App {
                 .write(op, deadline, move |conn| run(conn, &scene))
                 .await;
             match done {
-                Ok(done) | Err(Abort::Preview(done)) => return Ok(done),
-                Err(Abort::Error(error)) => return Err(error),
+                Ok(done) => return Ok(done),
+                Err(Abort::Preview(done)) => return Ok(*done),
+                Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(_)) => lineage = self.lineage_read(workspace, deadline).await?,
             }
         }
@@ -163,5 +170,5 @@ fn acknowledge(
         told.revision,
         told.documents_exist,
     )?;
-    Ok(gate::complete(conn, scene, &batch)?.is_some())
+    Ok(completions::complete(conn, scene, &batch)?.is_some())
 }

@@ -1,4 +1,4 @@
-//! Putting a revision in force, and giving that up while it waits for its fence.
+//! Putting a revision in force, and reading what became of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use policy::activation::{Obstacle, Plan, mapped, plan};
 use policy::definition::Mode;
 use prost::Message as _;
+use store::Conn;
 use store::change_log::{self, LogPosition, NewChange};
 use store::pages::{self, Key, PageToken};
-use store::{Conn, epoch};
 use types::{Deadline, PolicyName};
 
 use super::gate::Scene;
 use super::lists::{Page, PageRequest, cut};
 use super::requests::{self, Identity};
-use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, conversions};
+use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, conversions, fences};
 use crate::domain::activations::{Activation, Impact, Lineage, State};
 use crate::domain::policies::{Active, PolicyRef};
 use crate::error::Error;
@@ -52,11 +52,13 @@ pub struct Activated {
 }
 
 impl App {
-    /// Puts a revision in force, or has it wait for its fence.
+    /// Puts a revision in force, or has it wait for its fence; the answer waits a little with it.
     pub async fn activate_policy(&self, call: &Call, ask: Activate) -> Result<Activated, Error> {
         let identity = ask.identity.as_ref().filter(|_| !ask.validate_only);
         if let Some(stored) = requests::look_up(&self.store, identity, call.deadline).await? {
-            return self.replay_activation(&ask.workspace, &stored, call.deadline).await;
+            return self
+                .replay_activation(&ask.workspace, &stored, call.deadline)
+                .await;
         }
         let name = PolicyName::new(&ask.workspace, &ask.policy.policy);
         let new = self
@@ -77,15 +79,22 @@ impl App {
                 })
                 .await;
             match done {
-                Ok(Done::Fresh(done)) | Err(Abort::Preview(Done::Fresh(done))) => {
+                Ok(Done::Fresh(mut done)) => {
+                    self.wait_for_fence(&mut done, call.deadline).await?;
                     return Ok(*done);
                 }
-                Ok(Done::Replay(stored)) | Err(Abort::Preview(Done::Replay(stored))) => {
+                Ok(Done::Replay(stored)) => {
                     return self
                         .replay_activation(&ask.workspace, &stored, call.deadline)
                         .await;
                 }
-                Err(Abort::Error(error)) => return Err(error),
+                Err(Abort::Preview(done)) => {
+                    if let Done::Fresh(done) = *done {
+                        return Ok(*done);
+                    }
+                    lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+                }
+                Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(_)) => {
                     lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
                 }
@@ -97,7 +106,7 @@ impl App {
     }
 
     /// A repetition renders the activation as it is by then.
-    async fn replay_activation(
+    pub(super) async fn replay_activation(
         &self,
         workspace: &str,
         stored: &[u8],
@@ -164,74 +173,16 @@ impl App {
             .collect();
         Ok(cut(rows, size, args))
     }
-
-    /// Gives up an activation that waits for its fence.
-    pub async fn cancel_activation(
-        &self,
-        call: &Call,
-        workspace: &str,
-        number: i64,
-        validate_only: bool,
-        identity: Option<Identity>,
-    ) -> Result<Activated, Error> {
-        let identity = identity.filter(|_| !validate_only);
-        let stored = requests::look_up(&self.store, identity.as_ref(), call.deadline).await?;
-        if let Some(stored) = stored {
-            return self.replay_activation(workspace, &stored, call.deadline).await;
-        }
-        let id = requests::id_of(identity.as_ref()).to_owned();
-        let lineage = self.lineage(workspace, call.deadline).await?;
-        let scene = self.scene(lineage, workspace, &call.actor, &id);
-        let done = self
-            .store
-            .write("activation.cancel", call.deadline, move |conn| {
-                cancel(conn, &scene, number, validate_only, identity.as_ref())
-            })
-            .await;
-        match super::policies::committed(done)? {
-            Done::Fresh(done) => Ok(*done),
-            Done::Replay(stored) => {
-                self.replay_activation(workspace, &stored, call.deadline).await
-            }
-        }
-    }
-
-    /// Takes the acknowledgement of a fence; whether the activation goes on with it.
-    pub async fn acknowledge_fence(
-        &self,
-        workspace: &str,
-        holder: &str,
-        number: i64,
-        told_epoch: i64,
-        deadline: Deadline,
-    ) -> Result<bool, Error> {
-        let holder = holder.to_owned();
-        self.in_scene(workspace, deadline, "fence.acknowledge", move |conn, scene| {
-            let state = locked(conn, scene)?;
-            if state.activating != Some(number) || epoch::current(conn)?.number != told_epoch {
-                return Ok(false);
-            }
-            tables::activations::fence_acknowledge(
-                conn,
-                &scene.workspace,
-                number,
-                &holder,
-                scene.now,
-            )?;
-            Ok(come_into_force(conn, scene, state)?)
-        })
-        .await
-    }
 }
 
 /// What a transaction came to.
-enum Done {
+pub(super) enum Done {
     Fresh(Box<Activated>),
     Replay(Vec<u8>),
 }
 
 /// Holds the workspace against every decision.
-fn locked<T>(conn: &mut Conn, scene: &Scene) -> Result<Workspace, Abort<T>> {
+pub(super) fn locked<T>(conn: &mut Conn, scene: &Scene) -> Result<Workspace, Abort<T>> {
     Ok(tables::workspaces::workspace_lock(conn, &scene.workspace)?.ok_or(Stale::Lineage)?)
 }
 
@@ -257,7 +208,9 @@ fn activate(
                 .as_ref()
                 .map(|waiting| waiting.policy.name(&scene.workspace))
                 .unwrap_or_default(),
-            since: waiting.map(|waiting| waiting.create_time).unwrap_or_default(),
+            since: waiting
+                .map(|waiting| waiting.create_time)
+                .unwrap_or_default(),
         }
         .into());
     }
@@ -290,7 +243,7 @@ fn activate(
     };
     tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
     let log = tell(conn, scene, &activation)?;
-    come_into_force(conn, scene, state)?;
+    fences::come_into_force(conn, scene, state)?;
     activation = tables::activations::activation_get(conn, &scene.workspace, activation.number)?
         .ok_or(Stale::Lineage)?;
     let token = conversions::token(log);
@@ -299,14 +252,20 @@ fn activate(
         activation.active_time = None;
         activation.end_time = None;
         activation.state = State::Activating;
-        return Err(Abort::Preview(fresh(activation, String::new())));
+        return Err(Abort::Preview(Box::new(fresh(activation, String::new()))));
     }
     let stored = format!("{} {token}", activation.number);
-    requests::complete(conn, identity, &activation.name(), activation.number, stored.as_bytes())?;
+    requests::complete(
+        conn,
+        identity,
+        &activation.name(),
+        activation.number,
+        stored.as_bytes(),
+    )?;
     Ok(fresh(activation, token))
 }
 
-fn fresh(activation: Activation, consistency_token: String) -> Done {
+pub(super) fn fresh(activation: Activation, consistency_token: String) -> Done {
     Done::Fresh(Box::new(Activated {
         activation,
         consistency_token,
@@ -324,9 +283,7 @@ fn planned(
 ) -> Result<Plan, Abort<Done>> {
     let lineage: &Lineage = &scene.lineage;
     let mut standing: BTreeMap<String, u64> = BTreeMap::new();
-    for ((number, stage), count) in
-        tables::positions::positions_count(conn, &scene.workspace)?
-    {
+    for ((number, stage), count) in tables::positions::positions_count(conn, &scene.workspace)? {
         if !lineage.reaches(number) {
             return Err(Stale::Lineage.into());
         }
@@ -371,103 +328,6 @@ fn waiting_fit(
     Ok(unfit)
 }
 
-/// Puts the activation that waits in force if everybody has acknowledged its fence. The workspace is
-/// locked.
-pub fn come_into_force(
-    conn: &mut Conn,
-    scene: &Scene,
-    state: Workspace,
-) -> Result<bool, store::Error> {
-    let Some(number) = state.activating else {
-        return Ok(false);
-    };
-    let Some(mut activation) =
-        tables::activations::activation_get(conn, &scene.workspace, number)?
-    else {
-        return Ok(false);
-    };
-    if tables::activations::fences_waiting(conn, &scene.workspace, number)? {
-        return Ok(false);
-    }
-    let epoch = epoch::current(conn)?.number;
-    if !activation.impact.losses.is_empty()
-        && tables::grants::holders_missing(conn, &scene.workspace, epoch)?
-    {
-        return Ok(false);
-    }
-    activation.active_time = Some(scene.now);
-    activation.state = State::Mapping;
-    if !tables::positions::positions_lag(conn, &scene.workspace, number)? {
-        activation.state = State::Complete;
-        activation.end_time = Some(scene.now);
-    }
-    tables::activations::activation_update(conn, &activation)?;
-    let state = Workspace {
-        activation: number,
-        activating: None,
-    };
-    tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
-    tell(conn, scene, &activation)?;
-    Ok(true)
-}
-
-/// Gives up an activation. A holder may have raised the fence to its number already and takes no
-/// grant below it any more, so the policy that stays in force gets the next number.
-fn cancel(
-    conn: &mut Conn,
-    scene: &Scene,
-    number: i64,
-    validate_only: bool,
-    identity: Option<&Identity>,
-) -> Result<Done, Abort<Done>> {
-    if let Some(stored) = requests::claim(conn, identity, scene.now)? {
-        return Ok(Done::Replay(stored));
-    }
-    let state = locked(conn, scene)?;
-    let mut given_up = tables::activations::activation_get(conn, &scene.workspace, number)?
-        .ok_or_else(|| absent(&scene.workspace, number))?;
-    if given_up.state != State::Activating {
-        return Err(Error::ActivationOver {
-            activation: given_up.name(),
-            state: given_up.state.as_str(),
-        }
-        .into());
-    }
-    given_up.state = State::Cancelled;
-    given_up.end_time = Some(scene.now);
-    tables::activations::activation_update(conn, &given_up)?;
-    tables::activations::fences_delete(conn, &scene.workspace, number)?;
-    let next = Activation {
-        number: tables::activations::activation_last_number(conn, &scene.workspace)? + 1,
-        policy: given_up.previous.clone(),
-        previous: given_up.previous.clone(),
-        previous_number: state.activation,
-        stage_map: BTreeMap::new(),
-        state: State::Mapping,
-        impact: Impact::default(),
-        mapped_count: 0,
-        actor: scene.actor.clone(),
-        create_time: scene.now,
-        active_time: Some(scene.now),
-        end_time: None,
-        workspace: scene.workspace.clone(),
-    };
-    tables::activations::activation_insert(conn, &next)?;
-    let state = Workspace {
-        activation: next.number,
-        activating: None,
-    };
-    tables::workspaces::workspace_update(conn, &scene.workspace, state)?;
-    let log = tell(conn, scene, &given_up)?;
-    if validate_only {
-        return Err(Abort::Preview(fresh(given_up, String::new())));
-    }
-    let token = conversions::token(log);
-    let stored = format!("{} {token}", given_up.number);
-    requests::complete(conn, identity, &given_up.name(), given_up.number, stored.as_bytes())?;
-    Ok(fresh(given_up, token))
-}
-
 /// Tells the change log how far an activation is.
 pub fn tell(
     conn: &mut Conn,
@@ -492,7 +352,7 @@ pub fn tell(
     )
 }
 
-fn absent(workspace: &str, number: i64) -> Error {
+pub(super) fn absent(workspace: &str, number: i64) -> Error {
     Error::NotFound {
         kind: "clientele.dev/PolicyActivation",
         name: format!("workspaces/{workspace}/policyActivations/{number}"),

@@ -13,9 +13,9 @@ use super::App;
 /// How long a lease is held without being renewed. A replica that takes over waits for as long.
 const LEASE: Duration = Duration::from_secs(6);
 /// How long the change log is kept.
-const LOG_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LOG_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often what is over is cleared away.
-const CLEAR: Duration = Duration::from_secs(60);
+const CLEAR: Duration = Duration::from_mins(1);
 /// How often there is a look for moves that wait for nobody: a safety net.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Rows that are cleared away in one transaction.

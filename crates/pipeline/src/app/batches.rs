@@ -8,9 +8,9 @@ use types::ContactName;
 use super::conversions::{self, Request};
 use super::gate::{self, Scene, Step};
 use super::requests::{self, Identity};
-use super::steps::{self, Ask};
+use super::steps::Ask;
 use super::waiting::Conversion;
-use super::{ATTEMPTS_MAX, Abort, App, Call, Stale};
+use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, companies};
 use crate::domain::contacts::Contact;
 use crate::error::Error;
 
@@ -29,13 +29,11 @@ pub struct Batch {
     pub identity: Option<Identity>,
 }
 
-/// What became of each move of a batch, in the order asked for.
+/// What became of a batch, and whether it had been done before.
 pub struct BatchConverted {
-    /// The answer, or why there is none.
-    pub conversions: Vec<Result<Conversion, Error>>,
-    /// The answer as it was first given, where the request is a repetition and moves were refused.
-    pub stored: Option<Stored>,
-    /// Whether the request was a repetition.
+    /// Each move's answer or refusal, in the order asked for.
+    pub answer: Stored,
+    /// Whether the request is a repetition.
     pub replayed: bool,
 }
 
@@ -73,60 +71,43 @@ impl App {
         let mut done = if batch.atomic {
             self.convert_atomic(call, &batch).await?
         } else {
-            self.convert_each(call, &batch).await?
+            self.convert_each(call, &batch, encode).await?
         };
-        if done.replayed {
-            return Ok(done);
-        }
-        if !batch.validate_only {
-            if !batch.atomic {
-                self.store_batch(call, &identity, &done, encode).await?;
-            }
-            self.wait_for_batch(call, &mut done).await?;
+        if !done.replayed && !batch.validate_only {
+            self.wait_for_recall(&mut done.answer.conversions, call.deadline)
+                .await?;
         }
         Ok(done)
     }
 
-    async fn wait_for_batch(&self, call: &Call, done: &mut BatchConverted) -> Result<(), Error> {
-        let mut waiting: Vec<Conversion> = done
-            .conversions
-            .iter()
-            .filter_map(|one| one.as_ref().ok())
-            .filter(|one| one.waits)
-            .cloned()
-            .collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        self.wait_for_recall(&mut waiting, call.deadline).await?;
-        let mut waited = waiting.into_iter();
-        for one in done.conversions.iter_mut().flatten().filter(|one| one.waits) {
-            if let Some(conversion) = waited.next() {
-                *one = conversion;
-            }
-        }
-        Ok(())
-    }
-
     async fn replay_batch(&self, bytes: &[u8], call: &Call) -> Result<BatchConverted, Error> {
-        let mut stored = Stored::decode(bytes).map_err(|_| {
+        let mut answer = Stored::decode(bytes).map_err(|_| {
             Error::Store(store::Error::Corrupt {
                 table: "idempotency_keys",
                 id: "contacts.convert".to_owned(),
             })
         })?;
-        self.update_all(&mut stored.conversions, call.deadline).await?;
+        self.update_all(&mut answer.conversions, call.deadline)
+            .await?;
         Ok(BatchConverted {
-            conversions: Vec::new(),
-            stored: Some(stored),
+            answer,
             replayed: true,
         })
     }
 
     /// Each move for itself, as ConvertContact would do it. A key per move, derived from the
     /// batch's, makes a repetition after a crash go on where the first attempt ended.
-    async fn convert_each(&self, call: &Call, batch: &Batch) -> Result<BatchConverted, Error> {
-        let ids: Vec<String> = batch.items.iter().map(|(name, _)| name.contact.clone()).collect();
+    async fn convert_each(
+        &self,
+        call: &Call,
+        batch: &Batch,
+        encode: EncodeStatus,
+    ) -> Result<BatchConverted, Error> {
+        let ids: Vec<String> = batch
+            .items
+            .iter()
+            .map(|(name, _)| name.contact.clone())
+            .collect();
         // Where the directory does not know one of them, each is asked for by itself.
         let mut read = self
             .contacts
@@ -153,41 +134,39 @@ impl App {
             }
         });
         let each: Vec<_> = each.collect();
-        let conversions = futures::stream::iter(each)
+        let done: Vec<Result<Conversion, Error>> = futures::stream::iter(each)
             .buffered(AT_ONCE)
             .collect()
             .await;
-        Ok(BatchConverted {
-            conversions,
-            stored: None,
-            replayed: false,
-        })
+        // What failed for the moment may succeed when it is repeated; what was done is kept under the
+        // keys of the single moves.
+        let is_final = !done
+            .iter()
+            .any(|one| one.as_ref().is_err_and(Error::is_transient));
+        let answer = Stored {
+            statuses: done
+                .iter()
+                .map(|one| one.as_ref().err().map(encode).unwrap_or_default())
+                .collect(),
+            conversions: done.into_iter().map(Result::unwrap_or_default).collect(),
+        };
+        if is_final && !batch.validate_only {
+            self.store_batch(call, batch.identity.as_ref(), &answer)
+                .await?;
+        }
+        Ok(fresh(answer))
     }
 
     async fn store_batch(
         &self,
         call: &Call,
-        identity: &Option<Identity>,
-        done: &BatchConverted,
-        encode: EncodeStatus,
+        identity: Option<&Identity>,
+        answer: &Stored,
     ) -> Result<(), Error> {
-        let Some(identity) = identity.clone() else {
+        let Some(identity) = identity.cloned() else {
             return Ok(());
         };
-        let stored = Stored {
-            conversions: done
-                .conversions
-                .iter()
-                .map(|one| one.as_ref().ok().cloned().unwrap_or_default())
-                .collect(),
-            statuses: done
-                .conversions
-                .iter()
-                .map(|one| one.as_ref().err().map(encode).unwrap_or_default())
-                .collect(),
-        }
-        .encode_to_vec();
-        let now = self.clock.now();
+        let (stored, now) = (answer.encode_to_vec(), self.clock.now());
         let written: Result<(), Abort<()>> = self
             .store
             .write("batch.complete", call.deadline, move |conn| {
@@ -198,19 +177,27 @@ impl App {
             })
             .await;
         match written {
-            Err(Abort::Error(error)) => Err(error),
-            Ok(()) | Err(Abort::Stale(_) | Abort::Preview(())) => Ok(()),
+            Err(Abort::Error(error)) => Err(*error),
+            Ok(()) | Err(Abort::Stale(_) | Abort::Preview(_)) => Ok(()),
         }
     }
 
     /// All moves in one transaction; where one takes something away that is held, all wait together.
     async fn convert_atomic(&self, call: &Call, batch: &Batch) -> Result<BatchConverted, Error> {
-        let ids: Vec<String> = batch.items.iter().map(|(name, _)| name.contact.clone()).collect();
+        let ids: Vec<String> = batch
+            .items
+            .iter()
+            .map(|(name, _)| name.contact.clone())
+            .collect();
         let mut lineage = self.lineage(&batch.workspace, call.deadline).await?;
         let mut contacts = self.read_all(&batch.workspace, &ids, call).await?;
+        let mut superseded = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let id = requests::id_of(batch.identity.as_ref());
-            let scene = self.scene(lineage.clone(), &batch.workspace, &call.actor, id);
+            let scene = Scene {
+                superseded: superseded.clone(),
+                ..self.scene(lineage.clone(), &batch.workspace, &call.actor, id)
+            };
             let (seen, asked) = (contacts.clone(), batch.clone());
             let done = self
                 .store
@@ -220,18 +207,19 @@ impl App {
                 .await;
             match done {
                 Ok(Done::Replay(stored)) => return self.replay_batch(&stored, call).await,
-                Ok(Done::Fresh(conversions)) | Err(Abort::Preview(Done::Fresh(conversions))) => {
-                    return Ok(BatchConverted {
-                        conversions: conversions.into_iter().map(Ok).collect(),
-                        stored: None,
-                        replayed: false,
-                    });
-                }
-                Err(Abort::Preview(Done::Replay(_)) | Abort::Stale(Stale::Lineage)) => {
+                Ok(Done::Fresh(answer)) => return Ok(fresh(answer)),
+                Err(Abort::Preview(done)) => {
+                    if let Done::Fresh(answer) = *done {
+                        return Ok(fresh(answer));
+                    }
                     lineage = self.lineage_read(&batch.workspace, call.deadline).await?;
                 }
-                Err(Abort::Error(error)) => return Err(error),
-                Err(Abort::Stale(Stale::Facts)) => {
+                Err(Abort::Stale(Stale::Lineage)) => {
+                    lineage = self.lineage_read(&batch.workspace, call.deadline).await?;
+                }
+                Err(Abort::Error(error)) => return Err(*error),
+                Err(Abort::Stale(Stale::Facts(age))) => {
+                    superseded.push(age);
                     contacts = self.read_all(&batch.workspace, &ids, call).await?;
                 }
             }
@@ -248,7 +236,11 @@ impl App {
         ids: &[String],
         call: &Call,
     ) -> Result<Vec<Contact>, Error> {
-        if let Some(found) = self.contacts.batch_get(workspace, ids, call.deadline).await? {
+        if let Some(found) = self
+            .contacts
+            .batch_get(workspace, ids, call.deadline)
+            .await?
+        {
             return Ok(found);
         }
         let mut contacts = Vec::with_capacity(ids.len());
@@ -260,9 +252,16 @@ impl App {
     }
 }
 
+fn fresh(answer: Stored) -> BatchConverted {
+    BatchConverted {
+        answer,
+        replayed: false,
+    }
+}
+
 /// What the transaction of an atomic batch came to.
 enum Done {
-    Fresh(Vec<Conversion>),
+    Fresh(Stored),
     Replay(Vec<u8>),
 }
 
@@ -280,7 +279,7 @@ fn convert_all(
     let mut all = decided(conn, scene, contacts, batch)?;
     let differences: Vec<_> = all.iter().map(conversions::difference).collect();
     let followers =
-        steps::follow_primaries(conn, scene, &all).map_err(conversions::without_preview)?;
+        companies::follow_primaries(conn, scene, &all).map_err(conversions::without_preview)?;
     let asked = all.len();
     all.extend(followers);
     let names: Vec<ContactName> = all.iter().map(|step| step.position.name.clone()).collect();
@@ -296,23 +295,24 @@ fn convert_all(
         let place = names[..asked].iter().position(|name| name == contact);
         let (outcome, (gained, lost)) = place
             .and_then(|at| Some((outcomes.get(at)?, differences.get(at)?)))
-            .ok_or(Stale::Facts)?;
+            .ok_or(Stale::Lineage)?;
         let mut conversion = Conversion::of(outcome, gained.clone(), lost.clone());
         if let Some(response) = &mut conversion.response {
             response.consistency_token.clone_from(&token);
         }
         found.push(conversion);
     }
+    let answer = |conversions: Vec<Conversion>| Stored {
+        statuses: vec![Vec::new(); conversions.len()],
+        conversions,
+    };
     if batch.validate_only {
         let tried = found.into_iter().map(conversions::tried).collect();
-        return Err(Abort::Preview(Done::Fresh(tried)));
+        return Err(Abort::Preview(Box::new(Done::Fresh(answer(tried)))));
     }
-    let stored = Stored {
-        statuses: vec![Vec::new(); found.len()],
-        conversions: found.clone(),
-    };
-    requests::complete(conn, identity, "", 0, &stored.encode_to_vec())?;
-    Ok(Done::Fresh(found))
+    let answer = answer(found);
+    requests::complete(conn, identity, "", 0, &answer.encode_to_vec())?;
+    Ok(Done::Fresh(answer))
 }
 
 /// The steps of all moves, in the order of the contacts' names, which is the order of locks. Of
@@ -326,7 +326,7 @@ fn decided(
     let mut order: Vec<usize> = (0..contacts.len().min(batch.items.len())).collect();
     order.sort_by(|a, b| gate::by_name(&contacts[*a].name, &contacts[*b].name));
     let mut all = Vec::with_capacity(order.len());
-    let mut refused: Option<(usize, Error)> = None;
+    let mut refused: Option<(usize, Box<Error>)> = None;
     for at in order {
         match conversions::converting(conn, scene, &contacts[at], &batch.items[at].1) {
             Ok(step) => all.push(step),
@@ -339,7 +339,7 @@ fn decided(
         }
     }
     match refused {
-        Some((_, error)) => Err(error.into()),
+        Some((_, error)) => Err(Abort::Error(error)),
         None => Ok(all),
     }
 }

@@ -1,13 +1,13 @@
 //! Giving up a move that waits for grants to be given back.
 
 use prost::Message as _;
-use proto::pipeline::v1::{self, CancelTransitionResponse};
+use proto::pipeline::v1::CancelTransitionResponse;
 use store::Conn;
 use types::ContactName;
 
 use super::gate::{self, Scene};
 use super::requests::{self, Identity};
-use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, conversions};
+use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, completions, conversions};
 use crate::error::Error;
 use crate::store as tables;
 use crate::wire;
@@ -41,8 +41,9 @@ impl App {
                 })
                 .await;
             match done {
-                Ok(done) | Err(Abort::Preview(done)) => return Ok(done),
-                Err(Abort::Error(error)) => return Err(error),
+                Ok(done) => return Ok(done),
+                Err(Abort::Preview(done)) => return Ok(*done),
+                Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(_)) => {
                     lineage = self.lineage_read(&contact.workspace, call.deadline).await?;
                 }
@@ -69,11 +70,11 @@ fn cancel(
     let pending = tables::pending::pending_get(conn, contact)?
         .filter(|pending| !pending.is_removal())
         .ok_or_else(|| Error::NothingPending(contact.clone()))?;
-    let outcomes = gate::give_up(conn, scene, &pending.batch)?;
+    let outcomes = completions::give_up(conn, scene, &pending.batch)?;
     let outcome = outcomes
         .iter()
         .find(|outcome| outcome.shown.position.name == *contact)
-        .ok_or(Stale::Facts)?;
+        .ok_or(Stale::Lineage)?;
     let log = outcomes.iter().map(|outcome| outcome.log).max();
     let mut response = CancelTransitionResponse {
         position: Some(wire::positions::position(&outcome.shown)),
@@ -81,7 +82,7 @@ fn cancel(
     };
     if validate_only {
         response.consistency_token.clear();
-        return Err(Abort::Preview((response, false)));
+        return Err(Abort::Preview(Box::new((response, false))));
     }
     let name = contact.position().to_string();
     let change = outcome.shown.position.change;

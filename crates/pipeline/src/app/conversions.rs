@@ -8,9 +8,10 @@ use super::gate::{self, Scene, Step};
 use super::requests::{self, Identity};
 use super::steps::{self, Ask};
 use super::waiting::Conversion;
-use super::{ATTEMPTS_MAX, Abort, App, Call, Stale};
+use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, companies, completions};
 use crate::domain::contacts::{Contact, Presence};
 use crate::error::Error;
+use crate::store as tables;
 
 /// A conversion that somebody asks for.
 #[derive(Clone, Debug)]
@@ -94,9 +95,13 @@ impl App {
     ) -> Result<(Conversion, bool), Error> {
         let name = &request.contact;
         let mut lineage = self.lineage(&name.workspace, call.deadline).await?;
+        let mut superseded = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let id = requests::id_of(request.identity.as_ref());
-            let scene = self.scene(lineage.clone(), &name.workspace, &call.actor, id);
+            let scene = Scene {
+                superseded: superseded.clone(),
+                ..self.scene(lineage.clone(), &name.workspace, &call.actor, id)
+            };
             let (seen, asked) = (contact.clone(), request.clone());
             let done = self
                 .store
@@ -106,12 +111,13 @@ impl App {
                 .await;
             match done {
                 Ok(done) => return Ok(done),
-                Err(Abort::Preview(done)) => return Ok(done),
-                Err(Abort::Error(error)) => return Err(error),
+                Err(Abort::Preview(done)) => return Ok(*done),
+                Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(Stale::Lineage)) => {
                     lineage = self.lineage_read(&name.workspace, call.deadline).await?;
                 }
-                Err(Abort::Stale(Stale::Facts)) => {
+                Err(Abort::Stale(Stale::Facts(age))) => {
+                    superseded.push(age);
                     contact = self.contacts.get(name, call.deadline).await?;
                 }
             }
@@ -137,17 +143,17 @@ fn convert(
     let step = converting(conn, scene, contact, &request.ask)?;
     let (gained, lost) = difference(&step);
     let mut all = vec![step];
-    let followers = steps::follow_primaries(conn, scene, &all).map_err(without_preview)?;
+    let followers = companies::follow_primaries(conn, scene, &all).map_err(without_preview)?;
     all.extend(followers);
     let outcomes = gate::carry_out(conn, scene, all)?;
-    let outcome = outcomes.first().ok_or(Stale::Facts)?;
+    let outcome = outcomes.first().ok_or(Stale::Lineage)?;
     let log = outcomes.iter().map(|outcome| outcome.log).max();
     let mut conversion = Conversion::of(outcome, gained, lost);
     if let Some(response) = &mut conversion.response {
         response.consistency_token = token(log.unwrap_or(outcome.log));
     }
     if request.validate_only {
-        return Err(Abort::Preview((tried(conversion), false)));
+        return Err(Abort::Preview(Box::new((tried(conversion), false))));
     }
     let name = contact.name.position().to_string();
     let revision = outcome.shown.position.revision;
@@ -162,9 +168,13 @@ pub fn converting<T>(
     contact: &Contact,
     ask: &Ask,
 ) -> Result<Step, Abort<T>> {
-    let position = steps::locked(conn, scene, contact)?;
+    let (position, newer) = steps::locked(conn, scene, contact)?;
     present(contact)?;
-    gate::refuse_pending(conn, &position)?;
+    completions::refuse_pending(conn, &position)?;
+    if newer {
+        // They count as decided on from now on, but what they fire was not looked at.
+        tables::evaluations::evaluation_request(conn, &contact.name, scene.now)?;
+    }
     Ok(steps::convert(scene, position, contact, ask)?)
 }
 
@@ -177,6 +187,7 @@ pub fn present(contact: &Contact) -> Result<(), Error> {
             to: String::new(),
             since: contact.update_time,
         }),
+        Presence::Absent => Err(Error::no_contact(&contact.name)),
         Presence::Deleted => Err(Error::Deleted(contact.name.clone())),
         Presence::Merged => Err(Error::Merged {
             contact: contact.name.clone(),
@@ -222,7 +233,7 @@ pub fn without_preview<T>(abort: Abort<()>) -> Abort<T> {
     match abort {
         Abort::Error(error) => Abort::Error(error),
         Abort::Stale(stale) => Abort::Stale(stale),
-        Abort::Preview(()) => Abort::Stale(Stale::Facts),
+        Abort::Preview(_) => Abort::Stale(Stale::Lineage),
     }
 }
 

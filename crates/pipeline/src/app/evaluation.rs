@@ -2,19 +2,19 @@
 //!
 //! The same whether the change log brought the contact or somebody asked for it before.
 
+use policy::company::Kind;
 use policy::definition::Mode;
 use policy::{Closing, Command, Decision, Refusal, Withheld};
-use policy::company::Kind;
 use serde_json::json;
 use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::gate::{self, Outcome, Scene, Step};
 use super::steps::{self, Walk};
-use super::{ATTEMPTS_MAX, Abort, App, Stale};
+use super::{ATTEMPTS_MAX, Abort, App, Stale, companies, completions};
 use crate::domain::contacts::{Contact, Presence};
-use crate::domain::positions::{Position, State};
-use crate::domain::transitions::{Effect, Move};
+use crate::domain::positions::State;
+use crate::domain::transitions::Effect;
 use crate::error::Error;
 use crate::store as tables;
 
@@ -44,9 +44,13 @@ impl App {
     ) -> Result<Verdict, Error> {
         let workspace = contact.name.workspace.clone();
         let mut lineage = self.lineage(&workspace, deadline).await?;
+        let mut superseded = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let associate = self.associate(&contact, &lineage, deadline).await?;
-            let scene = self.scene(lineage.clone(), &workspace, policy::POLICY_ACTOR, "");
+            let scene = Scene {
+                superseded: superseded.clone(),
+                ..self.scene(lineage.clone(), &workspace, policy::POLICY_ACTOR, "")
+            };
             let seen = contact.clone();
             let done = self
                 .store
@@ -56,19 +60,28 @@ impl App {
                 .await;
             match done {
                 Ok(verdict) => return Ok(verdict),
-                Err(Abort::Error(error)) => return Err(error),
-                Err(Abort::Preview(())) => return Ok(Verdict::Settled),
+                Err(Abort::Error(error)) => return Err(*error),
+                Err(Abort::Preview(_)) => return Ok(Verdict::Settled),
                 Err(Abort::Stale(Stale::Lineage)) => {
                     lineage = self.lineage_read(&workspace, deadline).await?;
                 }
-                Err(Abort::Stale(Stale::Facts)) => {
-                    contact = self.contacts.get(&contact.name, deadline).await?;
+                Err(Abort::Stale(Stale::Facts(age))) => {
+                    superseded.push(age);
+                    contact = self.look_up(&contact.name, deadline).await?;
                 }
             }
         }
         Err(Error::ConcurrentUpdate {
             resource: contact.name.to_string(),
         })
+    }
+
+    /// A contact as it is now, or as one that the directory does not know.
+    pub async fn look_up(&self, name: &ContactName, deadline: Deadline) -> Result<Contact, Error> {
+        match self.contacts.get(name, deadline).await {
+            Err(Error::NotFound { .. }) => Ok(Contact::absent(name.clone(), self.clock.now())),
+            answer => answer,
+        }
     }
 
     /// A scene of decisions that nobody's call began, or somebody's.
@@ -86,6 +99,7 @@ impl App {
             ids: self.ids.clone(),
             actor: actor.to_owned(),
             request_id: request_id.to_owned(),
+            superseded: Vec::new(),
         }
     }
 
@@ -99,7 +113,10 @@ impl App {
         if lineage.active().policy.mode() != Mode::CompanyFirst || contact.kind != Kind::Company {
             return Ok(None);
         }
-        let first = self.contacts.first_associate(&contact.name, deadline).await?;
+        let first = self
+            .contacts
+            .first_associate(&contact.name, deadline)
+            .await?;
         Ok(first.map(|first| first.name))
     }
 }
@@ -110,17 +127,15 @@ fn evaluate(
     contact: &Contact,
     associate: Option<&ContactName>,
 ) -> Result<Verdict, Abort<()>> {
-    let leaving = contact.presence != Presence::Active;
-    gate::enter::<Abort<()>>(conn, scene, leaving)?;
-    let position = steps::locked(conn, scene, contact)?;
-    match contact.presence {
-        Presence::Active => attend(conn, scene, contact, position, associate),
-        Presence::Deleting | Presence::Deleted => {
-            leave(conn, scene, contact, position, Closing::Deletion)
-        }
-        Presence::Merging | Presence::Merged => {
-            leave(conn, scene, contact, position, Closing::Merge)
-        }
+    let closing = match contact.presence {
+        Presence::Active => None,
+        Presence::Deleting | Presence::Deleted | Presence::Absent => Some(Closing::Deletion),
+        Presence::Merging | Presence::Merged => Some(Closing::Merge),
+    };
+    gate::enter::<Abort<()>>(conn, scene, closing.is_some())?;
+    match closing {
+        None => attend(conn, scene, contact, associate),
+        Some(closing) => leave(conn, scene, contact, closing),
     }
 }
 
@@ -129,17 +144,18 @@ fn attend(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
-    position: Position,
     associate: Option<&ContactName>,
 ) -> Result<Verdict, Abort<()>> {
+    let led = companies::leader(conn, scene, contact, associate)?;
+    let (position, _) = steps::locked(conn, scene, contact)?;
     if position.state == State::Revoking {
         gate::note(conn, scene, position, false)?;
         return Ok(Verdict::Waits);
     }
-    let follows = scene.lineage.active().policy.mode() == Mode::CompanyFirst
-        && contact.kind == Kind::Company;
+    let follows =
+        scene.lineage.active().policy.mode() == Mode::CompanyFirst && contact.kind == Kind::Company;
     if follows {
-        return follow(conn, scene, position, associate);
+        return companies::follow(conn, scene, position, led.as_ref(), associate);
     }
     let last = match position.revision {
         0 => None,
@@ -162,8 +178,8 @@ fn attend(
         step.effects.push(effect);
     }
     let mut all = vec![step];
-    associate_with(conn, scene, contact)?;
-    let followers = steps::follow_primaries(conn, scene, &all)?;
+    companies::associate_with(conn, scene, contact)?;
+    let followers = companies::follow_primaries(conn, scene, &all)?;
     all.extend(followers);
     settle(conn, scene, all, &refused_before)
 }
@@ -219,97 +235,14 @@ fn refused(step: &Step, withheld: Option<&Withheld>, refusal: Option<&Refusal>) 
     })?;
     let message = refusal.to_string();
     Some(Effect {
-        id: format!("opening-refused/{}/{}", step.position.revision, refusal.reason()),
+        id: format!(
+            "opening-refused/{}/{}",
+            step.position.revision,
+            refusal.reason()
+        ),
         kind: "OPENING_REFUSED".to_owned(),
         payload: json!({"reason": refusal.reason(), "message": message}),
     })
-}
-
-/// Makes the contact primary where its company has no primary contact, and sends a company that it
-/// left to look for another.
-fn associate_with(conn: &mut Conn, scene: &Scene, contact: &Contact) -> Result<(), store::Error> {
-    if scene.lineage.active().policy.mode() != Mode::CompanyFirst {
-        return Ok(());
-    }
-    let company: Option<ContactName> = contact
-        .company
-        .parse()
-        .ok()
-        .filter(|company: &ContactName| company.workspace == contact.name.workspace);
-    for led in tables::companies::companies_of_primary(conn, &contact.name)? {
-        if company.as_ref() != Some(&led) {
-            tables::companies::company_delete(conn, &led)?;
-            tables::evaluations::evaluation_request(conn, &led, scene.now)?;
-        }
-    }
-    if let Some(company) = company
-        && tables::companies::company_insert(conn, &company, &contact.name.contact)?
-    {
-        tables::evaluations::evaluation_request(conn, &company, scene.now)?;
-    }
-    Ok(())
-}
-
-/// A company stands where its primary contact stands.
-fn follow(
-    conn: &mut Conn,
-    scene: &Scene,
-    mut position: Position,
-    associate: Option<&ContactName>,
-) -> Result<Verdict, Abort<()>> {
-    let company = position.name.clone();
-    if let Some(associate) = associate {
-        tables::companies::company_insert(conn, &company, &associate.contact)?;
-    }
-    let primary = tables::companies::company_primary(conn, &company)?
-        .map(|primary| ContactName::new(&company.workspace, primary));
-    let led = match &primary {
-        Some(primary) => tables::positions::position_get(conn, primary)?.map(|(led, _)| led),
-        None => None,
-    };
-    if led.as_ref().is_some_and(|led| led.state == State::Revoking) {
-        // The primary contact's move takes the company along when it is complete.
-        gate::note(conn, scene, position, false)?;
-        return Ok(Verdict::Settled);
-    }
-    let to = led.as_ref().and_then(|led| {
-        let stage = led.stage.as_deref()?;
-        Some(scene.lineage.mapped(led.activation, stage))
-    });
-    let refused_before = std::mem::take(&mut position.refusal);
-    position.refusal = match (&primary, &to) {
-        (None, _) => "The company has no primary contact.".to_owned(),
-        (Some(_), None) => "The primary contact has no position.".to_owned(),
-        (Some(_), Some(_)) => String::new(),
-    };
-    let followed = Move {
-        from: String::new(),
-        to: to.unwrap_or_default(),
-        from_role: String::new(),
-        to_role: String::new(),
-        skip: false,
-        cause: policy::Cause::Fact.as_str().to_owned(),
-        actor: policy::POLICY_ACTOR.to_owned(),
-        reason: String::new(),
-        note: String::new(),
-        trigger: String::new(),
-        activity: String::new(),
-        effective_time: scene.now.0,
-    };
-    let followed = if position.revision == 0 {
-        Move {
-            cause: policy::Cause::Opening.as_str().to_owned(),
-            ..followed
-        }
-    } else {
-        followed
-    };
-    let seen = position.refusal != refused_before;
-    gate::note(conn, scene, position, seen)?;
-    match steps::copy(conn, scene, &company, &followed)? {
-        None => Ok(Verdict::Settled),
-        Some(step) => settle(conn, scene, vec![step], ""),
-    }
 }
 
 /// A contact that goes away: closes its position, in place of any other move that waits.
@@ -317,16 +250,21 @@ fn leave(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
-    mut position: Position,
     cause: Closing,
 ) -> Result<Verdict, Abort<()>> {
+    let batch = completions::lock_batch_of(conn, scene, &contact.name)?;
+    let (mut position, _) = steps::locked(conn, scene, contact)?;
     if position.state == State::Revoking {
         let pending = tables::pending::pending_get(conn, &contact.name)?;
         match pending {
             Some(pending) if pending.is_removal() => return Ok(Verdict::Waits),
+            // It began to wait only just now, and who waits with it is not held.
+            Some(pending) if Some(&pending.batch) != batch.as_ref() => {
+                return Err(Stale::Lineage.into());
+            }
             Some(pending) => {
-                gate::give_up(conn, scene, &pending.batch)?;
-                position = steps::locked(conn, scene, contact)?;
+                completions::give_up(conn, scene, &pending.batch)?;
+                (position, _) = steps::locked(conn, scene, contact)?;
             }
             None => {}
         }
@@ -349,7 +287,7 @@ fn leave(
 }
 
 /// Carries steps out; steps that say nothing only write their position back.
-fn settle(
+pub(super) fn settle(
     conn: &mut Conn,
     scene: &Scene,
     all: Vec<Step>,

@@ -94,21 +94,25 @@ impl App {
         }
     }
 
-    /// Writes down whom these messages are about, and how far they go.
+    /// Writes down whom these messages are about, and how far they go. The place within a snapshot is
+    /// not kept: who is gone shows only against a whole one.
     async fn take(
         &self,
         lease: &Lease,
         messages: Vec<WatchContactsResponse>,
         snapshot: &mut Option<Seen>,
     ) -> Result<(), Error> {
-        let mut changed: Vec<ContactName> = Vec::new();
+        let mut touched: Vec<ContactName> = Vec::new();
         let mut present: Vec<WireContact> = Vec::new();
         let mut token = String::new();
         for message in messages {
             match message.event {
                 Some(Event::Changes(changes)) => {
-                    let told = changes.changes.iter().filter_map(|change| change.contact.as_ref());
-                    changed.extend(told.filter_map(|contact| contact.name.parse().ok()));
+                    let told = changes
+                        .changes
+                        .iter()
+                        .filter_map(|change| change.contact.as_ref());
+                    touched.extend(told.filter_map(|contact| contact.name.parse().ok()));
                 }
                 Some(Event::Snapshot(page)) => {
                     if let Some(seen) = snapshot {
@@ -125,14 +129,15 @@ impl App {
             }
             token = message.resume_token;
         }
-        changed.sort();
-        changed.dedup();
+        touched.sort();
+        touched.dedup();
         let (lease, now) = (lease.clone(), self.clock.now());
+        let whole = snapshot.is_none();
         let presented: Vec<_> = present.iter().filter_map(wire::contacts::contact).collect();
         self.store
             .write("contacts.take", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                for name in &changed {
+                for name in &touched {
                     tables::evaluations::evaluation_request(conn, name, now)?;
                 }
                 for contact in &presented {
@@ -145,7 +150,10 @@ impl App {
                         tables::evaluations::evaluation_request(conn, &contact.name, now)?;
                     }
                 }
-                cursors::advance(conn, CURSOR, &token, now)
+                if whole {
+                    cursors::advance(conn, CURSOR, &token, now)?;
+                }
+                Ok::<_, store::Error>(())
             })
             .await?;
         self.wake_evaluator();

@@ -27,7 +27,11 @@ impl App {
                 .ok_or(Error::TokenForeign { service: "" })?;
             match token.service {
                 Service::Pipeline if token.epoch == self.store.epoch() => {}
-                Service::Pipeline => return Err(Error::TokenForeign { service: "pipeline" }),
+                Service::Pipeline => {
+                    return Err(Error::TokenForeign {
+                        service: "pipeline",
+                    });
+                }
                 Service::Billing => return Err(Error::TokenForeign { service: "billing" }),
                 Service::Contacts => directory = Some(token),
             }
@@ -47,10 +51,16 @@ impl App {
             return Ok(());
         };
         let found = serve::wait_until(deadline, WAIT_MAX, None, || async {
-            Ok::<_, Error>(self.followed(workspace, token, deadline).await?.then_some(()))
+            Ok::<_, Error>(
+                self.followed(workspace, token, deadline)
+                    .await?
+                    .then_some(()),
+            )
         })
         .await?;
-        found.ok_or(Error::ConsistencyNotReached { service: "contacts" })
+        found.ok_or(Error::ConsistencyNotReached {
+            service: "contacts",
+        })
     }
 
     async fn followed(
@@ -70,9 +80,7 @@ impl App {
             .await?;
         let reached = cursor
             .and_then(|cursor| Token::from_str(&cursor).ok())
-            .is_some_and(|at| {
-                at.epoch == token.epoch && (at.tx, at.id) >= (token.tx, token.id)
-            });
+            .is_some_and(|at| at.epoch == token.epoch && (at.tx, at.id) >= (token.tx, token.id));
         Ok(reached && !waiting)
     }
 }

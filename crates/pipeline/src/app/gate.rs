@@ -41,6 +41,9 @@ pub struct Scene {
     pub actor: String,
     /// The request id of the call; empty for none.
     pub request_id: String,
+    /// Ages of facts with which positions were seen before the directory was asked again: what it
+    /// then told is newer, whatever its clocks say.
+    pub superseded: Vec<Micros>,
 }
 
 /// What was decided for one contact. `settled` is written in any case; `moves` go through the gate.
@@ -77,31 +80,44 @@ pub struct Outcome {
 }
 
 /// Holds the workspace against activations and makes sure that the policy is the one in force.
-/// Decisions are refused while an activation waits; removals are not, they only take away.
+/// Decisions are refused while an activation waits, and then hold nothing, so that they do not keep
+/// the activation from going on; removals are not refused, they only take away.
 pub fn enter<E>(conn: &mut Conn, scene: &Scene, while_activating: bool) -> Result<(), E>
 where
     E: From<store::Error> + From<Error> + From<Stale>,
 {
-    let state = tables::workspaces::workspace_share(conn, &scene.workspace)?
-        .ok_or(Stale::Lineage)?;
-    if state.activation != scene.lineage.active().number {
+    let active = scene.lineage.active().number;
+    let held = if while_activating {
+        tables::workspaces::workspace_share(conn, &scene.workspace)?
+    } else {
+        tables::workspaces::workspace_share_if_calm(conn, &scene.workspace)?
+    };
+    if let Some(state) = held {
+        return if state.activation == active {
+            Ok(())
+        } else {
+            Err(Stale::Lineage.into())
+        };
+    }
+    let state = tables::workspaces::workspace_get(conn, &scene.workspace)?;
+    let Some(number) = state
+        .filter(|state| state.activation == active)
+        .and_then(|state| state.activating)
+    else {
         return Err(Stale::Lineage.into());
+    };
+    let waiting = tables::activations::activation_get(conn, &scene.workspace, number)?;
+    Err(Error::ActivationPending {
+        workspace: scene.workspace.clone(),
+        to: waiting
+            .as_ref()
+            .map(|waiting| waiting.policy.name(&scene.workspace))
+            .unwrap_or_default(),
+        since: waiting
+            .map(|waiting| waiting.create_time)
+            .unwrap_or_default(),
     }
-    if let Some(number) = state.activating
-        && !while_activating
-    {
-        let waiting = tables::activations::activation_get(conn, &scene.workspace, number)?;
-        return Err(Error::ActivationPending {
-            workspace: scene.workspace.clone(),
-            to: waiting
-                .as_ref()
-                .map(|waiting| waiting.policy.name(&scene.workspace))
-                .unwrap_or_default(),
-            since: waiting.map(|waiting| waiting.create_time).unwrap_or_default(),
-        }
-        .into());
-    }
-    Ok(())
+    .into())
 }
 
 /// Carries out what was decided, all of it at once: writes the moves, or has them wait where one of
@@ -162,7 +178,15 @@ fn write(
     if entitled_anew {
         position.grant_revision += 1;
     }
-    finish(conn, scene, position, transitions, &step.effects, false, &origin.decision)
+    finish(
+        conn,
+        scene,
+        position,
+        transitions,
+        &step.effects,
+        false,
+        &origin.decision,
+    )
 }
 
 /// The first of two transactions: nothing moves yet, holders are told to narrow their grants.
@@ -194,22 +218,36 @@ fn set_aside(
         create_time: scene.now,
     };
     tables::pending::pending_insert(conn, &pending)?;
-    finish(conn, scene, position, transitions, &[], true, &origin.decision)
+    finish(
+        conn,
+        scene,
+        position,
+        transitions,
+        &[],
+        true,
+        &origin.decision,
+    )
 }
 
 /// Appends moves to the history and brings the position along.
-fn append(
+pub(super) fn append(
     conn: &mut Conn,
     scene: &Scene,
     origin: &Origin,
     position: &mut Position,
-    moves: impl Iterator<Item = Move>,
+    decided: impl Iterator<Item = Move>,
 ) -> Result<Vec<Transition>, store::Error> {
     let mut written = Vec::new();
-    for moved in moves {
+    for moved in decided {
         let revision = position.revision + 1;
-        let transition =
-            Transition::seal(&position.name, position.head, revision, moved, origin, scene.now);
+        let transition = Transition::seal(
+            &position.name,
+            position.head,
+            revision,
+            moved,
+            origin,
+            scene.now,
+        );
         tables::transitions::transition_insert(conn, &transition)?;
         let moved = &transition.moved;
         position.stage = (!moved.to.is_empty()).then(|| moved.to.clone());
@@ -230,7 +268,7 @@ fn append(
 }
 
 /// Writes the position back, with effects and log.
-fn finish(
+pub(super) fn finish(
     conn: &mut Conn,
     scene: &Scene,
     mut position: Position,
@@ -273,11 +311,7 @@ pub fn note(
 }
 
 /// The position as it is shown under the policy in force.
-pub fn show(
-    conn: &mut Conn,
-    lineage: &Lineage,
-    position: Position,
-) -> Result<Shown, store::Error> {
+pub fn show(conn: &mut Conn, lineage: &Lineage, position: Position) -> Result<Shown, store::Error> {
     let pending = match position.state {
         State::Revoking => tables::pending::pending_get(conn, &position.name)?,
         State::Open | State::None => None,
@@ -349,118 +383,6 @@ fn tell(
         })
         .collect();
     change_log::append_all(conn, &changes)
-}
-
-/// Writes the moves of a batch if every holder of every contact in it has acknowledged; `None` while
-/// one has not. The positions are locked here, in the order of their names.
-pub fn complete(
-    conn: &mut Conn,
-    scene: &Scene,
-    batch: &str,
-) -> Result<Option<Vec<Outcome>>, store::Error> {
-    let batched = tables::pending::pendings_of_batch(conn, &scene.workspace, batch)?;
-    let mut positions = Vec::with_capacity(batched.len());
-    for pending in &batched {
-        positions.extend(tables::positions::position_lock(conn, &pending.contact)?);
-    }
-    // Read again now that nothing can change any more.
-    let batched = tables::pending::pendings_of_batch(conn, &scene.workspace, batch)?;
-    if batched.is_empty() || batched.len() != positions.len() || !settled(conn, scene, &batched)? {
-        return Ok(None);
-    }
-    let mut outcomes = Vec::with_capacity(batched.len());
-    for (pending, position) in batched.into_iter().zip(positions) {
-        outcomes.push(complete_one(conn, scene, pending, position)?);
-    }
-    Ok(Some(outcomes))
-}
-
-/// Whether nobody holds any more than what remains.
-fn settled(conn: &mut Conn, scene: &Scene, batch: &[Pending]) -> Result<bool, store::Error> {
-    for pending in batch {
-        let holders = tables::grants::grant_holders_of(conn, &pending.contact)?;
-        let acknowledged = |revision: i64| {
-            pending.recall_revision == 0 || revision == pending.recall_revision
-        };
-        if !holders.iter().all(|holder| acknowledged(holder.acknowledged_revision)) {
-            return Ok(false);
-        }
-    }
-    let epoch = epoch::current(conn)?.number;
-    Ok(!tables::grants::holders_missing(conn, &scene.workspace, epoch)?)
-}
-
-/// The second of two transactions, for one contact of the batch.
-fn complete_one(
-    conn: &mut Conn,
-    scene: &Scene,
-    pending: Pending,
-    mut position: Position,
-) -> Result<Outcome, store::Error> {
-    let origin = Origin {
-        decision: pending.decision.clone(),
-        policy: pending.policy.clone(),
-        activation: pending.activation,
-    };
-    tables::pending::pending_delete(conn, &pending.contact)?;
-    let transitions = append(conn, scene, &origin, &mut position, pending.moves.into_iter())?;
-    position.grant_revision += 1;
-    if pending.remaining.is_empty() {
-        tables::grants::grant_holders_delete(conn, &pending.contact)?;
-    }
-    // Facts may have changed meanwhile, and a removal has to be confirmed.
-    tables::evaluations::evaluation_request(conn, &pending.contact, scene.now)?;
-    let scene = Scene {
-        actor: pending.actor,
-        request_id: pending.request_id,
-        ..scene.clone()
-    };
-    finish(conn, &scene, position, transitions, &pending.effects, false, &pending.decision)
-}
-
-/// Gives up all moves of a batch. Their holders stay registered: they may not have heard of the
-/// recall yet, and what they hold is right again.
-pub fn give_up(
-    conn: &mut Conn,
-    scene: &Scene,
-    batch: &str,
-) -> Result<Vec<Outcome>, store::Error> {
-    let batched = tables::pending::pendings_of_batch(conn, &scene.workspace, batch)?;
-    let mut outcomes = Vec::with_capacity(batched.len());
-    for pending in batched {
-        let Some(mut position) = tables::positions::position_lock(conn, &pending.contact)? else {
-            continue;
-        };
-        // Only now is it certain that the move still waits.
-        if tables::pending::pending_get(conn, &pending.contact)?.as_ref() != Some(&pending) {
-            continue;
-        }
-        tables::pending::pending_delete(conn, &pending.contact)?;
-        position.grant_revision += 1;
-        position.state = State::Open;
-        if position.stage.is_none() {
-            position.state = State::None;
-        }
-        tables::evaluations::evaluation_request(conn, &pending.contact, scene.now)?;
-        outcomes.push(finish(conn, scene, position, Vec::new(), &[], false, &pending.decision)?);
-    }
-    Ok(outcomes)
-}
-
-/// The move of a contact that waits, as the refusal of everything else.
-pub fn refuse_pending(conn: &mut Conn, position: &Position) -> Result<(), Error> {
-    if position.state != State::Revoking {
-        return Ok(());
-    }
-    let pending = tables::pending::pending_get(conn, &position.name)?;
-    Err(Error::TransitionPending {
-        contact: position.name.clone(),
-        to: pending
-            .as_ref()
-            .map(|pending| pending.to_stage().to_owned())
-            .unwrap_or_default(),
-        since: pending.map(|pending| pending.create_time).unwrap_or_default(),
-    })
 }
 
 /// A contact's name, for sorting locks.

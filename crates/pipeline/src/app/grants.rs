@@ -5,7 +5,7 @@ use store::{Conn, epoch};
 use types::{ContactName, Deadline};
 
 use super::gate::{self, Scene};
-use super::{ATTEMPTS_MAX, Abort, App, Stale, steps};
+use super::{ATTEMPTS_MAX, Abort, App, Stale, completions, conversions, steps};
 use crate::domain::contacts::{Contact, Presence, Subject};
 use crate::domain::grants::{Grant, Orders};
 use crate::domain::positions::{Position, State};
@@ -31,8 +31,12 @@ impl App {
             self.evaluate_read(contact.clone(), deadline).await?;
         }
         let mut lineage = self.lineage(&name.workspace, deadline).await?;
+        let mut superseded = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
-            let scene = self.scene(lineage.clone(), &name.workspace, holder, "");
+            let scene = Scene {
+                superseded: superseded.clone(),
+                ..self.scene(lineage.clone(), &name.workspace, holder, "")
+            };
             let (seen, by) = (contact.clone(), holder.to_owned());
             let done = self
                 .store
@@ -41,12 +45,14 @@ impl App {
                 })
                 .await;
             match done {
-                Ok(grant) | Err(Abort::Preview(grant)) => return Ok((grant, contact.subject)),
-                Err(Abort::Error(error)) => return Err(error),
+                Ok(grant) => return Ok((grant, contact.subject)),
+                Err(Abort::Preview(grant)) => return Ok((*grant, contact.subject)),
+                Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(Stale::Lineage)) => {
                     lineage = self.lineage_read(&name.workspace, deadline).await?;
                 }
-                Err(Abort::Stale(Stale::Facts)) => {
+                Err(Abort::Stale(Stale::Facts(age))) => {
+                    superseded.push(age);
                     contact = self.contacts.get(name, deadline).await?;
                 }
             }
@@ -65,9 +71,7 @@ impl App {
                 tables::positions::position_get(conn, &name)
             })
             .await?;
-        Ok(found.is_none_or(|(position, _)| {
-            position.revision == 0 && position.refusal.is_empty()
-        }))
+        Ok(found.is_none_or(|(position, _)| position.revision == 0 && position.refusal.is_empty()))
     }
 
     /// What a holder has to give back, in full or the first part of it.
@@ -97,20 +101,13 @@ fn acquire(
     holder_epoch: i64,
 ) -> Result<Grant, Abort<Grant>> {
     gate::enter::<Abort<_>>(conn, scene, false)?;
-    let position = steps::locked(conn, scene, contact)?;
-    if matches!(contact.presence, Presence::Deleting | Presence::Merging) {
-        return Err(Error::TransitionPending {
-            contact: contact.name.clone(),
-            to: String::new(),
-            since: contact.update_time,
-        }
-        .into());
-    }
-    gate::refuse_pending(conn, &position)?;
+    let (position, _) = steps::locked(conn, scene, contact)?;
+    conversions::present(contact)?;
+    completions::refuse_pending(conn, &position)?;
     let ours = epoch::current(conn)?.number;
     attached(conn, scene, holder, holder_epoch, ours)?;
     tables::grants::grant_holder_register(conn, &contact.name, holder, holder_epoch, scene.now)?;
-    gate::note(conn, scene, position.clone(), false)?;
+    // The position is left as it is: what newer facts fire is for the evaluator to find.
     Ok(grant(scene, position, ours))
 }
 

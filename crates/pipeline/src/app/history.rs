@@ -172,11 +172,7 @@ fn unreadable(name: &ContactName, error: store::Error) -> Error {
 }
 
 /// Each sealed head of the contact must be the row that the history has.
-fn verify_heads(
-    conn: &mut Conn,
-    name: &ContactName,
-    rows: &[Transition],
-) -> Result<i64, Error> {
+fn verify_heads(conn: &mut Conn, name: &ContactName, rows: &[Transition]) -> Result<i64, Error> {
     let heads = tables::checkpoints::heads_of_contact(conn, name)?;
     for (number, revision, hash) in &heads {
         let row = rows.iter().find(|row| row.revision == *revision);
@@ -194,10 +190,14 @@ fn verify_history(
     rows: &[Transition],
 ) -> Result<(), Error> {
     let sealed: Vec<_> = rows.iter().map(Transition::sealed).collect();
-    let head = verify(&sealed)
-        .map_err(|first| broken(name, first.revision, first.why.to_string()))?;
+    let head =
+        verify(&sealed).map_err(|first| broken(name, first.revision, first.why.to_string()))?;
     if let Some(row) = rows.iter().find(|row| !row.note_holds()) {
-        return Err(broken(name, row.revision, "its note is not the one that was sealed"));
+        return Err(broken(
+            name,
+            row.revision,
+            "its note is not the one that was sealed",
+        ));
     }
     let Some(position) = position else {
         return match rows.first() {
@@ -223,10 +223,11 @@ fn verify_page(
     workspace: &str,
     after: &str,
 ) -> Result<(Verified, Option<String>), Error> {
-    let positions =
-        tables::positions::positions_after(conn, Some(workspace), ("", after), PAGE)?;
+    let positions = tables::positions::positions_after(conn, Some(workspace), ("", after), PAGE)?;
     // Beyond the last position there may still be rows that belong to nobody.
-    let last = positions.last().map(|position| position.name.contact.clone());
+    let last = positions
+        .last()
+        .map(|position| position.name.contact.clone());
     let rows = tables::transitions::transitions_between(conn, workspace, after, last.as_deref())?;
     let mut verified = Verified::default();
     let mut rows = rows.into_iter().peekable();
@@ -235,7 +236,11 @@ fn verify_page(
         if let Some(stray) = rows.peek()
             && stray.contact.contact < name.contact
         {
-            return Err(broken(&stray.contact, stray.revision, "there is no position for it"));
+            return Err(broken(
+                &stray.contact,
+                stray.revision,
+                "there is no position for it",
+            ));
         }
         let mut own = Vec::new();
         while let Some(row) = rows.next_if(|row| row.contact == *name) {
@@ -246,7 +251,11 @@ fn verify_page(
         verified.transitions += i64::try_from(own.len()).unwrap_or(i64::MAX);
     }
     match rows.next() {
-        Some(stray) => Err(broken(&stray.contact, stray.revision, "there is no position for it")),
+        Some(stray) => Err(broken(
+            &stray.contact,
+            stray.revision,
+            "there is no position for it",
+        )),
         None => Ok((verified, last)),
     }
 }

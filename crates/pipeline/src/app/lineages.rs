@@ -27,7 +27,10 @@ pub struct Cache {
 }
 
 fn kept<K: std::hash::Hash + Eq, V: Clone>(map: &RwLock<HashMap<K, V>>, key: &K) -> Option<V> {
-    map.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    map.read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(key)
+        .cloned()
 }
 
 fn keep<K: std::hash::Hash + Eq, V>(map: &RwLock<HashMap<K, V>>, key: K, value: V) {
@@ -44,7 +47,11 @@ type Stored = (Activation, Policy);
 impl App {
     /// The policies of a workspace as they were when last read. Creates the workspace where it was
     /// never named before.
-    pub async fn lineage(&self, workspace: &str, deadline: Deadline) -> Result<Arc<Lineage>, Error> {
+    pub async fn lineage(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+    ) -> Result<Arc<Lineage>, Error> {
         match kept(&self.lineages.lineages, &workspace.to_owned()) {
             Some(lineage) => Ok(lineage),
             None => self.lineage_read(workspace, deadline).await,
@@ -82,7 +89,11 @@ impl App {
             })
             .collect();
         let lineage = Arc::new(Lineage::new(newest, earlier));
-        keep(&self.lineages.lineages, workspace.to_owned(), Arc::clone(&lineage));
+        keep(
+            &self.lineages.lineages,
+            workspace.to_owned(),
+            Arc::clone(&lineage),
+        );
         Ok(lineage)
     }
 
@@ -91,7 +102,9 @@ impl App {
     async fn chain(&self, workspace: &str, deadline: Deadline) -> Result<Vec<Stored>, Error> {
         let workspace = workspace.to_owned();
         self.store
-            .read_snapshot("lineage.read", deadline, move |conn| chain(conn, &workspace))
+            .read_snapshot("lineage.read", deadline, move |conn| {
+                chain(conn, &workspace)
+            })
             .await
     }
 
@@ -115,9 +128,9 @@ impl App {
     pub async fn compile(&self, definition: &Definition) -> Result<policy::Policy, Error> {
         let compiler = self.compiler.clone();
         let written = definition.clone();
-        let compiled =
+        let done =
             tokio::task::spawn_blocking(move || compiler.compile(&written, &Fields::none())).await;
-        match compiled {
+        match done {
             Ok(Ok(policy)) => Ok(policy),
             Ok(Err(CompileError::Invalid(faults))) => Err(Error::PolicyInvalid {
                 guard: guard_of(definition, &faults),

@@ -1,11 +1,13 @@
 //! Lists of positions and transitions, page by page.
 
+use store::Conn;
 use store::filter::{self, Field, Kind};
 use store::order;
 use store::pages::{self, PageToken};
 use types::Deadline;
 
 use super::{App, gate, positions};
+use crate::domain::activations::Lineage;
 use crate::domain::positions::Shown;
 use crate::domain::transitions::Transition;
 use crate::error::Error;
@@ -61,11 +63,7 @@ pub struct Page<T> {
 }
 
 /// Cuts a page out of one row more than it has.
-pub fn cut<T>(
-    mut rows: Vec<(T, Vec<pages::Key>)>,
-    size: i64,
-    args_hash: [u8; 16],
-) -> Page<T> {
+pub fn cut<T>(mut rows: Vec<(T, Vec<pages::Key>)>, size: i64, args_hash: [u8; 16]) -> Page<T> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let more = rows.len() > size;
     rows.truncate(size);
@@ -95,47 +93,31 @@ impl App {
         let args = pages::args_hash(&["positions", workspace, &page.filter, &page.order_by]);
         let after = PageToken::decode(&page.token, &args)?;
         let order = order::parse(&page.order_by, &["enter_time", "stage"])?;
-        let mut list = PositionList {
+        let list = PositionList {
             workspace: workspace.to_owned(),
             filter: filter::parse(&page.filter, POSITIONS)?,
-            order: order.iter().map(|key| (sort_key(key.field), key.descending)).collect(),
+            order: order
+                .iter()
+                .map(|key| (sort_key(key.field), key.descending))
+                .collect(),
             after,
             limit: size + 1,
         };
-        self.wait_until_followed(workspace, &page.fresh, deadline).await?;
+        self.wait_until_followed(workspace, &page.fresh, deadline)
+            .await?;
         let mut lineage = self.lineage(workspace, deadline).await?;
         loop {
-            let (asked, with) = (list, lineage.clone());
-            let (rows, kept) = self
+            let (asked, with) = (list.clone(), lineage.clone());
+            let rows = self
                 .store
                 .read_snapshot("positions.list", deadline, move |conn| {
-                    let state = workspace_get(conn, &asked.workspace)?;
-                    if state.is_none_or(|state| state.activation != with.active().number) {
-                        return Ok::<_, Error>((None, asked.clone()));
-                    }
-                    let rows = positions_list(conn, &asked, &with)?;
-                    if rows.iter().any(|(row, _)| !with.reaches(row.activation)) {
-                        return Ok((None, asked.clone()));
-                    }
-                    let found: Vec<_> = rows.iter().map(|(row, _)| row.clone()).collect();
-                    let pending = positions::waiting(conn, &asked.workspace, &found)?;
-                    let shown = rows
-                        .into_iter()
-                        .map(|(row, keys)| {
-                            let one = pending.iter().find(|one| one.contact == row.name);
-                            (gate::shown(&with, row, one), keys)
-                        })
-                        .collect();
-                    Ok((Some(shown), asked.clone()))
+                    listed(conn, &asked, &with)
                 })
                 .await?;
-            match rows {
-                Some(rows) => return Ok(cut(rows, size, args)),
-                None => {
-                    list = kept;
-                    lineage = self.lineage_read(workspace, deadline).await?;
-                }
+            if let Some(rows) = rows {
+                return Ok(cut(rows, size, args));
             }
+            lineage = self.lineage_read(workspace, deadline).await?;
         }
     }
 
@@ -163,14 +145,41 @@ impl App {
                 let name = types::ContactName::new(workspace, contact);
                 self.position_shown(&name, &page.fresh, deadline).await?;
             }
-            None => self.wait_until_followed(workspace, &page.fresh, deadline).await?,
+            None => {
+                self.wait_until_followed(workspace, &page.fresh, deadline)
+                    .await?;
+            }
         }
         let rows = self
             .store
-            .read("transitions.list", deadline, move |conn| transitions_list(conn, &list))
+            .read("transitions.list", deadline, move |conn| {
+                transitions_list(conn, &list)
+            })
             .await?;
         Ok(cut(rows, size, args))
     }
+}
+
+/// Positions, each with the keys by which a page begins after it.
+type Rows = Vec<(Shown, Vec<pages::Key>)>;
+
+/// The rows of a page; `None` where they are in the words of a policy that the lineage does not know.
+fn listed(conn: &mut Conn, list: &PositionList, lineage: &Lineage) -> Result<Option<Rows>, Error> {
+    let state = workspace_get(conn, &list.workspace)?;
+    if state.is_none_or(|state| state.activation != lineage.active().number) {
+        return Ok(None);
+    }
+    let rows = positions_list(conn, list, lineage)?;
+    if rows.iter().any(|(row, _)| !lineage.reaches(row.activation)) {
+        return Ok(None);
+    }
+    let found: Vec<_> = rows.iter().map(|(row, _)| row.clone()).collect();
+    let pending = positions::waiting(conn, &list.workspace, &found)?;
+    let shown = rows.into_iter().map(|(row, keys)| {
+        let one = pending.iter().find(|one| one.contact == row.name);
+        (gate::shown(lineage, row, one), keys)
+    });
+    Ok(Some(shown.collect()))
 }
 
 fn sort_key(field: &str) -> SortKey {

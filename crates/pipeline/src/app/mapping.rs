@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use policy::company::Kind;
 use policy::definition::Mode;
-use store::leases::{self, Lease};
 use store::Conn;
+use store::leases::{self, Lease};
 use types::{ContactName, Deadline};
 
-use super::activations::{come_into_force, tell};
+use super::activations::tell;
+use super::fences::come_into_force;
 use super::gate::{self, Scene};
 use super::{Abort, App, Stale, steps};
-use crate::domain::activations::{Activation, State};
+use crate::domain::activations::State;
 use crate::domain::positions::State as Standing;
 use crate::error::Error;
 use crate::store as tables;
@@ -48,66 +49,91 @@ impl App {
         }
     }
 
-    /// One slice for every activation that is being mapped; whether there is more to do.
+    /// One slice for every activation that is being mapped; whether there is more to do. What fails
+    /// in one workspace is left for the next time and keeps no other from going on.
     pub async fn map_once(&self, lease: &Lease) -> Result<bool, Error> {
-        let deadline = Deadline::after(STEP_TIME);
-        let unfinished = self
-            .store
-            .read("activations.scan", deadline, |conn| {
-                tables::activations::activations_mapping(conn, SCAN)
-            })
-            .await?;
         let mut more = false;
-        for activation in unfinished {
-            let lease = lease.clone();
-            let workspace = activation.workspace.clone();
-            let slice = self
-                .in_scene(&workspace, deadline, "positions.map", move |conn, scene| {
-                    leases::hold(conn, &lease, scene.now)?;
-                    slice(conn, scene, &activation)
-                })
+        let mut after = (String::new(), 0);
+        loop {
+            let from = after.clone();
+            let unfinished = self
+                .store
+                .read(
+                    "activations.scan",
+                    Deadline::after(STEP_TIME),
+                    move |conn| {
+                        tables::activations::activations_mapping(conn, (&from.0, from.1), SCAN)
+                    },
+                )
                 .await?;
-            more |= matches!(slice, Slice::More);
+            let Some(last) = unfinished.last().cloned() else {
+                return Ok(more);
+            };
+            after = last;
+            for (workspace, number) in unfinished {
+                let lease = lease.clone();
+                let deadline = Deadline::after(STEP_TIME);
+                let slice = self
+                    .in_scene(&workspace, deadline, "positions.map", move |conn, scene| {
+                        leases::hold(conn, &lease, scene.now)?;
+                        slice(conn, scene, number)
+                    })
+                    .await;
+                match slice {
+                    Ok(slice) => more |= matches!(slice, Slice::More),
+                    Err(error) => {
+                        tracing::warn!(%error, workspace, "its positions are not rewritten now");
+                    }
+                }
+            }
         }
-        Ok(more)
     }
 
-    /// Puts every activation in force that waits for nobody any more: after a holder has attached.
+    /// Puts every activation in force that waits for nobody any more: after a holder has attached, and
+    /// as a safety net. What fails in one workspace is left for the next time.
     pub async fn sweep_activations(&self, deadline: Deadline) -> Result<(), Error> {
-        let waiting = self
-            .store
-            .read("activations.scan", deadline, |conn| {
-                tables::activations::activations_waiting(conn, SCAN)
-            })
-            .await?;
-        for workspace in waiting {
-            self.in_scene(&workspace, deadline, "activation.complete", |conn, scene| {
-                let state = tables::workspaces::workspace_lock(conn, &scene.workspace)?
-                    .ok_or(Stale::Lineage)?;
-                Ok(come_into_force(conn, scene, state)?)
-            })
-            .await?;
+        let mut after = String::new();
+        loop {
+            let from = after.clone();
+            let waiting = self
+                .store
+                .read("activations.scan", deadline, move |conn| {
+                    tables::activations::activations_waiting(conn, &from, SCAN)
+                })
+                .await?;
+            let Some(last) = waiting.last().cloned() else {
+                return Ok(());
+            };
+            after = last;
+            for workspace in waiting {
+                let run = self.in_scene(
+                    &workspace,
+                    deadline,
+                    "activation.complete",
+                    |conn, scene| {
+                        let state = tables::workspaces::workspace_lock(conn, &scene.workspace)?
+                            .ok_or(Stale::Lineage)?;
+                        Ok(come_into_force(conn, scene, state)?)
+                    },
+                );
+                if let Err(error) = run.await {
+                    tracing::warn!(%error, workspace, "its activation does not go on now");
+                }
+            }
         }
-        Ok(())
     }
 }
 
-fn slice(
-    conn: &mut Conn,
-    scene: &Scene,
-    activation: &Activation,
-) -> Result<Slice, Abort<Slice>> {
+fn slice(conn: &mut Conn, scene: &Scene, number: i64) -> Result<Slice, Abort<Slice>> {
     gate::enter::<Abort<Slice>>(conn, scene, true)?;
     let newest = scene.lineage.active().number;
-    let lagging =
-        tables::positions::positions_lagging(conn, &scene.workspace, newest, SLICE)?;
+    let lagging = tables::positions::positions_lagging(conn, &scene.workspace, newest, SLICE)?;
     let mut mapped = 0;
     for contact in &lagging {
         let name = ContactName::new(&scene.workspace, contact);
         mapped += i64::from(map_one(conn, scene, &name)?);
     }
-    let Some(mut current) =
-        tables::activations::activation_get(conn, &scene.workspace, activation.number)?
+    let Some(mut current) = tables::activations::activation_get(conn, &scene.workspace, number)?
     else {
         return Ok(Slice::Idle);
     };
@@ -124,7 +150,11 @@ fn slice(
         tables::activations::activation_update(conn, &current)?;
         tell(conn, scene, &current)?;
     }
-    Ok(if !over && mapped > 0 { Slice::More } else { Slice::Idle })
+    Ok(if !over && mapped > 0 {
+        Slice::More
+    } else {
+        Slice::Idle
+    })
 }
 
 /// Rewrites one position; false where that has to wait.

@@ -6,10 +6,13 @@ pub mod activations;
 pub mod background;
 pub mod batches;
 pub mod cancellations;
+pub mod companies;
+pub mod completions;
 pub mod conversions;
 pub mod entitlements;
 pub mod evaluation;
 pub mod evaluator;
+pub mod fences;
 pub mod follower;
 pub mod freshness;
 pub mod gate;
@@ -23,6 +26,7 @@ pub mod positions;
 pub mod previews;
 pub mod projector;
 pub mod requests;
+pub mod revisions;
 pub mod sealing;
 pub mod steps;
 pub mod waiting;
@@ -79,11 +83,11 @@ pub struct Call {
 /// Why a transaction ended without a commit.
 pub enum Abort<T> {
     /// It was refused or failed.
-    Error(Error),
+    Error(Box<Error>),
     /// What it was decided on has changed: read it again and try again.
     Stale(Stale),
     /// It was only tried, and this is what it would have done.
-    Preview(T),
+    Preview(Box<T>),
 }
 
 /// What is no longer as it was read before the transaction.
@@ -91,19 +95,19 @@ pub enum Abort<T> {
 pub enum Stale {
     /// The policy in force.
     Lineage,
-    /// A contact's facts.
-    Facts,
+    /// A contact's facts: those that were decided on last are of this age.
+    Facts(types::Micros),
 }
 
 impl<T> From<store::Error> for Abort<T> {
     fn from(error: store::Error) -> Self {
-        Self::Error(error.into())
+        Self::Error(Box::new(error.into()))
     }
 }
 
 impl<T> From<Error> for Abort<T> {
     fn from(error: Error) -> Self {
-        Self::Error(error)
+        Self::Error(Box::new(error))
     }
 }
 

@@ -1,23 +1,20 @@
 //! Policies: saved after they were compiled, read at a revision.
 
+use policy::Definition;
 use prost::Message as _;
 use proto::pipeline::v1::{self, CreatePolicyResponse, UpdatePolicyResponse};
-use policy::Definition;
-use store::change_log::{self, NewChange};
-use store::pages::{self, Key, PageToken};
 use store::Conn;
-use types::{Deadline, PolicyName};
+use store::change_log::{self, NewChange};
+use types::PolicyName;
 
-use super::lists::{Page, PageRequest, cut};
 use super::requests::{self, Identity};
 use super::{Abort, App, Call, conversions};
-use crate::domain::activations::Activation;
-use crate::domain::policies::{PARTS, Policy, PolicyRef, State, take_part};
+use crate::domain::policies::{PARTS, Policy, State, take_part};
 use crate::error::Error;
 use crate::store as tables;
 use crate::wire;
 
-const KIND: &str = "clientele.dev/Policy";
+pub(super) const KIND: &str = "clientele.dev/Policy";
 
 /// A policy that is to be saved.
 #[derive(Clone, Debug)]
@@ -96,93 +93,6 @@ impl App {
         committed(done)
     }
 
-    /// A policy at its newest revision, or at the one that is named.
-    pub async fn get_policy(
-        &self,
-        name: &PolicyName,
-        revision: Option<i64>,
-        deadline: Deadline,
-    ) -> Result<Policy, Error> {
-        self.lineage(&name.workspace, deadline).await?;
-        let asked = name.clone();
-        let found = self
-            .store
-            .read("policy.get", deadline, move |conn| {
-                let revision = match revision {
-                    Some(revision) => Some(revision),
-                    None => tables::policies::policy_newest(conn, &asked)?,
-                };
-                let Some(revision) = revision else {
-                    return Ok::<_, Error>(None);
-                };
-                let reference = PolicyRef::new(&asked.policy, revision);
-                let found = tables::policies::policy_get(conn, &asked.workspace, &reference)?;
-                found.map(|found| stated(conn, found)).transpose().map_err(Error::from)
-            })
-            .await?;
-        found.ok_or_else(|| absent(name, revision))
-    }
-
-    /// The compiled policy of a revision.
-    pub async fn policy_compiled(
-        &self,
-        workspace: &str,
-        reference: &PolicyRef,
-        deadline: Deadline,
-    ) -> Result<std::sync::Arc<policy::Policy>, Error> {
-        let name = PolicyName::new(workspace, &reference.policy);
-        let policy = self.get_policy(&name, Some(reference.revision), deadline).await?;
-        self.compiled(workspace, reference, &policy.definition).await
-    }
-
-    /// Policies of a workspace at their newest revisions, or the revisions of one policy.
-    pub async fn list_policies(
-        &self,
-        workspace: &str,
-        policy: Option<PolicyName>,
-        page: PageRequest,
-        deadline: Deadline,
-    ) -> Result<Page<Policy>, Error> {
-        self.lineage(workspace, deadline).await?;
-        if let Some(name) = &policy {
-            self.get_policy(name, None, deadline).await?;
-        }
-        let size = pages::page_size(page.size)?;
-        let of = policy.as_ref().map_or("", |policy| policy.policy.as_str());
-        let args = pages::args_hash(&["policies", workspace, of]);
-        let after = PageToken::decode(&page.token, &args)?;
-        let workspace = workspace.to_owned();
-        let rows = self
-            .store
-            .read("policies.list", deadline, move |conn| {
-                let found = match (&policy, after.as_deref()) {
-                    (Some(name), None) => {
-                        tables::policies::revisions_list(conn, name, i64::MAX, size + 1)?
-                    }
-                    (Some(name), Some([Key::Int(before)])) => {
-                        tables::policies::revisions_list(conn, name, *before, size + 1)?
-                    }
-                    (None, None) => tables::policies::policies_list(conn, &workspace, "", size + 1)?,
-                    (None, Some([Key::Text(after)])) => {
-                        tables::policies::policies_list(conn, &workspace, after, size + 1)?
-                    }
-                    (_, Some(_)) => return Err(store::Error::PageTokenInvalid),
-                };
-                found
-                    .into_iter()
-                    .map(|found| {
-                        let key = match &policy {
-                            Some(_) => Key::Int(found.revision),
-                            None => Key::Text(found.name.policy.clone()),
-                        };
-                        Ok((stated(conn, found)?, vec![key]))
-                    })
-                    .collect()
-            })
-            .await?;
-        Ok(cut(rows, size, args))
-    }
-
     /// Makes the next revision of a policy.
     pub async fn update_policy(
         &self,
@@ -227,31 +137,6 @@ impl App {
             .await;
         committed(done)
     }
-
-    /// The revision in force and the activation by which it came into force.
-    pub async fn active_policy(
-        &self,
-        workspace: &str,
-        deadline: Deadline,
-    ) -> Result<(Policy, Activation), Error> {
-        let lineage = self.lineage_read(workspace, deadline).await?;
-        let (asked, active) = (workspace.to_owned(), lineage.active().clone());
-        let found = self
-            .store
-            .read("policy.active", deadline, move |conn| {
-                let policy = tables::policies::policy_get(conn, &asked, &active.reference)?;
-                let activation =
-                    tables::activations::activation_get(conn, &asked, active.number)?;
-                Ok::<_, store::Error>(policy.zip(activation))
-            })
-            .await?;
-        let (mut policy, activation) = found.ok_or_else(|| Error::NotFound {
-            kind: KIND,
-            name: lineage.active().reference.name(workspace),
-        })?;
-        policy.state = State::Active;
-        Ok((policy, activation))
-    }
 }
 
 type Saved<T> = (T, bool);
@@ -282,10 +167,16 @@ fn create(
     if validate_only {
         response.policy = response.policy.map(tried);
         response.consistency_token.clear();
-        return Err(Abort::Preview((response, false)));
+        return Err(Abort::Preview(Box::new((response, false))));
     }
     let name = policy.name.to_string();
-    requests::complete(conn, identity, &name, policy.revision, &response.encode_to_vec())?;
+    requests::complete(
+        conn,
+        identity,
+        &name,
+        policy.revision,
+        &response.encode_to_vec(),
+    )?;
     Ok((response, false))
 }
 
@@ -313,10 +204,16 @@ fn revise(
     if validate_only {
         response.policy = response.policy.map(tried);
         response.consistency_token.clear();
-        return Err(Abort::Preview((response, false)));
+        return Err(Abort::Preview(Box::new((response, false))));
     }
     let name = next.name.to_string();
-    requests::complete(conn, identity, &name, next.revision, &response.encode_to_vec())?;
+    requests::complete(
+        conn,
+        identity,
+        &name,
+        next.revision,
+        &response.encode_to_vec(),
+    )?;
     Ok((response, false))
 }
 
@@ -354,22 +251,25 @@ fn tell(
 }
 
 /// The definition with the parts that the mask names taken over.
-fn masked(
-    present: &Definition,
-    wanted: &Definition,
-    mask: &[String],
-) -> Result<Definition, Error> {
+fn masked(present: &Definition, wanted: &Definition, mask: &[String]) -> Result<Definition, Error> {
     let mut definition = present.clone();
     for path in mask {
         match path.as_str() {
             "*" | "definition" => definition.clone_from(wanted),
             // What callers cannot set is passed over (AIP-203).
-            "name" | "preset" | "revision" | "revision_number" | "state" | "etag"
-            | "create_time" | "revision_create_time" | "creator" => {}
+            "name"
+            | "preset"
+            | "revision"
+            | "revision_number"
+            | "state"
+            | "etag"
+            | "create_time"
+            | "revision_create_time"
+            | "creator" => {}
             path => {
-                let known = path
-                    .strip_prefix("definition.")
-                    .is_some_and(|part| PARTS.contains(&part) && take_part(&mut definition, wanted, part));
+                let known = path.strip_prefix("definition.").is_some_and(|part| {
+                    PARTS.contains(&part) && take_part(&mut definition, wanted, part)
+                });
                 if !known {
                     return Err(Error::MaskInvalid {
                         path: path.to_owned(),
@@ -381,48 +281,18 @@ fn masked(
     Ok(definition)
 }
 
-/// The policy with its state: whether the revision is in force, or about to be.
-fn stated(conn: &mut Conn, mut policy: Policy) -> Result<Policy, store::Error> {
-    let workspace = policy.name.workspace.clone();
-    let Some(state) = tables::workspaces::workspace_get(conn, &workspace)? else {
-        return Ok(policy);
-    };
-    let reference = policy.reference();
-    let is_of = |conn: &mut Conn, number: i64| -> Result<bool, store::Error> {
-        let activation = tables::activations::activation_get(conn, &workspace, number)?;
-        Ok(activation.is_some_and(|activation| activation.policy == reference))
-    };
-    if is_of(conn, state.activation)? {
-        policy.state = State::Active;
-    } else if let Some(number) = state.activating
-        && is_of(conn, number)?
-    {
-        policy.state = State::Activating;
-    }
-    Ok(policy)
-}
-
 fn changed(name: &PolicyName) -> Error {
     Error::EtagMismatch {
         resource: name.to_string(),
     }
 }
 
-fn absent(name: &PolicyName, revision: Option<i64>) -> Error {
-    Error::NotFound {
-        kind: KIND,
-        name: match revision {
-            None => name.to_string(),
-            Some(revision) => PolicyRef::new(&name.policy, revision).name(&name.workspace),
-        },
-    }
-}
-
 /// The result of a transaction that nothing can make stale.
 pub fn committed<T>(done: Result<T, Abort<T>>) -> Result<T, Error> {
     match done {
-        Ok(done) | Err(Abort::Preview(done)) => Ok(done),
-        Err(Abort::Error(error)) => Err(error),
+        Ok(done) => Ok(done),
+        Err(Abort::Preview(done)) => Ok(*done),
+        Err(Abort::Error(error)) => Err(*error),
         Err(Abort::Stale(_)) => Err(Error::ConcurrentUpdate {
             resource: String::new(),
         }),

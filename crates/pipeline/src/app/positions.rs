@@ -26,8 +26,10 @@ impl App {
         if self.needs_directory(fresh)? {
             self.evaluate_if_there(name, deadline).await?;
         }
-        if let Some(found) = self.position_read(name, deadline).await? {
-            return Ok(found);
+        if let Some((shown, lineage)) = self.position_read(name, deadline).await?
+            && was_looked_at(&shown.position)
+        {
+            return Ok((shown, lineage));
         }
         self.evaluate(name, deadline).await?;
         self.position_read(name, deadline)
@@ -38,12 +40,14 @@ impl App {
     /// Looks at the contact as the directory knows it now; whoever waits, waits.
     async fn evaluate_if_there(&self, name: &ContactName, deadline: Deadline) -> Result<(), Error> {
         match self.evaluate(name, deadline).await {
-            Ok(_) | Err(Error::ActivationPending { .. } | Error::TransitionPending { .. }) => Ok(()),
+            Ok(_) | Err(Error::ActivationPending { .. } | Error::TransitionPending { .. }) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// What is stored, under the policy in force; `None` where nobody looked at the contact yet.
+    /// What is stored, under the policy in force; `None` where there is nothing.
     async fn position_read(
         &self,
         name: &ContactName,
@@ -67,9 +71,6 @@ impl App {
         let Some((position, activation, pending)) = found else {
             return Ok(None);
         };
-        if position.revision == 0 && position.refusal.is_empty() {
-            return Ok(None);
-        }
         let lineage = self
             .lineage_for(&name.workspace, activation, position.activation, deadline)
             .await?;
@@ -121,9 +122,8 @@ impl App {
             .await?;
         let moved = &transition.moved;
         let stage = (!moved.to.is_empty()).then_some(moved.to.as_str());
-        let entitlements =
-            policy::company::entitlements(&policy, shown.position.kind, stage);
-        let state = match stage {
+        let entitlements = policy::company::entitlements(&policy, shown.position.kind, stage);
+        let firm = match stage {
             Some(_) => v1::position::State::Open,
             None => v1::position::State::None,
         };
@@ -135,10 +135,9 @@ impl App {
             revision: transition.revision,
             policy_revision: transition.policy.name(&name.workspace),
             entitlements: entitlements.into_iter().collect(),
-            enter_time: stage.map(|_| {
-                proto::convert::timestamp_to_wire(Micros(moved.effective_time))
-            }),
-            state: state as i32,
+            enter_time: stage
+                .map(|_| proto::convert::timestamp_to_wire(Micros(moved.effective_time))),
+            state: firm as i32,
             ..v1::Position::default()
         })
     }
@@ -181,16 +180,25 @@ impl App {
                 let state = tables::workspaces::workspace_get(conn, &asked)?;
                 let positions = tables::positions::positions_of(conn, &asked, &ids)?;
                 let pending = waiting(conn, &asked, &positions)?;
-                Ok::<_, Error>((positions, pending, state.map_or(0, |state| state.activation)))
+                Ok::<_, Error>((
+                    positions,
+                    pending,
+                    state.map_or(0, |state| state.activation),
+                ))
             })
             .await?;
         let oldest = positions.iter().map(|position| position.activation).min();
         let lineage = self
-            .lineage_for(workspace, activation, oldest.unwrap_or(activation), deadline)
+            .lineage_for(
+                workspace,
+                activation,
+                oldest.unwrap_or(activation),
+                deadline,
+            )
             .await?;
         Ok(positions
             .into_iter()
-            .filter(|position| position.revision > 0 || !position.refusal.is_empty())
+            .filter(was_looked_at)
             .map(|position| {
                 let id = position.name.contact.clone();
                 let pending = pending.iter().find(|one| one.contact == position.name);
@@ -198,6 +206,11 @@ impl App {
             })
             .collect())
     }
+}
+
+/// Whether the contact was opened, or it is known why not.
+pub fn was_looked_at(position: &Position) -> bool {
+    position.revision > 0 || !position.refusal.is_empty()
 }
 
 /// The moves of these positions that wait.

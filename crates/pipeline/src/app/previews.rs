@@ -26,8 +26,13 @@ impl App {
         };
         let standing = shown.position.standing(shown.stage.as_deref());
         let policy = &lineage.active().policy;
-        let mut stages =
-            policy::preview(policy, &standing, &contact.facts, &request, self.clock.now());
+        let mut stages = policy::preview(
+            policy,
+            &standing,
+            &contact.facts,
+            &request,
+            self.clock.now(),
+        );
         if shown.position.state == State::Revoking {
             // Whatever the policy says, nothing is accepted until the move that waits is over.
             for stage in &mut stages {

@@ -137,7 +137,8 @@ impl App {
                 let shown = gate::shown(&lineage, position, None);
                 told.extend(recorded(&wire::positions::position(&shown)));
             }
-            self.tell_all(told, LogPosition::START, LogPosition::START).await?;
+            self.tell_all(told, LogPosition::START, LogPosition::START)
+                .await?;
         }
     }
 
@@ -152,7 +153,11 @@ impl App {
             let rest = told.split_off(told.len().min(TOLD_MAX));
             let complete = if rest.is_empty() { through } else { before };
             self.contacts
-                .record_positions(told, conversions::token(complete), Deadline::after(STEP_TIME))
+                .record_positions(
+                    told,
+                    conversions::token(complete),
+                    Deadline::after(STEP_TIME),
+                )
                 .await?;
             if rest.is_empty() {
                 return Ok(());
@@ -165,11 +170,20 @@ impl App {
 /// Where each contact stands after these changes.
 fn newest(changes: &[change_log::Change]) -> Vec<RecordedPosition> {
     let mut newest: BTreeMap<String, RecordedPosition> = BTreeMap::new();
-    for change in changes.iter().filter(|change| change.kind == POSITION_CHANGED) {
+    for change in changes
+        .iter()
+        .filter(|change| change.kind == POSITION_CHANGED)
+    {
         let position = TransitionChange::decode(change.payload.as_slice())
             .ok()
             .and_then(|change| change.position);
-        if let Some(told) = position.as_ref().and_then(recorded) {
+        let Some(told) = position.as_ref().and_then(recorded) else {
+            continue;
+        };
+        // The log's order is that in which transactions began to write. Of two that waited for one
+        // another the later one may stand first, so that only the revision tells.
+        let known = newest.get(&told.contact).map_or(0, |known| known.revision);
+        if told.revision >= known {
             newest.insert(told.contact.clone(), told);
         }
     }
@@ -184,4 +198,50 @@ fn recorded(position: &Position) -> Option<RecordedPosition> {
         role: position.role,
         revision: position.revision,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Micros;
+
+    use super::*;
+
+    fn change(stage: &str, revision: i64) -> change_log::Change {
+        let told = TransitionChange {
+            position: Some(Position {
+                contact: "workspaces/default/contacts/ada".to_owned(),
+                stage: stage.to_owned(),
+                revision,
+                ..Position::default()
+            }),
+            ..TransitionChange::default()
+        };
+        change_log::Change {
+            position: LogPosition::START,
+            last: true,
+            workspace: "default".to_owned(),
+            kind: POSITION_CHANGED.to_owned(),
+            resource: String::new(),
+            revision,
+            payload: told.encode_to_vec(),
+            paths: String::new(),
+            actor: String::new(),
+            request_id: String::new(),
+            event_id: String::new(),
+            record_time: Micros(0),
+        }
+    }
+
+    #[test]
+    fn the_highest_revision_is_told_wherever_it_stands_in_the_log() {
+        for changes in [
+            [change("lead", 1), change("prospect", 2)],
+            [change("prospect", 2), change("lead", 1)],
+        ] {
+            let told = newest(&changes);
+            assert_eq!(told.len(), 1);
+            assert_eq!((told[0].stage.as_str(), told[0].revision), ("prospect", 2));
+        }
+        assert!(newest(&[change("", 0)]).is_empty(), "nobody moved yet");
+    }
 }

@@ -98,8 +98,6 @@ pub fn complete(
 ) -> Result<(), store::Error> {
     match identity {
         None => Ok(()),
-        Some(identity) => {
-            idempotency::complete(conn, &identity.key, resource, revision, response)
-        }
+        Some(identity) => idempotency::complete(conn, &identity.key, resource, revision, response),
     }
 }

@@ -20,6 +20,7 @@ impl App {
     pub async fn seal_histories(&self, lease: Lease) {
         loop {
             match self.seal_once(&lease).await {
+                // There is more to be sealed.
                 Ok(true) => {}
                 Ok(false) => tokio::time::sleep(self.seal_interval).await,
                 Err(error) => {
@@ -30,35 +31,48 @@ impl App {
         }
     }
 
-    /// One seal for every workspace whose histories grew; whether there was one.
+    /// One seal for every workspace whose histories grew; whether one of them had no room for all
+    /// that grew. What fails in one workspace is left for the next time.
     pub async fn seal_once(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let deadline = Deadline::after(STEP_TIME);
-        let unsealed = self
-            .store
-            .read("histories.scan", deadline, |conn| {
-                tables::positions::workspaces_unsealed(conn, SCAN)
-            })
-            .await?;
-        let any = !unsealed.is_empty();
-        for workspace in unsealed {
-            let (lease, clock) = (lease.clone(), self.clock.clone());
-            self.store
-                .write("histories.seal", deadline, move |conn| {
-                    leases::hold(conn, &lease, clock.now())?;
-                    seal(conn, &workspace, clock.now())
+        let mut more = false;
+        let mut after = String::new();
+        loop {
+            let from = after.clone();
+            let unsealed = self
+                .store
+                .read("histories.scan", Deadline::after(STEP_TIME), move |conn| {
+                    tables::positions::workspaces_unsealed(conn, &from, SCAN)
                 })
                 .await?;
+            let Some(last) = unsealed.last().cloned() else {
+                return Ok(more);
+            };
+            after = last;
+            for workspace in unsealed {
+                let (lease, clock, sealed) = (lease.clone(), self.clock.clone(), workspace.clone());
+                let full = self
+                    .store
+                    .write("histories.seal", Deadline::after(STEP_TIME), move |conn| {
+                        leases::hold(conn, &lease, clock.now())?;
+                        seal(conn, &sealed, clock.now())
+                    })
+                    .await;
+                match full {
+                    Ok(full) => more |= full,
+                    Err(error) => tracing::warn!(%error, workspace, "it is not sealed now"),
+                }
+            }
         }
-        Ok(any)
     }
 }
 
-fn seal(conn: &mut Conn, workspace: &str, now: Micros) -> Result<(), StoreError> {
+/// Whether the seal is full.
+fn seal(conn: &mut Conn, workspace: &str, now: Micros) -> Result<bool, StoreError> {
     let contacts = tables::positions::positions_unsealed(conn, workspace, HEADS_MAX)?;
     let mut positions = tables::positions::positions_of(conn, workspace, &contacts)?;
     positions.sort_by(|a, b| a.name.contact.cmp(&b.name.contact));
     if positions.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let last = tables::checkpoints::checkpoint_last(conn, workspace)?;
     let number = last.as_ref().map_or(1, |last| last.number + 1);
@@ -85,5 +99,6 @@ fn seal(conn: &mut Conn, workspace: &str, now: Micros) -> Result<(), StoreError>
         previous_hash,
         hash: hasher.finish(),
     };
-    tables::checkpoints::checkpoint_insert(conn, workspace, &checkpoint, &heads, now)
+    tables::checkpoints::checkpoint_insert(conn, workspace, &checkpoint, &heads, now)?;
+    Ok(checkpoint.heads >= HEADS_MAX)
 }

@@ -4,16 +4,14 @@
 //! decided: a company follows its primary contact, and a stage whose role a new policy changed is
 //! written down once more with the new role.
 
-use policy::company::Kind;
-use policy::definition::Mode;
 use policy::{Cause, Closing, Command, Decision, POLICY_ACTOR, Refusal, Request, decide};
 use store::Conn;
-use types::{ContactName, Micros};
+use types::Micros;
 
-use super::gate::{self, Scene, Step};
+use super::gate::{Scene, Step};
 use super::{Abort, Stale};
-use crate::domain::contacts::Contact;
-use crate::domain::positions::{Position, State};
+use crate::domain::contacts::{Contact, Presence};
+use crate::domain::positions::Position;
 use crate::domain::transitions::{Effect, Move, Transition, role_name};
 use crate::error::Error;
 use crate::store as tables;
@@ -34,12 +32,16 @@ pub struct Ask {
 }
 
 /// Locks the position of a contact, which is there afterwards, and refuses facts that are older
-/// than those that were decided on before.
+/// than those that were decided on before; also whether they are newer.
+///
+/// Of two readings the later one has the later time of change, unless clocks were set wrong. So that
+/// those cannot keep a contact as it is for ever, what was read after the position had been seen is
+/// newer in any case.
 pub fn locked<T>(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
-) -> Result<Position, Abort<T>> {
+) -> Result<(Position, bool), Abort<T>> {
     let active = scene.lineage.active();
     let unopened = Position::unopened(
         contact.name.clone(),
@@ -48,15 +50,23 @@ pub fn locked<T>(
         active.reference.clone(),
     );
     let mut position = tables::positions::position_ensure(conn, &unopened)?;
-    if contact.update_time < position.facts_time {
-        return Err(Stale::Facts.into());
-    }
+    let before = position.facts_time;
+    let facts_time = if contact.update_time >= before {
+        contact.update_time
+    } else if scene.superseded.contains(&before) {
+        // Nobody who read the contact earlier may take that for as new.
+        Micros(before.0.saturating_add(1))
+    } else {
+        return Err(Stale::Facts(before).into());
+    };
     if !scene.lineage.reaches(position.activation) {
         return Err(Stale::Lineage.into());
     }
-    position.facts_time = contact.update_time;
-    position.kind = contact.kind;
-    Ok(position)
+    position.facts_time = facts_time;
+    if contact.presence != Presence::Absent {
+        position.kind = contact.kind;
+    }
+    Ok((position, facts_time > before))
 }
 
 /// A walk through decisions about one contact: where it stands by now, and what was decided.
@@ -94,13 +104,21 @@ impl<'a> Walk<'a> {
     /// Decides on a command without taking it over.
     pub fn decide(&self, command: Command) -> Result<Decision, Refusal> {
         let policy = &self.scene.lineage.active().policy;
-        decide(policy, &self.standing, &self.contact.facts, command, self.scene.now)
+        decide(
+            policy,
+            &self.standing,
+            &self.contact.facts,
+            command,
+            self.scene.now,
+        )
     }
 
     /// Takes a decision over as settled: it takes nothing away.
     pub fn settle(&mut self, decision: &Decision) {
-        self.settled.extend(decision.transitions.iter().map(Move::from));
-        self.effects.extend(decision.effects.iter().map(Effect::from));
+        self.settled
+            .extend(decision.transitions.iter().map(Move::from));
+        self.effects
+            .extend(decision.effects.iter().map(Effect::from));
         self.standing = self.standing.after(decision);
     }
 
@@ -108,7 +126,8 @@ impl<'a> Walk<'a> {
     pub fn step(mut self, decision: &Decision) -> Step {
         let active = self.scene.lineage.active();
         let after = self.standing.after(decision);
-        self.effects.extend(decision.effects.iter().map(Effect::from));
+        self.effects
+            .extend(decision.effects.iter().map(Effect::from));
         Step {
             before: self.position.entitlements(active, self.stage()),
             after: self.position.entitlements(active, after.stage.as_deref()),
@@ -258,18 +277,13 @@ pub fn convert(
         .map_err(|refusal| Error::Refused {
             contact: contact.name.clone(),
             policy: scene.lineage.active().reference.clone(),
-            refusal,
+            refusal: Box::new(refusal),
         })?;
     Ok(walk.step(&decision))
 }
 
 /// The step by which a position is closed because its contact goes away.
-pub fn close(
-    scene: &Scene,
-    position: Position,
-    contact: &Contact,
-    cause: Closing,
-) -> Step {
+pub fn close(scene: &Scene, position: Position, contact: &Contact, cause: Closing) -> Step {
     let walk = Walk::begin(scene, contact, position);
     let decision = walk
         .decide(Command::Close {
@@ -313,77 +327,4 @@ pub fn reopening_stage(
         stage.clone_from(&active.policy.definition().initial);
     }
     Ok(Some(stage))
-}
-
-/// The companies that follow these contacts, each locked, with the steps of their primary contacts
-/// to be copied. Nothing where the policy does not put companies first.
-pub fn follow_primaries(
-    conn: &mut Conn,
-    scene: &Scene,
-    steps: &[Step],
-) -> Result<Vec<Step>, Abort<()>> {
-    if scene.lineage.active().policy.mode() != Mode::CompanyFirst {
-        return Ok(Vec::new());
-    }
-    let mut followers = Vec::new();
-    for step in steps {
-        let moves: Vec<&Move> = step.settled.iter().chain(&step.moves).collect();
-        let Some(last) = moves.last() else {
-            continue;
-        };
-        for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
-            let copied = copy(conn, scene, &company, last)?;
-            followers.extend(copied);
-        }
-    }
-    Ok(followers)
-}
-
-/// The step by which a company comes to stand where a move led its primary contact.
-pub fn copy(
-    conn: &mut Conn,
-    scene: &Scene,
-    company: &ContactName,
-    followed: &Move,
-) -> Result<Option<Step>, Abort<()>> {
-    let active = scene.lineage.active();
-    let unopened = Position::unopened(
-        company.clone(),
-        Kind::Company,
-        active.number,
-        active.reference.clone(),
-    );
-    let position = tables::positions::position_ensure(conn, &unopened)?;
-    if !scene.lineage.reaches(position.activation) {
-        return Err(Stale::Lineage.into());
-    }
-    if position.state == State::Revoking {
-        gate::refuse_pending(conn, &position)?;
-    }
-    let mut step = mapping(scene, position);
-    let from = step
-        .settled
-        .last()
-        .map(|moved| moved.to.clone())
-        .or_else(|| step.position.stage.clone())
-        .unwrap_or_default();
-    if from == followed.to {
-        return Ok(None);
-    }
-    let stage = |id: &str| (!id.is_empty()).then(|| id.to_owned());
-    let role = |id: &str| role_name(active.policy.role(id));
-    step.before = step.position.entitlements(active, stage(&from).as_deref());
-    step.after = step.position.entitlements(active, stage(&followed.to).as_deref());
-    let last = step.settled.last().map(|moved| moved.effective_time);
-    let earliest = last.unwrap_or(step.position.entered.0);
-    step.moves = vec![Move {
-        from_role: role(&from),
-        to_role: role(&followed.to),
-        skip: active.policy.is_skip(&from, &followed.to),
-        from,
-        effective_time: followed.effective_time.max(earliest),
-        ..followed.clone()
-    }];
-    step.position.kind = Kind::Company;
-    Ok(Some(step))
 }

@@ -1,4 +1,4 @@
-//! Waiting for holders to give their grants back.
+//! Waiting for holders to give their grants back, or to raise a fence.
 //!
 //! Invariant: whoever waits holds no connection and no transaction.
 
@@ -10,8 +10,9 @@ use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::App;
+use super::activations::Activated;
 use super::gate::{self, Outcome};
-use crate::domain::activations::Lineage;
+use crate::domain::activations::{Lineage, State::Activating};
 use crate::domain::positions::{Shown, State};
 use crate::domain::transitions::Transition;
 use crate::error::Error;
@@ -87,7 +88,10 @@ impl Conversion {
                 State::Revoking if !fate.waits => State::Open,
                 state => state,
             }) as i32;
-            response.transition = fate.transition.as_ref().map(crate::wire::transitions::transition);
+            response.transition = fate
+                .transition
+                .as_ref()
+                .map(crate::wire::transitions::transition);
         }
     }
 }
@@ -108,8 +112,35 @@ impl App {
                 return Ok(());
             }
             // Acknowledgements that other replicas take are found by the store's poll.
-            self.store.wait_for_change(&mut seen, until.remaining()).await;
+            self.store
+                .wait_for_change(&mut seen, until.remaining())
+                .await;
         }
+    }
+
+    /// Waits until an activation waits for its fence no more, as long as for a recall at most, and
+    /// brings the answer up to date.
+    pub async fn wait_for_fence(
+        &self,
+        activated: &mut Activated,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let until = deadline.less(MARGIN).within(WAIT_MAX);
+        let (workspace, number) = (
+            activated.activation.workspace.clone(),
+            activated.activation.number,
+        );
+        while activated.activation.state == Activating && !until.expired() {
+            let mut seen = self.store.seen();
+            activated.activation = self.get_activation(&workspace, number, deadline).await?;
+            if activated.activation.state == Activating {
+                // Acknowledgements that other replicas take are found by the store's poll.
+                self.store
+                    .wait_for_change(&mut seen, until.remaining())
+                    .await;
+            }
+        }
+        Ok(())
     }
 
     /// Brings answers up to date; whether any of them still waits.
@@ -124,7 +155,12 @@ impl App {
                 continue;
             };
             let fate = self
-                .fate(&contact, &conversion.decision, conversion.revision, deadline)
+                .fate(
+                    &contact,
+                    &conversion.decision,
+                    conversion.revision,
+                    deadline,
+                )
                 .await?;
             waits |= fate.waits;
             conversion.update(&fate);
@@ -165,8 +201,8 @@ fn fate(
     revision: i64,
     lineage: &Lineage,
 ) -> Result<Option<Fate>, Error> {
-    let pending = tables::pending::pending_get(conn, contact)?
-        .filter(|pending| pending.decision == decision);
+    let pending =
+        tables::pending::pending_get(conn, contact)?.filter(|pending| pending.decision == decision);
     let (position, workspace) = tables::positions::position_get(conn, contact)?
         .ok_or_else(|| Error::no_contact(contact))?;
     if workspace.activation != lineage.active().number || !lineage.reaches(position.activation) {
@@ -175,8 +211,7 @@ fn fate(
     let after = tables::transitions::transitions_of(conn, contact, revision, 2)?;
     let transition = after
         .into_iter()
-        .filter(|transition| transition.decision == decision)
-        .next_back();
+        .rfind(|transition| transition.decision == decision);
     let shown = gate::show(conn, lineage, position)?;
     Ok(Some(Fate {
         waits: pending.is_some(),

@@ -108,7 +108,9 @@ impl App {
         let oldest = input.beginning == Beginning::Oldest;
         let start = self
             .store
-            .read("watch.open", deadline, move |conn| start_of(conn, given, oldest))
+            .read("watch.open", deadline, move |conn| {
+                start_of(conn, given, oldest)
+            })
             .await
             .map_err(expired)?;
         let feed = match &input.workspace {
@@ -182,7 +184,11 @@ impl Watcher {
                 let mut pending = Vec::new();
                 for position in &found {
                     let of = &position.name.workspace;
-                    pending.extend(positions::waiting(conn, of, std::slice::from_ref(position))?);
+                    pending.extend(positions::waiting(
+                        conn,
+                        of,
+                        std::slice::from_ref(position),
+                    )?);
                 }
                 Ok::<_, Error>((found, pending))
             })
@@ -209,7 +215,9 @@ impl Watcher {
                 lineage = self.app.lineage_read(&workspace, deadline).await?;
             }
             let one = pending.iter().find(|one| one.contact == position.name);
-            page.push(wire::positions::position(&gate::shown(&lineage, position, one)));
+            page.push(wire::positions::position(&gate::shown(
+                &lineage, position, one,
+            )));
         }
         Ok(Told {
             resume_token: token,

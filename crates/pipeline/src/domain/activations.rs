@@ -85,7 +85,10 @@ impl Activation {
         if self.number == 0 {
             return String::new();
         }
-        format!("workspaces/{}/policyActivations/{}", self.workspace, self.number)
+        format!(
+            "workspaces/{}/policyActivations/{}",
+            self.workspace, self.number
+        )
     }
 }
 
@@ -189,5 +192,66 @@ impl Lineage {
     /// The role of a stage under the policy in force.
     pub fn role(&self, stage: Option<&str>) -> Option<Role> {
         stage.and_then(|stage| self.active.policy.role(stage))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use policy::{Compiler, Fields, presets};
+
+    use super::*;
+
+    fn active(compiler: &Compiler, number: i64, preset: &str) -> Active {
+        let definition = presets::get(preset)
+            .expect("it ships")
+            .definition()
+            .expect("it reads");
+        let policy = compiler
+            .compile(&definition, &Fields::none())
+            .expect("it compiles");
+        Active {
+            number,
+            reference: PolicyRef::new(preset, 1),
+            policy: Arc::new(policy),
+        }
+    }
+
+    #[test]
+    fn maps_are_applied_one_after_the_other_from_where_a_position_stands() {
+        let compiler = Compiler::start().expect("a thread");
+        let onward = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
+                .collect()
+        };
+        let lineage = Lineage::new(
+            active(&compiler, 5, "one-way"),
+            vec![
+                Earlier {
+                    active: active(&compiler, 3, "relationship"),
+                    onward: onward(&[("contact", "prospect"), ("customer", "client")]),
+                },
+                Earlier {
+                    active: active(&compiler, 1, "free-switch"),
+                    onward: onward(&[("lead", "contact"), ("client", "customer")]),
+                },
+            ],
+        );
+        for (number, stage, shown) in [
+            (1, "lead", "prospect"),
+            (1, "client", "client"),
+            (1, "contact", "prospect"),
+            (3, "lead", "lead"),
+            (3, "customer", "client"),
+            (5, "lead", "lead"),
+        ] {
+            assert_eq!(lineage.mapped(number, stage), shown, "{stage} of {number}");
+        }
+        assert!(lineage.reaches(3) && !lineage.reaches(2));
+        assert_eq!(lineage.role(Some("client")), Some(Role::Client));
+        assert_eq!(lineage.role(None), None);
     }
 }

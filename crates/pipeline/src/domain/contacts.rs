@@ -17,6 +17,8 @@ pub enum Presence {
     Merging,
     /// It was merged into another.
     Merged,
+    /// The directory does not know it: nothing but its name can be told of it.
+    Absent,
 }
 
 /// A contact at one moment.
@@ -50,6 +52,28 @@ pub struct Contact {
     pub update_time: Micros,
     /// Who it is, as far as a document needs it.
     pub subject: Subject,
+}
+
+impl Contact {
+    /// A contact of which the directory knows nothing.
+    pub fn absent(name: ContactName, now: Micros) -> Self {
+        Self {
+            name,
+            kind: Kind::Person,
+            presence: Presence::Absent,
+            facts: Facts::default(),
+            requested_stage: String::new(),
+            imported: false,
+            company: String::new(),
+            merged_into: String::new(),
+            creator: String::new(),
+            updater: policy::POLICY_ACTOR.to_owned(),
+            etag: String::new(),
+            create_time: now,
+            update_time: now,
+            subject: Subject::default(),
+        }
+    }
 }
 
 /// Who a contact is, as far as a document needs it.

@@ -34,7 +34,7 @@ pub struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The id of the holder's database.
-    pub holder: String,
+    pub id: String,
     /// The last recall it acknowledged.
     pub acknowledged_revision: i64,
     /// Whether it ever issued a document under a grant.

@@ -70,6 +70,8 @@ pub struct Position {
     pub facts_time: Micros,
     /// Why the opening was refused; empty where it was not.
     pub refusal: String,
+    /// Whether a holder that was forgotten since had issued a document under a grant.
+    pub documents_exist: bool,
 }
 
 impl Position {
@@ -91,6 +93,7 @@ impl Position {
             grant_revision: 1,
             facts_time: Micros(i64::MIN),
             refusal: String::new(),
+            documents_exist: false,
         }
     }
 

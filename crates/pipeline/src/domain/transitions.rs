@@ -72,13 +72,19 @@ impl From<&policy::Effect> for Effect {
         use serde_json::json;
         let (kind, payload) = match caused {
             policy::Effect::WorkItem {
-                stage, message, due, ..
+                stage,
+                message,
+                due,
+                ..
             } => (
                 "WORK_ITEM",
                 json!({"stage": stage, "message": message, "due_time": due.map(|due| due.0)}),
             ),
             policy::Effect::Opportunity {
-                stage, message, due, ..
+                stage,
+                message,
+                due,
+                ..
             } => (
                 "OPPORTUNITY",
                 json!({"stage": stage, "message": message, "due_time": due.map(|due| due.0)}),
@@ -115,7 +121,8 @@ impl From<&policy::Effect> for Effect {
 
 /// A role's name in rows; empty for none.
 pub fn role_name(role: Option<Role>) -> String {
-    role.map(|role| role.as_str().to_owned()).unwrap_or_default()
+    role.map(|role| role.as_str().to_owned())
+        .unwrap_or_default()
 }
 
 /// A move as it stands in the history.

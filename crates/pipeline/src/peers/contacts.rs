@@ -101,9 +101,7 @@ impl Contacts {
                     .iter()
                     .map(wire::contacts::contact)
                     .collect();
-                found
-                    .map(Some)
-                    .ok_or(Error::Upstream { service: CONTACTS })
+                found.map(Some).ok_or(Error::Upstream { service: CONTACTS })
             }
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(failed(&status)),

@@ -40,11 +40,12 @@ impl TryFrom<Row> for Activation {
 
     fn try_from(row: Row) -> Result<Self, Error> {
         let wrong = || {
-            super::corrupt("policy_activations", &row.workspace, &row.number.to_string())
+            super::corrupt(
+                "policy_activations",
+                &row.workspace,
+                &row.number.to_string(),
+            )
         };
-        fn read<T: DeserializeOwned>(json: &str) -> Option<BTreeMap<String, T>> {
-            serde_json::from_str(json).ok()
-        }
         Ok(Self {
             number: row.number,
             policy: PolicyRef::new(row.policy.as_str(), row.revision),
@@ -67,6 +68,10 @@ impl TryFrom<Row> for Activation {
             workspace: row.workspace,
         })
     }
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Option<BTreeMap<String, T>> {
+    serde_json::from_str(json).ok()
 }
 
 /// Writes a new activation.
@@ -93,7 +98,9 @@ pub fn activation_insert(conn: &mut Conn, new: &Activation) -> Result<(), Error>
         active_time: new.active_time.map(|time| time.0),
         end_time: new.end_time.map(|time| time.0),
     };
-    diesel::insert_into(table::table).values(&row).execute(conn)?;
+    diesel::insert_into(table::table)
+        .values(&row)
+        .execute(conn)?;
     Ok(())
 }
 
@@ -131,7 +138,10 @@ pub fn activation_get(
     workspace: &str,
     number: i64,
 ) -> Result<Option<Activation>, Error> {
-    let row: Option<Row> = table::table.find((workspace, number)).first(conn).optional()?;
+    let row: Option<Row> = table::table
+        .find((workspace, number))
+        .first(conn)
+        .optional()?;
     row.map(Activation::try_from).transpose()
 }
 
@@ -160,14 +170,24 @@ pub fn activations_list(
     rows.into_iter().map(Activation::try_from).collect()
 }
 
-/// Activations in force whose positions are still being rewritten, of all workspaces.
-pub fn activations_mapping(conn: &mut Conn, limit: i64) -> Result<Vec<Activation>, Error> {
-    let rows: Vec<Row> = table::table
+/// Activations in force whose positions are still being rewritten, of all workspaces, after `after`:
+/// workspace and number.
+pub fn activations_mapping(
+    conn: &mut Conn,
+    after: (&str, i64),
+    limit: i64,
+) -> Result<Vec<(String, i64)>, Error> {
+    Ok(table::table
+        .filter(
+            table::workspace
+                .gt(after.0)
+                .or(table::workspace.eq(after.0).and(table::number.gt(after.1))),
+        )
         .filter(table::state.eq(State::Mapping.as_str()))
         .order((table::workspace, table::number))
+        .select((table::workspace, table::number))
         .limit(limit)
-        .load(conn)?;
-    rows.into_iter().map(Activation::try_from).collect()
+        .load(conn)?)
 }
 
 /// Puts a fence to everybody who was ever given a grant in the workspace; how many they are.
@@ -239,9 +259,10 @@ pub fn fences_delete(conn: &mut Conn, workspace: &str, activation: i64) -> Resul
     Ok(())
 }
 
-/// Workspaces with an activation that waits for its fence.
-pub fn activations_waiting(conn: &mut Conn, limit: i64) -> Result<Vec<String>, Error> {
+/// Workspaces after `after` with an activation that waits for its fence, in the order of their ids.
+pub fn activations_waiting(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<String>, Error> {
     Ok(table::table
+        .filter(table::workspace.gt(after))
         .filter(table::state.eq(State::Activating.as_str()))
         .order(table::workspace)
         .select(table::workspace)

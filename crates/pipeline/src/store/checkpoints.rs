@@ -49,7 +49,12 @@ pub fn checkpoint_last(conn: &mut Conn, workspace: &str) -> Result<Option<Checkp
     let row: Option<Row> = table::table
         .filter(table::workspace.eq(workspace))
         .order(table::number.desc())
-        .select((table::number, table::heads, table::previous_hash, table::hash))
+        .select((
+            table::number,
+            table::heads,
+            table::previous_hash,
+            table::hash,
+        ))
         .first(conn)
         .optional()?;
     row.map(|row| checkpoint(workspace, row)).transpose()
@@ -66,7 +71,12 @@ pub fn checkpoints_after(
         .filter(table::workspace.eq(workspace))
         .filter(table::number.gt(after))
         .order(table::number)
-        .select((table::number, table::heads, table::previous_hash, table::hash))
+        .select((
+            table::number,
+            table::heads,
+            table::previous_hash,
+            table::hash,
+        ))
         .limit(limit)
         .load(conn)?;
     rows.into_iter()

@@ -29,17 +29,3 @@ pub fn effect_insert(
         .execute(c))?;
     Ok(())
 }
-
-/// The kinds and payloads of a contact's effects, the oldest first.
-#[cfg(test)]
-pub fn effects_of(
-    conn: &mut Conn,
-    contact: &ContactName,
-) -> Result<Vec<(String, String)>, Error> {
-    Ok(table::table
-        .filter(table::workspace.eq(&contact.workspace))
-        .filter(table::contact.eq(&contact.contact))
-        .order((table::create_time, table::id))
-        .select((table::kind, table::payload))
-        .load(conn)?)
-}

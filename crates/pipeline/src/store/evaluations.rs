@@ -13,7 +13,8 @@ use super::schema::evaluations as table;
 pub struct Evaluation {
     /// The contact.
     pub contact: ContactName,
-    /// Rises with every change, so that none is lost while one is being looked at.
+    /// Rises with every change, so that none is lost while one is being looked at. It begins with
+    /// the time, so that a request is never taken for one that was done with before.
     pub generation: i64,
     /// How often looking at it failed.
     pub attempts: i64,
@@ -29,7 +30,7 @@ pub fn evaluation_request(
         .values((
             table::workspace.eq(&contact.workspace),
             table::contact.eq(&contact.contact),
-            table::generation.eq(1),
+            table::generation.eq(now.0),
             table::attempts.eq(0),
             table::due_time.eq(now.0),
         ))
@@ -45,11 +46,7 @@ pub fn evaluation_request(
 }
 
 /// What is due, the longest due first.
-pub fn evaluations_due(
-    conn: &mut Conn,
-    now: Micros,
-    limit: i64,
-) -> Result<Vec<Evaluation>, Error> {
+pub fn evaluations_due(conn: &mut Conn, now: Micros, limit: i64) -> Result<Vec<Evaluation>, Error> {
     let rows: Vec<(String, String, i64, i64)> = table::table
         .filter(table::due_time.le(now.0))
         .order((table::due_time, table::workspace, table::contact))
@@ -92,11 +89,7 @@ pub fn evaluation_done(conn: &mut Conn, done: &Evaluation) -> Result<(), Error> 
 }
 
 /// Looks at it again later: sooner at first, at most every half minute.
-pub fn evaluation_postpone(
-    conn: &mut Conn,
-    failed: &Evaluation,
-    now: Micros,
-) -> Result<(), Error> {
+pub fn evaluation_postpone(conn: &mut Conn, failed: &Evaluation, now: Micros) -> Result<(), Error> {
     let exponent = u32::try_from(failed.attempts.clamp(0, 9)).unwrap_or(9);
     let pause = Duration::from_millis(100 << exponent).min(Duration::from_secs(30));
     let row = table::table

@@ -116,8 +116,8 @@ pub fn grant_holders_of(conn: &mut Conn, contact: &ContactName) -> Result<Vec<Ho
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(|(holder, acknowledged_revision, documents_exist)| Holder {
-            holder,
+        .map(|(id, acknowledged_revision, documents_exist)| Holder {
+            id,
             acknowledged_revision,
             documents_exist,
         })
@@ -132,16 +132,13 @@ pub fn grant_holder_acknowledge(
     revision: i64,
     documents_exist: bool,
 ) -> Result<bool, Error> {
-    let changed = diesel::update(grant_holders::table.find((
-        &contact.workspace,
-        &contact.contact,
-        holder,
-    )))
-    .set((
-        grant_holders::acknowledged_revision.eq(revision),
-        grant_holders::documents_exist.eq(documents_exist),
-    ))
-    .execute(conn)?;
+    let changed =
+        diesel::update(grant_holders::table.find((&contact.workspace, &contact.contact, holder)))
+            .set((
+                grant_holders::acknowledged_revision.eq(revision),
+                grant_holders::documents_exist.eq(documents_exist),
+            ))
+            .execute(conn)?;
     Ok(changed == 1)
 }
 

@@ -63,7 +63,11 @@ impl TryFrom<Row> for Pending {
 pub fn pending_insert(conn: &mut Conn, new: &Pending) -> Result<(), Error> {
     let json = |text: serde_json::Result<String>| {
         text.map_err(|_| {
-            super::corrupt("pending_transitions", &new.contact.workspace, &new.contact.contact)
+            super::corrupt(
+                "pending_transitions",
+                &new.contact.workspace,
+                &new.contact.contact,
+            )
         })
     };
     let row = Row {
@@ -85,7 +89,9 @@ pub fn pending_insert(conn: &mut Conn, new: &Pending) -> Result<(), Error> {
         request_id: new.request_id.clone(),
         create_time: new.create_time.0,
     };
-    diesel::insert_into(table::table).values(&row).execute(conn)?;
+    diesel::insert_into(table::table)
+        .values(&row)
+        .execute(conn)?;
     Ok(())
 }
 
@@ -131,7 +137,8 @@ pub fn pending_delete(conn: &mut Conn, contact: &ContactName) -> Result<(), Erro
     Ok(())
 }
 
-/// The recalls that a holder has not acknowledged, in the order of the contacts.
+/// The recalls that a holder has not acknowledged, in the order of the contacts. One that cannot be
+/// read is left out and keeps waiting: it must not keep the others from being told.
 pub fn pendings_of_holder(
     conn: &mut Conn,
     holder: &str,
@@ -149,7 +156,12 @@ pub fn pendings_of_holder(
         .select(table::all_columns)
         .limit(limit)
         .load(conn)?;
-    rows.into_iter().map(Pending::try_from).collect()
+    let read = rows.into_iter().filter_map(|row| {
+        Pending::try_from(row)
+            .inspect_err(|error| tracing::error!(?error, "a recall can't be told"))
+            .ok()
+    });
+    Ok(read.collect())
 }
 
 /// Some batches that wait, of all workspaces, after `after`: workspace and batch.
@@ -160,9 +172,9 @@ pub fn batches_after(
 ) -> Result<Vec<(String, String)>, Error> {
     Ok(table::table
         .filter(
-            table::workspace.gt(after.0).or(table::workspace
-                .eq(after.0)
-                .and(table::batch.gt(after.1))),
+            table::workspace
+                .gt(after.0)
+                .or(table::workspace.eq(after.0).and(table::batch.gt(after.1))),
         )
         .select((table::workspace, table::batch))
         .distinct()

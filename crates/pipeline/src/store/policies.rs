@@ -155,10 +155,13 @@ pub fn policy_insert(conn: &mut Conn, policy: &Policy) -> Result<bool, Error> {
 
 /// Inserts the revision of a policy and makes it the newest one.
 pub fn revision_insert(conn: &mut Conn, policy: &Policy) -> Result<(), Error> {
-    let definition = policy
-        .definition
-        .to_json()
-        .map_err(|_| super::corrupt("policy_revisions", &policy.name.workspace, &policy.name.policy))?;
+    let definition = policy.definition.to_json().map_err(|_| {
+        super::corrupt(
+            "policy_revisions",
+            &policy.name.workspace,
+            &policy.name.policy,
+        )
+    })?;
     diesel::insert_into(revisions::table)
         .values((
             revisions::workspace.eq(&policy.name.workspace),

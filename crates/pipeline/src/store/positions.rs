@@ -34,6 +34,7 @@ pub(super) struct Row {
     grant_revision: i64,
     facts_time: i64,
     refusal: String,
+    documents_exist: bool,
 }
 
 impl TryFrom<Row> for Position {
@@ -61,6 +62,7 @@ impl TryFrom<Row> for Position {
             grant_revision: row.grant_revision,
             facts_time: Micros(row.facts_time),
             refusal: row.refusal,
+            documents_exist: row.documents_exist,
         })
     }
 }
@@ -85,6 +87,7 @@ impl From<&Position> for Row {
             grant_revision: position.grant_revision,
             facts_time: position.facts_time.0,
             refusal: position.refusal.clone(),
+            documents_exist: position.documents_exist,
         }
     }
 }
@@ -137,7 +140,11 @@ pub fn position_ensure(conn: &mut Conn, unopened: &Position) -> Result<Position,
         .on_conflict_do_nothing()
         .execute(c))?;
     position_lock(conn, &unopened.name)?.ok_or_else(|| {
-        super::corrupt("positions", &unopened.name.workspace, &unopened.name.contact)
+        super::corrupt(
+            "positions",
+            &unopened.name.workspace,
+            &unopened.name.contact,
+        )
     })
 }
 
@@ -209,22 +216,22 @@ pub fn positions_lag(conn: &mut Conn, workspace: &str, activation: i64) -> Resul
 }
 
 /// The earliest activation that any position of the workspace is expressed under.
-pub fn positions_oldest_activation(
-    conn: &mut Conn,
-    workspace: &str,
-) -> Result<Option<i64>, Error> {
+pub fn positions_oldest_activation(conn: &mut Conn, workspace: &str) -> Result<Option<i64>, Error> {
     Ok(table::table
         .filter(table::workspace.eq(workspace))
         .select(diesel::dsl::min(table::activation))
         .first(conn)?)
 }
 
-/// Workspaces with histories that grew since they were sealed.
-pub fn workspaces_unsealed(conn: &mut Conn, limit: i64) -> Result<Vec<String>, Error> {
+/// Workspaces after `after` with histories that grew since they were sealed, in the order of their
+/// ids.
+pub fn workspaces_unsealed(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<String>, Error> {
     Ok(table::table
+        .filter(table::workspace.gt(after))
         .filter(table::revision.gt(table::sealed_revision))
         .select(table::workspace)
         .distinct()
+        .order(table::workspace)
         .limit(limit)
         .load(conn)?)
 }
@@ -267,21 +274,4 @@ pub fn positions_after(
         .limit(limit)
         .load(conn)?;
     rows.into_iter().map(Position::try_from).collect()
-}
-
-/// Companies of a workspace that have a row, after `after`.
-pub fn companies_after(
-    conn: &mut Conn,
-    workspace: &str,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<String>, Error> {
-    Ok(table::table
-        .filter(table::workspace.eq(workspace))
-        .filter(table::kind.eq("COMPANY"))
-        .filter(table::contact.gt(after))
-        .order(table::contact)
-        .limit(limit)
-        .select(table::contact)
-        .load(conn)?)
 }

@@ -4,13 +4,13 @@
 //! filter asks of stage and role is therefore asked of every stage that there is, as it is shown,
 //! and looked up in the rows by the stages that answered yes.
 
+use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
+use ::store::pages::Key;
+use ::store::{Conn, Error};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
-use ::store::pages::Key;
-use ::store::{Conn, Error};
 
 use super::positions::Row;
 use super::schema::positions as table;

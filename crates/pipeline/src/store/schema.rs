@@ -82,6 +82,7 @@ diesel::table! {
         grant_revision -> BigInt,
         facts_time -> BigInt,
         refusal -> Text,
+        documents_exist -> Bool,
     }
 }
 

@@ -1,12 +1,12 @@
 //! The list of transitions: a contact's in their order, or a workspace's as they were recorded.
 
+use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
+use ::store::pages::Key;
+use ::store::{Conn, Error};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
-use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
-use ::store::pages::Key;
-use ::store::{Conn, Error};
 
 use super::schema::transitions as table;
 use super::transitions::Row;
@@ -91,15 +91,15 @@ fn query(list: &TransitionList) -> Result<Query<'_>, Error> {
     match list.after.as_deref() {
         None => Ok(query),
         Some([Key::Int(time), Key::Text(contact), Key::Int(revision)]) => {
-            let beyond = table::record_time.gt(*time).or(table::record_time.eq(*time).and(
-                table::contact.gt(contact.clone()).or(table::contact
-                    .eq(contact.clone())
-                    .and(table::revision.gt(*revision))),
-            ));
+            let beyond = table::record_time
+                .gt(*time)
+                .or(table::record_time.eq(*time).and(
+                    table::contact.gt(contact.clone()).or(table::contact
+                        .eq(contact.clone())
+                        .and(table::revision.gt(*revision))),
+                ));
             // The first key alone is what the index is entered by.
-            Ok(query
-                .filter(table::record_time.ge(*time))
-                .filter(beyond))
+            Ok(query.filter(table::record_time.ge(*time)).filter(beyond))
         }
         Some(_) => Err(Error::PageTokenInvalid),
     }

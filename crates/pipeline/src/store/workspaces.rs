@@ -45,6 +45,21 @@ pub fn workspace_share(conn: &mut Conn, id: &str) -> Result<Option<Workspace>, E
     Ok(row.map(workspace))
 }
 
+/// The same where no activation waits for its fence; while one does, nothing is held and nothing
+/// answered.
+pub fn workspace_share_if_calm(conn: &mut Conn, id: &str) -> Result<Option<Workspace>, Error> {
+    let row: Option<Row> = store::locked!(
+        conn,
+        share,
+        table::table
+            .find(id)
+            .filter(table::activating.eq(0))
+            .select((table::activation, table::activating)) => first
+    )
+    .optional()?;
+    Ok(row.map(workspace))
+}
+
 /// The workspace, held against every decision: what an activation begins with.
 pub fn workspace_lock(conn: &mut Conn, id: &str) -> Result<Option<Workspace>, Error> {
     let row: Option<Row> = store::locked!(

@@ -64,19 +64,21 @@ fn facts(wire: &v1::Contact) -> ContactFacts {
         has_email: !wire.emails.is_empty(),
         email_verified: wire.emails.iter().any(|email| email.verified),
         has_phone: !wire.phones.is_empty(),
-        source: wire.source.as_ref().map(source_facts).unwrap_or_else(direct),
-        interest: wire.interest.as_ref().map_or_else(InterestFacts::default, |interest| {
-            InterestFacts {
+        source: wire.source.as_ref().map_or_else(direct, source_facts),
+        interest: wire
+            .interest
+            .as_ref()
+            .map_or_else(InterestFacts::default, |interest| InterestFacts {
                 expressed_time: instant(interest.expressed_time.as_ref()),
                 evidence: interest.evidence.clone(),
-            }
-        }),
-        identity: wire.identity.as_ref().map_or_else(IdentityFacts::default, |identity| {
-            IdentityFacts {
+            }),
+        identity: wire
+            .identity
+            .as_ref()
+            .map_or_else(IdentityFacts::default, |identity| IdentityFacts {
                 verified_time: instant(identity.verified_time.as_ref()),
                 method: identity.method.clone(),
-            }
-        }),
+            }),
         qualification: wire
             .qualification
             .as_ref()
@@ -166,7 +168,9 @@ fn subject(wire: &v1::Contact) -> Subject {
         legal_name: wire.legal_name.clone(),
         postal_addresses: wire.postal_addresses.clone(),
         tax_id: wire.tax_id.clone(),
-        email: primary.map(|email| email.address.clone()).unwrap_or_default(),
+        email: primary
+            .map(|email| email.address.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -182,7 +186,10 @@ mod tests {
         };
         let contact = contact(&wire).expect("a contact");
         let facts = &contact.facts.contact;
-        assert_eq!((facts.kind.as_str(), facts.source.channel.as_str()), ("PERSON", "DIRECT"));
+        assert_eq!(
+            (facts.kind.as_str(), facts.source.channel.as_str()),
+            ("PERSON", "DIRECT")
+        );
         assert!(!facts.has_email && facts.qualification.verdict.is_empty());
         assert_eq!(contact.presence, Presence::Active);
     }

@@ -195,9 +195,11 @@ pub fn to_wire(definition: &Definition) -> v1::PolicyDefinition {
             Mode::Contact => policy_definition::Mode::Contact,
             Mode::CompanyFirst => policy_definition::Mode::CompanyFirst,
         } as i32,
-        company_first: definition.company_first.map(|settings| v1::PolicyCompanyFirst {
-            company_required: Some(settings.company_required),
-        }),
+        company_first: definition
+            .company_first
+            .map(|settings| v1::PolicyCompanyFirst {
+                company_required: Some(settings.company_required),
+            }),
         initial: definition.initial.clone(),
         create_in: definition.create_in.clone(),
         stages: definition.stages.iter().map(stage_to_wire).collect(),

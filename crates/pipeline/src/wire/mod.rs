@@ -8,8 +8,8 @@ pub mod positions;
 pub mod transitions;
 
 use prost_reflect::{DynamicMessage, MapKey, ReflectMessage, Value};
-use proto::convert::timestamp_to_wire;
 use prost_types::Timestamp;
+use proto::convert::timestamp_to_wire;
 use types::Micros;
 
 /// The Timestamp of an instant that may be absent.

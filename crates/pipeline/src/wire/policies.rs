@@ -11,7 +11,11 @@ use crate::domain::policies::{Policy, State};
 pub fn policy(shown: &Policy) -> v1::Policy {
     let stored = shown.revision > 0;
     v1::Policy {
-        name: if stored { shown.name.to_string() } else { String::new() },
+        name: if stored {
+            shown.name.to_string()
+        } else {
+            String::new()
+        },
         preset: shown.preset.clone(),
         definition: Some(definitions::to_wire(&shown.definition)),
         revision: shown.reference().name(&shown.name.workspace),

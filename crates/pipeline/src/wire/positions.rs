@@ -11,7 +11,10 @@ pub fn position(shown: &Shown) -> v1::Position {
     let position = &shown.position;
     let stands = shown.stage.is_some();
     let (pending_stage, pending_time) = match &shown.pending {
-        Some((stage, since)) => (stage.clone().unwrap_or_default(), Some(timestamp_to_wire(*since))),
+        Some((stage, since)) => (
+            stage.clone().unwrap_or_default(),
+            Some(timestamp_to_wire(*since)),
+        ),
         None => (String::new(), None),
     };
     v1::Position {

@@ -203,7 +203,11 @@ async fn a_key_that_is_being_written_elsewhere_is_in_progress() {
             })
             .await;
         assert_eq!(second, Err(Error::RequestInProgress));
-        assert_eq!(runs.load(Ordering::SeqCst), 1, "waiting for a key is not repeated");
+        assert_eq!(
+            runs.load(Ordering::SeqCst),
+            1,
+            "waiting for a key is not repeated"
+        );
         go_on.send(()).unwrap();
         assert_eq!(slow.await.unwrap(), Ok(Claim::Fresh));
     })

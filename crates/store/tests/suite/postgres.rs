@@ -113,7 +113,10 @@ async fn a_row_locked_by_another_is_waited_for_again_but_not_for_ever() {
             ..Options::new("test", &*fresh.url, &MIGRATIONS)
         })
         .unwrap();
-        assert_eq!(behind_a_lock(&hasty, usize::MAX).await, Err(Error::LockTimeout));
+        assert_eq!(
+            behind_a_lock(&hasty, usize::MAX).await,
+            Err(Error::LockTimeout)
+        );
     })
     .await;
 }

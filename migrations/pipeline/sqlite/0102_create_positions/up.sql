@@ -3,6 +3,7 @@
 -- as last read. change counts every change, for etags.
 -- grant_revision rises with every change of what the contact is entitled to and is never reused.
 -- facts_time is the age of the contact that was last decided on: an older reading decides nothing.
+-- documents_exist says whether a holder that was forgotten since had issued a document.
 CREATE TABLE positions (
     workspace TEXT NOT NULL,
     contact TEXT NOT NULL,
@@ -21,6 +22,7 @@ CREATE TABLE positions (
     grant_revision INTEGER NOT NULL,
     facts_time INTEGER NOT NULL,
     refusal TEXT NOT NULL,
+    documents_exist INTEGER NOT NULL,
     PRIMARY KEY (workspace, contact),
     FOREIGN KEY (workspace) REFERENCES workspaces (workspace)
 ) STRICT;

@@ -1,0 +1,157 @@
+//! Histories: verified, sealed, and out of reach of whoever has the database.
+
+use diesel::prelude::*;
+use proto::pipeline::v1::{VerifyHistoryRequest, VerifyHistoryResponse};
+use tonic::{Code, Status};
+
+use crate::suite::{Suite, eventually, metadata, on_each_engine, reason};
+
+const ADA: &str = "workspaces/default/contacts/ada";
+const ALL: &str = "workspaces/default/contacts/-";
+
+async fn verify(suite: &Suite, parent: &str) -> Result<VerifyHistoryResponse, Status> {
+    let request = VerifyHistoryRequest {
+        parent: parent.to_owned(),
+    };
+    Ok(suite
+        .one
+        .positions()
+        .verify_history(request)
+        .await?
+        .into_inner())
+}
+
+/// Runs SQL as whoever has the database.
+fn sql(suite: &Suite, text: &str) -> QueryResult<usize> {
+    if suite.engine.is_postgres() {
+        let mut conn = PgConnection::establish(&suite.url).expect("a connection");
+        diesel::sql_query(text).execute(&mut conn)
+    } else {
+        let path = suite.url.strip_prefix("sqlite:").expect("a path");
+        let mut conn = SqliteConnection::establish(path).expect("a connection");
+        diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut conn)?;
+        diesel::sql_query(text).execute(&mut conn)
+    }
+}
+
+async fn moved(suite: &Suite) {
+    suite.directory.person(ADA, "");
+    suite.one.position(ADA).await.expect("a position");
+    suite.one.convert(ADA, "prospect").await.expect("converted");
+    suite.one.convert(ADA, "client").await.expect("converted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_sql_that_disagrees_with_the_history_fails() {
+    on_each_engine(async |suite| {
+        moved(suite).await;
+        for text in [
+            "UPDATE positions SET stage = 'lead', role = 'LEAD'",
+            "UPDATE positions SET revision = 2",
+            "UPDATE positions SET contact = 'eve'",
+            "DELETE FROM positions",
+            "UPDATE transitions SET to_stage = 'lead' WHERE revision = 3",
+            "UPDATE transitions SET note = 'x'",
+            "DELETE FROM transitions WHERE revision = 3",
+            "UPDATE policy_revisions SET definition = '{}'",
+            "INSERT INTO positions SELECT workspace, 'eve', kind, stage, role, state, revision, change, \
+             activation, policy, policy_revision, enter_time, head_hash, sealed_revision, \
+             grant_revision, facts_time, refusal FROM positions",
+            "INSERT INTO transitions SELECT workspace, contact, 5, from_stage, to_stage, from_role, to_role, \
+             skip, cause, actor, reason, note, note_digest, trigger_id, activity, decision, policy, \
+             policy_revision, activation, effective_time, record_time, previous_hash, hash \
+             FROM transitions WHERE revision = 3",
+        ] {
+            assert!(sql(suite, text).is_err(), "{text}");
+        }
+        let verified = verify(suite, ADA).await.expect("it holds");
+        assert_eq!((verified.contacts, verified.transitions), (1, 3));
+        assert_eq!(suite.one.position(ADA).await.expect("a position").stage, "client");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_are_sealed_and_a_broken_seal_is_found() {
+    on_each_engine(async |suite| {
+        moved(suite).await;
+        let sealed = eventually("a seal", || async {
+            let verified = verify(suite, ALL).await.expect("it holds");
+            (verified.checkpoints > 0).then_some(verified)
+        })
+        .await;
+        assert_eq!((sealed.contacts, sealed.transitions), (1, 3));
+        eventually("the contact's seal", || async {
+            let verified = verify(suite, ADA).await.expect("it holds");
+            (verified.checkpoints > 0).then_some(())
+        })
+        .await;
+        assert!(sql(suite, "UPDATE checkpoints SET heads = 0").is_err());
+        let disarm = if suite.engine.is_postgres() {
+            "ALTER TABLE checkpoint_heads DISABLE TRIGGER ALL"
+        } else {
+            "DROP TRIGGER checkpoint_heads_update"
+        };
+        sql(suite, disarm).expect("disarmed");
+        sql(suite, "UPDATE checkpoint_heads SET revision = 1").expect("altered");
+        let broken = verify(suite, ALL).await.expect_err("the seal is broken");
+        assert_eq!(
+            (broken.code(), reason(&broken).as_str()),
+            (Code::DataLoss, "HISTORY_BROKEN")
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_flipped_byte_is_found_and_the_row_named() {
+    on_each_engine(async |suite| {
+        moved(suite).await;
+        verify(suite, ALL).await.expect("it holds");
+        let disarm: &[&str] = if suite.engine.is_postgres() {
+            &[
+                "ALTER TABLE transitions DISABLE TRIGGER ALL",
+                "ALTER TABLE positions DISABLE TRIGGER ALL",
+            ]
+        } else {
+            &[
+                "DROP TRIGGER transitions_update",
+                "DROP TRIGGER positions_update_follows_history",
+            ]
+        };
+        for text in disarm {
+            sql(suite, text).expect("disarmed");
+        }
+        for (alter, mend, revision) in [
+            (
+                "UPDATE transitions SET reason = 'x' WHERE revision = 2",
+                "UPDATE transitions SET reason = '' WHERE revision = 2",
+                "2",
+            ),
+            (
+                "UPDATE transitions SET note = 'x' WHERE revision = 3",
+                "UPDATE transitions SET note = '' WHERE revision = 3",
+                "3",
+            ),
+            (
+                "UPDATE positions SET stage = 'lead', role = 'LEAD'",
+                "UPDATE positions SET stage = 'client', role = 'CLIENT'",
+                "3",
+            ),
+        ] {
+            sql(suite, alter).expect("altered");
+            for parent in [ADA, ALL] {
+                let broken = verify(suite, parent).await.expect_err(alter);
+                assert_eq!(
+                    (broken.code(), reason(&broken).as_str()),
+                    (Code::DataLoss, "HISTORY_BROKEN")
+                );
+                assert_eq!(metadata(&broken, "contact"), ADA);
+                assert_eq!(metadata(&broken, "revision"), revision, "{alter}");
+            }
+            sql(suite, mend).expect("mended");
+            verify(suite, ALL).await.expect("it holds again");
+        }
+    })
+    .await;
+}
