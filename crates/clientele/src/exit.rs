@@ -1,5 +1,6 @@
 //! How a failed command ends: one message for the person, one code for the script.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 /// The code for a wrong configuration or command line (`EX_USAGE` of sysexits).
@@ -15,7 +16,7 @@ pub struct WrongSetting {
 
 impl WrongSetting {
     /// A setting and what is wrong with it.
-    pub fn new(setting: impl Into<String>, problem: impl ToString) -> Self {
+    pub fn new(setting: impl Into<String>, problem: &dyn Display) -> Self {
         Self {
             setting: setting.into(),
             problem: problem.to_string(),

@@ -12,7 +12,7 @@ use crate::exit::WrongSetting;
 /// Connects to the suite at `address`.
 pub async fn channel(address: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|error| WrongSetting::new("--address", error))?
+        .map_err(|error| WrongSetting::new("--address", &error))?
         .connect_timeout(Duration::from_secs(3))
         .timeout(Duration::from_secs(30))
         .tcp_nodelay(true);
@@ -28,28 +28,22 @@ pub fn explain(status: &Status) -> String {
         || format!("{:?}", status.code()),
         |info| info.reason.clone(),
     );
-    let mut text = format!("{reason}: {}", status.message());
+    let mut lines = vec![format!("{reason}: {}", status.message())];
     let fields = details
         .bad_request()
         .into_iter()
         .flat_map(|bad| &bad.field_violations);
-    for violation in fields {
-        text.push_str(&format!(
-            "\n    {}: {}",
-            violation.field, violation.description
-        ));
-    }
+    lines.extend(fields.map(|violation| line(&violation.field, &violation.description)));
     let guards = details
         .precondition_failure()
         .into_iter()
         .flat_map(|failure| &failure.violations);
-    for violation in guards {
-        text.push_str(&format!(
-            "\n    {}: {}",
-            violation.subject, violation.description
-        ));
-    }
-    text
+    lines.extend(guards.map(|violation| line(&violation.subject, &violation.description)));
+    lines.join("\n")
+}
+
+fn line(what: &str, description: &str) -> String {
+    format!("    {what}: {description}")
 }
 
 /// Turns a refusal into the error that the command ends with.

@@ -83,7 +83,7 @@ fn format_of(args: &Import) -> Result<Format> {
         Some(FileFormat::Ndjson) => Ok(Format::Ndjson),
         None => {
             let problem = "say csv, vcard or ndjson: the file's name does not tell";
-            Err(WrongSetting::new("--format", problem).into())
+            Err(WrongSetting::new("--format", &problem).into())
         }
     }
 }
@@ -92,7 +92,7 @@ fn mapping_of(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let split = |pair: &String| {
         let (column, field) = pair
             .rsplit_once('=')
-            .ok_or_else(|| WrongSetting::new("--map", format!("{pair:?} is not COLUMN=FIELD")))?;
+            .ok_or_else(|| WrongSetting::new("--map", &format!("{pair:?} is not COLUMN=FIELD")))?;
         Ok((column.to_owned(), field.to_owned()))
     };
     pairs.iter().map(split).collect()
@@ -183,11 +183,12 @@ fn row_line(row: &ImportRow) -> String {
         Outcome::Refused => "refused",
         Outcome::Unspecified => "unknown",
     };
-    let mut line = format!("{:>7}  {outcome}  {}", row.row, row.display_name);
-    if !row.problems.is_empty() {
-        line.push_str(&format!("  ({})", row.problems.join("; ")));
+    let line = format!("{:>7}  {outcome}  {}", row.row, row.display_name);
+    if row.problems.is_empty() {
+        line
+    } else {
+        format!("{line}  ({})", row.problems.join("; "))
     }
-    line
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

@@ -49,7 +49,7 @@ pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
         format,
         filter: settings.log.clone(),
     };
-    Ok(telemetry::init(&logs).map_err(|error| WrongSetting::new("--log", error))?)
+    Ok(telemetry::init(&logs).map_err(|error| WrongSetting::new("--log", &error))?)
 }
 
 /// The server's settings.
@@ -64,7 +64,7 @@ pub fn config(listen: SocketAddr, settings: &cli::Server) -> Config {
 /// An address that can't be listened on is a wrong setting where it is not loopback.
 pub fn wrong_listen(error: ServerError) -> anyhow::Error {
     match error {
-        ServerError::NotLoopback(refused) => WrongSetting::new("--listen", refused).into(),
+        ServerError::NotLoopback(refused) => WrongSetting::new("--listen", &refused).into(),
         other => other.into(),
     }
 }
@@ -80,7 +80,7 @@ where
             || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
     });
     if wrong {
-        WrongSetting::new("--database-url", error).into()
+        WrongSetting::new("--database-url", &error).into()
     } else {
         error
     }

@@ -63,5 +63,5 @@ pub async fn run(args: Serve) -> Result<()> {
 }
 
 fn needed(setting: &'static str, uri: Option<String>) -> Result<String> {
-    Ok(uri.ok_or_else(|| WrongSetting::new(setting, "is needed by this service"))?)
+    Ok(uri.ok_or_else(|| WrongSetting::new(setting, &"is needed by this service"))?)
 }

@@ -23,7 +23,7 @@ pub async fn run(args: Up) -> Result<()> {
     std::fs::create_dir_all(&args.data_dir).map_err(|error| {
         WrongSetting::new(
             "--data-dir",
-            format!("{}: {error}", args.data_dir.display()),
+            &format!("{}: {error}", args.data_dir.display()),
         )
     })?;
     let url = |given: Option<String>, service: &str| {
