@@ -1,7 +1,7 @@
 //! Our own calls, measured through the generated client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use harness::engine::Engine;
@@ -13,6 +13,8 @@ use proto::contacts::v1::{
     Contact, CreateContactRequest, Email, GetContactRequest, ListContactsRequest,
 };
 use proto::google::r#type::Decimal;
+use proto::pipeline::v1::GetPolicyActivationRequest;
+use proto::pipeline::v1::policy_activation::State;
 use proto::pipeline::v1::policy_service_client::PolicyServiceClient;
 use proto::pipeline::v1::position_service_client::PositionServiceClient;
 use proto::pipeline::v1::{
@@ -26,6 +28,8 @@ use crate::load::{self, Call};
 use crate::report::Report;
 
 const WORKSPACE: &str = "workspaces/bench";
+/// How long opening the positions of all contacts may take.
+const SETTLED_WITHIN: Duration = Duration::from_mins(2);
 const SELECT: &str = "point select";
 const ONE: &str = "create, one statement";
 const FIVE: &str = "create, five round trips";
@@ -52,6 +56,7 @@ pub async fn measure(
         );
     }
     let seeds = seed(&uri, 10_000).await?;
+    settle(&uri, &seeds[seeds.len() - 1]).await?;
     for clients in CLIENTS {
         let read = Read {
             channels: channels(&uri, clients)?,
@@ -131,6 +136,31 @@ async fn seed(uri: &str, count: usize) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Waits until pipeline has opened the position of every contact made so far, so that what is
+/// measured next does not share the machine with that.
+async fn settle(uri: &str, last: &str) -> Result<()> {
+    let client = ContactServiceClient::new(channels(uri, 1)?.remove(0));
+    let started = Instant::now();
+    loop {
+        let request = GetContactRequest {
+            name: last.to_owned(),
+            ..GetContactRequest::default()
+        };
+        let answer = client.clone().get_contact(request).await?.into_inner();
+        if answer
+            .contact
+            .is_some_and(|contact| !contact.stage.is_empty())
+        {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            started.elapsed() < SETTLED_WITHIN,
+            "positions are still being opened"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn activate(uri: &str) -> Result<()> {
     let mut client = PolicyServiceClient::new(channels(uri, 1)?.remove(0));
     let request = CreatePolicyRequest {
@@ -152,8 +182,28 @@ async fn activate(uri: &str) -> Result<()> {
         stage_map,
         ..Default::default()
     };
-    client.activate_policy(request).await?;
-    Ok(())
+    let activation = client
+        .activate_policy(request)
+        .await?
+        .into_inner()
+        .activation;
+    let name = activation.context("an activation")?.name;
+    let started = Instant::now();
+    loop {
+        let request = GetPolicyActivationRequest { name: name.clone() };
+        let answer = client.get_policy_activation(request).await?.into_inner();
+        if answer
+            .activation
+            .is_some_and(|now| now.state() == State::Complete)
+        {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            started.elapsed() < SETTLED_WITHIN,
+            "positions are still being mapped"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Drafts for a contact that is made a client.
