@@ -19,6 +19,7 @@ pub struct Client {
     contacts: Channel,
     pipeline: Channel,
     billing: Channel,
+    token: Option<String>,
 }
 
 /// An answer and the headers it came with.
@@ -41,7 +42,43 @@ impl Client {
             contacts: channel(contacts)?,
             pipeline: channel(pipeline)?,
             billing: channel(billing)?,
+            token: None,
         })
+    }
+
+    /// The same client, on whose calls this token stands.
+    #[must_use]
+    pub fn bearing(&self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Sends a request, whatever it is, and gives what the server says to it. Of a stream only the
+    /// beginning is waited for.
+    pub async fn send(
+        &self,
+        method: &MethodDescriptor,
+        message: DynamicMessage,
+    ) -> Result<(), Status> {
+        let request = self.signed(Request::new(message));
+        let (mut grpc, path, codec) = self.prepare(method).await?;
+        if method.is_server_streaming() {
+            grpc.server_streaming(request, path, codec)
+                .await
+                .map(|_| ())
+        } else {
+            grpc.unary(request, path, codec).await.map(|_| ())
+        }
+    }
+
+    fn signed<T>(&self, mut request: Request<T>) -> Request<T> {
+        if let Some(token) = &self.token {
+            let header = format!("Bearer {token}").parse().expect("a header");
+            request.metadata_mut().insert("authorization", header);
+        }
+        request
     }
 
     /// Calls `Service/Method` (the package is found) with a request as proto JSON.
@@ -61,7 +98,8 @@ impl Client {
         headers: &[(&'static str, &str)],
     ) -> Result<Answer, Status> {
         let method = find(method).expect("a method of the protos");
-        let mut request = request_of(&method, request).expect("a request that fits the protos");
+        let request = request_of(&method, request).expect("a request that fits the protos");
+        let mut request = self.signed(request);
         for (name, value) in headers {
             request
                 .metadata_mut()
@@ -80,6 +118,7 @@ impl Client {
     pub async fn open(&self, method: &str, request: Value) -> Result<Stream, Status> {
         let method = find(method).expect("a method of the protos");
         let request = request_of(&method, request).expect("a request that fits the protos");
+        let request = self.signed(request);
         let (mut grpc, path, codec) = self.prepare(&method).await?;
         Ok(Stream(
             grpc.server_streaming(request, path, codec)

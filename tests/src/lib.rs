@@ -11,6 +11,7 @@
 pub mod client;
 pub mod engine;
 pub mod eventually;
+pub mod realm;
 pub mod scenario;
 pub mod suite;
 pub mod truth;

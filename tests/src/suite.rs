@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::client::Client;
 use crate::engine::{Databases, Engine, SERVICES};
+use crate::realm::Realm;
 
 /// How the suite's services are spread over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +39,21 @@ pub struct Process {
 }
 
 impl Suite {
-    /// Starts a suite on fresh databases.
+    /// Starts a suite on fresh databases, which serves everyone on this machine.
     ///
     /// # Panics
     ///
     /// Panics when it does not come up.
     pub async fn start(engine: Engine, layout: Layout) -> Self {
+        Self::start_in(engine, layout, None).await
+    }
+
+    /// Starts a suite on fresh databases, which serves those whose tokens the realm has signed.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not come up.
+    pub async fn start_in(engine: Engine, layout: Layout, realm: Option<&Realm>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let databases = (engine == Engine::Postgres).then(Databases::create);
         let mut suite = Self {
@@ -52,8 +62,8 @@ impl Suite {
             processes: Vec::new(),
         };
         match layout {
-            Layout::One => suite.start_one().await,
-            Layout::Three => suite.start_three().await,
+            Layout::One => suite.start_one(realm).await,
+            Layout::Three => suite.start_three(realm).await,
         }
         suite
     }
@@ -135,7 +145,7 @@ impl Suite {
         found.expect("a process for the service")
     }
 
-    async fn start_one(&mut self) {
+    async fn start_one(&mut self, realm: Option<&Realm>) {
         let mut arguments = vec!["up".to_owned(), "--data-dir".to_owned()];
         arguments.push(self.folder.path().display().to_string());
         if self.databases.is_some() {
@@ -144,10 +154,11 @@ impl Suite {
                 arguments.push(self.database_url(service));
             }
         }
+        arguments.extend(realm.iter().flat_map(|realm| realm.arguments()));
         self.add("up", arguments).await;
     }
 
-    async fn start_three(&mut self) {
+    async fn start_three(&mut self, realm: Option<&Realm>) {
         for service in SERVICES {
             let mut arguments = vec![
                 "serve".to_owned(),
@@ -164,6 +175,7 @@ impl Suite {
                 arguments.push(format!("--{peer}-uri"));
                 arguments.push(self.process(peer).uri.clone());
             }
+            arguments.extend(realm.iter().flat_map(|realm| realm.arguments_of(service)));
             self.add(service, arguments).await;
         }
     }

@@ -16,6 +16,9 @@ pub struct Config {
     pub pool_max: u32,
     /// Where pipeline answers, `http://host:port`.
     pub pipeline_uri: String,
+    /// How billing proves to pipeline who it is. Default: not at all, for loopback.
+    #[serde(skip)]
+    pub credential: serve::Credential,
 }
 
 fn pool_max() -> u32 {

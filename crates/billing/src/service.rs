@@ -15,6 +15,7 @@ use crate::api::invoices::Invoices;
 use crate::api::projects::Projects;
 use crate::app::App;
 use crate::app::issues::Queue;
+use crate::app::subjects::Subjects;
 use crate::config::Config;
 use crate::peers::pipeline::Pipeline;
 use crate::store::{MIGRATIONS, gate};
@@ -35,7 +36,7 @@ impl Billing {
     /// Opens the database, migrating it where the settings say so. Must be called within a tokio
     /// runtime; pipeline need not be there.
     pub async fn open(config: Config, clock: Clock, ids: Ids) -> Result<Self, OpenError> {
-        let pipeline = Pipeline::connect_lazy(&config.pipeline_uri)
+        let pipeline = Pipeline::connect_lazy(&config.pipeline_uri, config.credential)
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let mut options = Options::new("billing", config.database_url, &MIGRATIONS);
         options.migrate = config.migrate;
@@ -58,6 +59,7 @@ impl Billing {
             process: ids.next().into(),
             ids,
             issues: Queue::default(),
+            subjects: Subjects::default(),
         };
         Ok(Self { app })
     }

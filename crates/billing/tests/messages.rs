@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use billing::domain::grants::{Gate, Grant, Recall, Slot, install, permits, recalled};
+use billing::domain::grants::{Attachment, Gate, Grant, Recall, Slot, install, permits, recalled};
 use billing::domain::invoices::Party;
 use proptest::prelude::*;
 use types::{ContactName, Role};
@@ -33,6 +33,14 @@ struct World {
     gate: Gate,
 }
 
+/// The one life of both databases.
+fn attached() -> Attachment {
+    Attachment {
+        holder_epoch: 1,
+        pipeline_epoch: 1,
+    }
+}
+
 impl World {
     fn new() -> Self {
         Self {
@@ -44,10 +52,7 @@ impl World {
             activating: false,
             messages: Vec::new(),
             slot: None,
-            gate: Gate {
-                epoch: 1,
-                min_policy_activation: 0,
-            },
+            gate: Gate::new(attached(), 0, 1),
         }
     }
 
@@ -140,7 +145,7 @@ impl World {
                 }
             }
             Message::Recall(recall) => {
-                self.slot = Some(recalled(self.slot.as_ref(), 1, &recall));
+                self.slot = Some(recalled(self.slot.as_ref(), attached(), &recall));
                 // The acknowledgement, taken for exactly this recall.
                 if self.pending == Some(recall.revision) {
                     self.pending = None;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serve::identity::KeySource;
 
 /// Keeps track of where each person stands: contact, lead, prospect, client.
 #[derive(Debug, Parser)]
@@ -29,6 +30,11 @@ pub enum Command {
     /// Work with the epoch of a service's database.
     #[command(subcommand)]
     Epoch(Epoch),
+    /// See who holds grants of pipeline, and forget a holder that is gone for good.
+    #[command(subcommand)]
+    Holders(Holders),
+    /// Make a token for development, signed with a key of this machine.
+    Token(Token),
     /// Work with policies as files.
     #[command(subcommand)]
     Policy(Policy),
@@ -81,6 +87,9 @@ pub struct Up {
     /// What every server has.
     #[command(flatten)]
     pub server: Server,
+    /// Whom the server serves.
+    #[command(flatten)]
+    pub identity: Identity,
 }
 
 /// The settings of `serve`.
@@ -111,9 +120,37 @@ pub struct Serve {
         required_if_eq("service", "billing")
     )]
     pub pipeline_uri: Option<String>,
+    /// The file with the token by which the other services know this one; read again as it changes.
+    /// Pipeline and billing need it where callers are asked for tokens.
+    #[arg(long, env = "CLIENTELE_SERVICE_TOKEN_FILE")]
+    pub service_token_file: Option<PathBuf>,
     /// What every server has.
     #[command(flatten)]
     pub server: Server,
+    /// Whom the server serves.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// Whom a server serves: everyone on this machine, or who has a token.
+#[derive(Debug, Args)]
+pub struct Identity {
+    /// Ask every caller for a token of the issuer whose keys (a JSON Web Key Set) are in this file or
+    /// at this https:// address.
+    #[arg(long, env = "CLIENTELE_JWKS", requires_all = ["issuer", "audience"])]
+    pub jwks: Option<KeySource>,
+    /// The issuer of tokens: their `iss`.
+    #[arg(long, env = "CLIENTELE_ISSUER", requires = "jwks")]
+    pub issuer: Option<String>,
+    /// Whom tokens must be meant for: their `aud`, or one of it.
+    #[arg(long, env = "CLIENTELE_AUDIENCE", requires = "jwks")]
+    pub audience: Option<String>,
+    /// A YAML or JSON file that says what claims mean: `claim`, `groups`, `service_claim`, `roles`.
+    #[arg(long, env = "CLIENTELE_CLAIMS_FILE", requires = "jwks")]
+    pub claims_file: Option<PathBuf>,
+    /// Whether the server describes its services to clients such as grpcurl.
+    #[arg(long, env = "CLIENTELE_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
+    pub reflection: bool,
 }
 
 /// The settings that every server has.
@@ -162,6 +199,60 @@ pub enum Epoch {
     Bump(Migrate),
 }
 
+/// What can be done with the holders of grants: databases of billing that may act on what a contact
+/// is entitled to, until pipeline recalls it.
+#[derive(Debug, Subcommand)]
+pub enum Holders {
+    /// List them: in which epochs each has attached, what it holds, and what waits for it.
+    List {
+        /// Pipeline's database: `postgres://...` or `sqlite:PATH`.
+        #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+    },
+    /// Forget one whose database is gone for good, so that nothing waits for it any more.
+    Forget {
+        /// The holder's id, as `holders list` shows it.
+        holder: String,
+        /// Pipeline's database: `postgres://...` or `sqlite:PATH`.
+        #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        /// Yes, it is gone: whatever it may still accept in the name of a grant is on you.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The settings of `token`.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// The workspace that the token lets its holder into; `*` is every one.
+    #[arg(long, default_value = "default", conflicts_with = "service")]
+    pub workspace: String,
+    /// A role there: viewer, sales, sales-manager, billing, admin, or one of the server's own; may be
+    /// repeated.
+    #[arg(long = "role", default_value = "admin", conflicts_with = "service")]
+    pub roles: Vec<String>,
+    /// The service of the suite that the token is for, instead of a person.
+    #[arg(long)]
+    pub service: Option<Service>,
+    /// Who the holder is: the token's `sub`.
+    #[arg(long, default_value = "dev")]
+    pub subject: String,
+    /// For how long the token is valid, in seconds.
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub lifetime_seconds: u64,
+    /// The folder of the signing key and its key set, `jwks.json`; both are made where they are
+    /// missing.
+    #[arg(long, env = "CLIENTELE_KEY_DIR", default_value = "./data/keys")]
+    pub key_dir: PathBuf,
+    /// The token's `iss`.
+    #[arg(long, env = "CLIENTELE_ISSUER", default_value = "clientele-dev")]
+    pub issuer: String,
+    /// The token's `aud`.
+    #[arg(long, env = "CLIENTELE_AUDIENCE", default_value = "clientele")]
+    pub audience: String,
+}
+
 /// What can be done with policies as files.
 #[derive(Debug, Subcommand)]
 pub enum Policy {
@@ -191,6 +282,18 @@ pub struct Target {
     /// The workspace.
     #[arg(long, env = "CLIENTELE_WORKSPACE", default_value = "default")]
     pub workspace: String,
+    /// Who calls.
+    #[command(flatten)]
+    pub bearer: Bearer,
+}
+
+/// Who a client command calls as.
+#[derive(Debug, Args)]
+pub struct Bearer {
+    /// The token to call with, where the suite asks for one. Better given by the environment: others
+    /// on this machine can see command lines.
+    #[arg(long, env = "CLIENTELE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 /// The settings of `import`.
@@ -242,4 +345,10 @@ pub struct Demo {
         default_value = "http://127.0.0.1:50051"
     )]
     pub address: String,
+    /// The workspace that the story plays in; a new one where not said.
+    #[arg(long)]
+    pub workspace: Option<String>,
+    /// Who calls.
+    #[command(flatten)]
+    pub bearer: Bearer,
 }

@@ -47,6 +47,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Migrate(args) => commands::migrate::run(&args),
         Command::Epoch(args) => commands::epoch::run(args).await,
+        Command::Holders(args) => commands::holders::run(args).await,
+        Command::Token(args) => commands::token::run(&args),
         Command::Policy(args) => commands::policy::run(&args),
         Command::Import(args) => commands::import::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,

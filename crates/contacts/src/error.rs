@@ -96,6 +96,12 @@ pub enum Error {
         /// From where on they are kept.
         oldest: LogPosition,
     },
+    /// The answer would have more bytes than clients read.
+    #[error("the answer would have more than {limit_bytes} bytes")]
+    AnswerTooLarge {
+        /// The most bytes that an answer may have.
+        limit_bytes: usize,
+    },
     /// Only the suite's own followers may do this.
     #[error("only the suite's own services may do this")]
     InternalOnly {

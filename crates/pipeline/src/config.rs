@@ -17,6 +17,9 @@ pub struct Config {
     /// Where the contacts service is: `http://host:port`.
     #[serde(default = "contacts_uri")]
     pub contacts_uri: String,
+    /// How pipeline proves to contacts who it is. Default: not at all, for loopback.
+    #[serde(skip)]
+    pub credential: serve::Credential,
     /// How often histories are sealed, in seconds.
     #[serde(default = "seal_interval_seconds")]
     pub seal_interval_seconds: u64,
@@ -42,6 +45,7 @@ impl Config {
             migrate: false,
             pool_max: pool_max(),
             contacts_uri: contacts_uri(),
+            credential: serve::Credential::None,
             seal_interval_seconds: seal_interval_seconds(),
         }
     }

@@ -77,9 +77,16 @@ pub enum Error {
         /// The resource.
         resource: String,
     },
-    /// A holder of grants speaks from another epoch than it attached with.
+    /// A holder of grants has not attached in the present epochs of its database and ours.
     #[error("the holder {holder} has to attach first")]
     HolderDetached {
+        /// The holder.
+        holder: String,
+    },
+    /// A holder of grants speaks from an epoch that is over: it has attached in a later one, or was
+    /// forgotten in this one.
+    #[error("the epoch in which the holder {holder} speaks is over")]
+    HolderOver {
         /// The holder.
         holder: String,
     },

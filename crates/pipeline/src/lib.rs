@@ -15,6 +15,13 @@ mod peers;
 mod store;
 mod wire;
 
+/// The holders of grants in a pipeline database, for an operator: no service need run, and none need
+/// be stopped.
+pub mod holders {
+    pub use crate::app::holders::{Known, forget, list};
+    pub use crate::domain::holders::{Attachment, Holder};
+}
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +51,8 @@ impl Pipeline {
     /// Opens the service's database, and migrates it if the configuration says so. Contacts is
     /// connected to at the first call.
     pub async fn open(config: Config, clock: Clock, ids: Ids) -> Result<Self, OpenError> {
-        let contacts = peers::contacts::Contacts::connect_lazy(&config.contacts_uri)?;
+        let contacts =
+            peers::contacts::Contacts::connect_lazy(&config.contacts_uri, config.credential)?;
         let mut options = ::store::Options::new("pipeline", config.database_url, &MIGRATIONS);
         options.migrate = config.migrate;
         options.connections = config.pool_max;

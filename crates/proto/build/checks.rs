@@ -106,6 +106,15 @@ pub fn string(
     Ok(checks)
 }
 
+/// The rule that no proto states and every text keeps: one of the two databases can't store U+0000.
+pub fn no_nul() -> Check {
+    check(
+        "string.nul",
+        "rules::has_nul(v)".to_owned(),
+        "must not have the character U+0000".to_owned(),
+    )
+}
+
 /// The rules of string that are about its length.
 fn text_length(rule: &str, n: u64) -> Option<Check> {
     let (violated, description) = match (rule, n) {

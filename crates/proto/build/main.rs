@@ -8,6 +8,7 @@ mod checks;
 mod fault;
 mod names;
 mod options;
+mod references;
 mod reflect;
 mod services;
 mod validate;
@@ -101,6 +102,7 @@ fn generate(compiled: &Compiled, names: &Names, out: &Path) -> Result<(), Fault>
 
     let ours = [
         ("validate.rs", validate::generate(&compiled.pool, names)?),
+        ("references.rs", references::generate(&compiled.pool, names)),
         ("reflect.rs", reflect::generate(&compiled.pool, names)),
         ("services.rs", services::generate(&compiled.pool, names)?),
     ];

@@ -211,7 +211,8 @@ impl Writer<'_> {
             Kind::String => {
                 let form = reference_pattern(self.pool, field);
                 let rules = rules.of_type("string", field)?;
-                let list = checks::string(rules, field, form.as_deref(), &mut self.patterns)?;
+                let mut list = checks::string(rules, field, form.as_deref(), &mut self.patterns)?;
+                list.push(checks::no_nul());
                 prefixed("let v: &str = v;", &list)
             }
             Kind::Bytes => prefixed("", &checks::bytes(rules.of_type("bytes", field)?, field)?),
@@ -236,6 +237,10 @@ impl Writer<'_> {
                 "google.protobuf.Duration" => {
                     let list = checks::duration(rules.of_type("duration", field)?, field)?;
                     format!("rules::duration(v, &p, out);\n{}", statements(&list))
+                }
+                "google.protobuf.Struct" => {
+                    rules.of_type("message", field)?;
+                    "rules::structure(v, &p, out);".to_owned()
                 }
                 name => {
                     rules.of_type("message", field)?;

@@ -8,14 +8,17 @@
 
 pub mod convert;
 mod descriptors;
+pub mod failures;
 mod guard;
 mod method;
 mod reason;
+mod resources;
 pub mod status;
 mod validate;
 
 pub use descriptors::{DESCRIPTOR_SET, pool};
-pub use guard::{Admission, Guarded, WorkspaceScoped};
+pub use generated::services::rules;
+pub use guard::{Admission, Findings, Guarded, References, Scope, WorkspaceScoped};
 pub use method::{Method, method, methods};
 pub use reason::reasons;
 pub use validate::{Path, Validate, Violation, Violations};
@@ -37,6 +40,9 @@ mod generated {
 
     mod validations {
         include!(concat!(env!("OUT_DIR"), "/suite/validate.rs"));
+    }
+    mod references {
+        include!(concat!(env!("OUT_DIR"), "/suite/references.rs"));
     }
     mod reflections {
         include!(concat!(env!("OUT_DIR"), "/suite/reflect.rs"));
@@ -64,6 +70,9 @@ mod fixture {
 
     mod validations {
         include!(concat!(env!("OUT_DIR"), "/fixture/validate.rs"));
+    }
+    mod references {
+        include!(concat!(env!("OUT_DIR"), "/fixture/references.rs"));
     }
     pub(crate) mod services {
         include!(concat!(env!("OUT_DIR"), "/fixture/services.rs"));

@@ -21,6 +21,9 @@ pub struct Method {
     pub criticality: Criticality,
     /// Whether only the suite's own services may call it.
     pub internal: bool,
+    /// The services of the suite that may call it, in every workspace: `contacts`, `pipeline` or
+    /// `billing`.
+    pub callers: &'static [&'static str],
     /// Whether the answer is a stream, which has no deadline.
     pub streaming: bool,
     /// Whether each request is about one workspace.

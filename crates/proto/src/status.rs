@@ -246,6 +246,18 @@ impl From<Violations> for Status {
     }
 }
 
+/// The refusal for a name that stands for nothing, or for nothing that the caller may know of: the
+/// two are alike, so every service and the guard before it make it here.
+pub fn not_found(name: &str) -> Status {
+    let refusal = Refusal::new(Reason::ResourceNotFound, format!("{name} does not exist"))
+        .metadata("resource", name);
+    match crate::resources::resource_type(name) {
+        Some(kind) => refusal.resource(kind, name),
+        None => refusal,
+    }
+    .into_status()
+}
+
 /// A fault or an expired deadline: no reason, only the trace that operators find the call by.
 pub fn without_reason(code: Code, message: &'static str, trace_id: &str) -> Status {
     if trace_id.is_empty() {

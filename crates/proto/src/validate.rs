@@ -106,6 +106,11 @@ impl Violations {
         violations
     }
 
+    /// Whether a violation of this very field is kept.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        self.kept.iter().any(|violation| violation.field == field)
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()

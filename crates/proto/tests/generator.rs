@@ -137,6 +137,14 @@ fn methods_must_say_everything() {
             "permission is empty",
         ),
         (
+            format!("{policy} = {{permission: \"p\" internal: true}};"),
+            "callers is empty",
+        ),
+        (
+            format!("{policy} = {{permission: \"p\" callers: \"evil\"}};"),
+            "names `evil`, which is no service of the suite",
+        ),
+        (
             format!("{policy} = {{permission: \"p\"}};"),
             "idempotency is not set",
         ),

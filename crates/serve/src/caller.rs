@@ -1,17 +1,19 @@
 //! Who calls, and what a server on loopback lets them do.
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use http::HeaderMap;
 use opentelemetry::trace::TraceId;
-use proto::{Admission, Method};
+use proto::{Admission, Method, Scope};
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Status};
 
+use crate::identity::Identity;
 use crate::peer::PEER_KEY;
 use crate::refusals;
 
-/// The principal of every call until there is identity. It stands in idempotency keys and audit
-/// fields, so that rows written today stay readable later.
+/// The principal of every call to a server without an authenticator, as it stands in idempotency keys
+/// and audit fields.
 pub const LOCAL: &str = "local";
 
 /// The services of the suite, which may call each other's internal rpcs.
@@ -20,22 +22,26 @@ const SUITE: [&str; 3] = ["contacts", "pipeline", "billing"];
 /// Who made a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The identity the call acts as: [`LOCAL`].
-    pub principal: Cow<'static, str>,
+    /// Whom the call acts as: `issuer#subject` of its token, the name of a service of the suite, or
+    /// [`LOCAL`] where nobody is asked who they are.
+    pub principal: String,
     /// The service of the suite that made the call; `None` for everyone else.
     pub peer: Option<&'static str>,
     /// The trace that the call belongs to, for logs and change log entries.
     pub trace_id: TraceId,
 }
 
-/// Who made this call.
-///
-/// The authenticator (issue "Safe to run") will put a proven identity into the extensions, for
-/// people as for services; until then everyone on loopback is [`LOCAL`], and a peer is who says so.
+/// Who made this call: the identity that the authenticator has proven. On a server without one
+/// everyone is [`LOCAL`], and a peer is who says so.
 pub fn caller<T>(request: &Request<T>) -> Caller {
+    let (principal, peer) = match request.extensions().get::<Identity>() {
+        Some(Identity::User(user)) => (user.principal.clone(), None),
+        Some(Identity::Service(name)) => ((*name).to_owned(), Some(*name)),
+        None => (LOCAL.to_owned(), peer_in(request.metadata().as_ref())),
+    };
     Caller {
-        principal: Cow::Borrowed(LOCAL),
-        peer: peer_in(request.metadata()),
+        principal,
+        peer,
         trace_id: request
             .extensions()
             .get()
@@ -44,15 +50,28 @@ pub fn caller<T>(request: &Request<T>) -> Caller {
     }
 }
 
-fn peer_in(metadata: &MetadataMap) -> Option<&'static str> {
-    let named = metadata.get(PEER_KEY)?;
-    SUITE
-        .into_iter()
-        .find(|service| service.as_bytes() == named.as_bytes())
+/// The permissions that the caller of a request has in a workspace, for what the policy in force there
+/// asks of a move; `None` where it has all that there are: an administrator, a service of the suite, or
+/// anybody on a server that asks nobody who they are.
+pub fn permissions<T>(request: &Request<T>, workspace: &str) -> Option<BTreeSet<String>> {
+    match request.extensions().get::<Identity>() {
+        Some(Identity::User(user)) => user.access.within(workspace),
+        Some(Identity::Service(_)) | None => None,
+    }
+}
+
+/// The service that a call says it comes from. Proves nothing.
+pub(crate) fn peer_in(headers: &HeaderMap) -> Option<&'static str> {
+    service_named(headers.get(PEER_KEY)?.to_str().ok()?)
+}
+
+/// The service of the suite with this name.
+pub(crate) fn service_named(name: &str) -> Option<&'static str> {
+    SUITE.into_iter().find(|service| *service == name)
 }
 
 /// The admission of a server on loopback: every workspace is open to everyone, internal rpcs only
-/// to services of the suite.
+/// to the services of the suite that they are for.
 ///
 /// The mark of a peer is no secret, but keeps people from calling an internal rpc by mistake: who
 /// gets past it meant to.
@@ -63,11 +82,12 @@ impl Admission for LocalAdmission {
     fn admit(
         &self,
         method: &'static Method,
-        _workspace: Option<&str>,
+        _scope: Option<Scope<'_>>,
         metadata: &MetadataMap,
         _extensions: &Extensions,
     ) -> Result<(), Status> {
-        if method.internal && peer_in(metadata).is_none() {
+        let peer = peer_in(metadata.as_ref());
+        if method.internal && peer.is_none_or(|peer| !method.callers.contains(&peer)) {
             return Err(refusals::permission_missing(method.permission));
         }
         Ok(())
@@ -108,10 +128,17 @@ mod tests {
     fn internal_rpcs_are_for_peers_and_all_others_for_everyone() {
         let (mut internal, mut open) = (0, 0);
         for method in proto::methods() {
-            let admit = |peer| {
-                LocalAdmission.admit(method, Some("default"), &metadata(peer), &Extensions::new())
-            };
-            assert!(admit(Some("pipeline")).is_ok(), "{}", method.path);
+            let admit =
+                |peer| LocalAdmission.admit(method, None, &metadata(peer), &Extensions::new());
+            for peer in SUITE {
+                let for_them = !method.internal || method.callers.contains(&peer);
+                assert_eq!(
+                    admit(Some(peer)).is_ok(),
+                    for_them,
+                    "{peer} {}",
+                    method.path
+                );
+            }
             if method.internal {
                 internal += 1;
                 let refusal = admit(None).expect_err(method.path);

@@ -41,6 +41,14 @@ impl Health {
         self.report(service, ready && !state.draining).await;
     }
 
+    /// Reports a service that nobody has said anything about as not ready, for now.
+    pub(crate) async fn withhold(&self, service: &str) {
+        let state = self.state.lock().await;
+        if state.services.iter().all(|(name, _)| *name != service) {
+            self.report(service, false).await;
+        }
+    }
+
     /// Makes services that nobody has said anything about ready.
     pub(crate) async fn announce(&self, services: &[&'static str]) {
         for service in services {

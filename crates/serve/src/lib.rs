@@ -30,6 +30,7 @@ mod connections;
 mod current;
 pub mod freshness;
 mod health;
+pub mod identity;
 mod layers;
 pub mod peer;
 mod refusals;
@@ -38,15 +39,18 @@ mod server;
 mod stack;
 mod streams;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod trace_context;
 
 pub use bind::{NotLoopback, require_loopback};
-pub use caller::{Caller, LOCAL, LocalAdmission, caller};
+pub use caller::{Caller, LOCAL, LocalAdmission, caller, permissions};
 pub use config::{Config, Limits};
 pub use freshness::{wait_fresh, wait_until};
 pub use health::Health;
+pub use identity::{Authenticator, Identity};
 pub use layers::{deadline, rotation};
 pub use opentelemetry::trace::TraceId;
-pub use peer::Peer;
+pub use peer::{Credential, Peer};
 pub use server::{Server, ServerError, Services};
 pub use streams::{ROTATION, Rotation, Shutdown};

@@ -104,6 +104,14 @@ impl Rpcs {
     }
 }
 
+impl Rpcs {
+    /// The rpcs of a service.
+    pub(crate) fn of_service(&self, service: &str) -> impl Iterator<Item = &Rpc> {
+        let all = self.by_name.values().map(|rpc| &**rpc);
+        all.filter(move |rpc| rpc.service() == service)
+    }
+}
+
 fn kind_of(service: &str, method: &MethodDescriptorProto) -> Kind {
     if !method.server_streaming() {
         return Kind::Unary;

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -20,9 +21,11 @@ use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
 use crate::bind::{NotLoopback, require_loopback};
+use crate::caller::LocalAdmission;
 use crate::config::Config;
 use crate::connections;
 use crate::health::Health;
+use crate::identity::{Authenticator, IdentityAdmission};
 use crate::rpcs::Rpcs;
 use crate::stack::{Parts, stack};
 use crate::streams::Shutdown;
@@ -48,6 +51,9 @@ pub enum ServerError {
     /// A descriptor set can't be read: a fault of the build.
     #[error("the descriptor set of the services can't be read: {0}")]
     Descriptors(String),
+    /// A served method says nothing of its permission: a fault of the build.
+    #[error("refusing to serve {0}: it has no clientele.options.v1.method_policy")]
+    Undeclared(String),
     /// The transport failed.
     #[error("the server's transport failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -116,6 +122,7 @@ pub struct Server {
     health: Health,
     shutdown: Shutdown,
     descriptors: Vec<&'static [u8]>,
+    authenticator: Option<Authenticator>,
 }
 
 impl Server {
@@ -146,7 +153,29 @@ impl Server {
             health: Health::new(),
             shutdown: Shutdown::new(),
             descriptors: vec![proto::DESCRIPTOR_SET],
+            authenticator: None,
         })
+    }
+
+    /// Asks every caller who they are. Services are ready once there are keys to judge tokens by.
+    #[must_use]
+    pub fn authenticated_by(mut self, authenticator: Authenticator) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// Whether callers are asked who they are.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticator.is_some()
+    }
+
+    /// What the guards of this server's services ask: with an authenticator what the caller's
+    /// identity may do, without one whether the call is internal.
+    pub fn admission(&self) -> Arc<dyn proto::Admission> {
+        match self.authenticator {
+            Some(_) => Arc::new(IdentityAdmission),
+            None => Arc::new(LocalAdmission),
+        }
     }
 
     /// The address that was bound, with its real port.
@@ -164,7 +193,8 @@ impl Server {
         self.shutdown.clone()
     }
 
-    /// Adds the descriptors of services that are not Clientele's, encoded.
+    /// Adds the descriptors of services that are not Clientele's, encoded. They have no permissions,
+    /// so a server with an authenticator refuses to serve them.
     #[must_use]
     pub fn describe(mut self, descriptor_set: &'static [u8]) -> Self {
         self.descriptors.push(descriptor_set);
@@ -179,6 +209,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let names = services.names.clone();
+        self.require_policies(&names)?;
         let layers = stack(self.parts()?);
         let routes = services.mount(self.own_routes(&names)?);
         let closed = CancellationToken::new();
@@ -195,10 +226,17 @@ impl Server {
             goaway.clone().cancelled_owned(),
         );
         let mut serving = pin!(serving);
-        self.health.announce(&names).await;
+        let ready = announce(&self.health, self.authenticator.as_ref(), &names);
+        // Readiness comes with the keys, and a shutdown may come before them.
+        let ready_for_ever = async {
+            ready.await;
+            std::future::pending::<()>().await;
+        };
         tracing::info!(address = %self.address, services = ?names, "serving");
 
         tokio::select! {
+            biased;
+            () = ready_for_ever => {}
             ended = &mut serving => return Ok(ended?),
             () = shutdown => {}
         }
@@ -229,7 +267,33 @@ impl Server {
             shutdown: self.shutdown.clone(),
             rotation: Duration::from_millis(self.config.rotation_ms),
             deadlines: self.config.deadlines(),
+            authenticator: self.authenticator.clone(),
         })
+    }
+
+    /// Refuses to serve a method that does not say who may call it. What is described beside the
+    /// suite's own protos is let pass only where nobody is asked who they are.
+    fn require_policies(&self, names: &[&'static str]) -> Result<(), ServerError> {
+        let beside = self.authenticator.is_none().then(|| &self.descriptors[1..]);
+        let described = Rpcs::read(beside.unwrap_or_default());
+        let described = described.map_err(|error| ServerError::Descriptors(error.to_string()))?;
+        let all = Rpcs::read(&self.descriptors);
+        let all = all.map_err(|error| ServerError::Descriptors(error.to_string()))?;
+        for name in names {
+            if described.of_service(name).next().is_some() {
+                continue;
+            }
+            let mut methods = all.of_service(name).peekable();
+            if methods.peek().is_none() {
+                return Err(ServerError::Undeclared((*name).to_owned()));
+            }
+            for rpc in methods {
+                if proto::method(&format!("/{}", rpc.name())).is_none() {
+                    return Err(ServerError::Undeclared(rpc.name().to_owned()));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Health, and reflection if it is on, which names only the services that are served here.
@@ -258,6 +322,17 @@ impl Server {
         let v1alpha = builder().build_v1alpha().map_err(unreadable)?;
         Ok(routes.add_service(v1).add_service(v1alpha))
     }
+}
+
+/// Makes the services ready, at once or as soon as callers can be told apart.
+async fn announce(health: &Health, authenticator: Option<&Authenticator>, names: &[&'static str]) {
+    if let Some(authenticator) = authenticator {
+        for name in names {
+            health.withhold(name).await;
+        }
+        authenticator.ready().await;
+    }
+    health.announce(names).await;
 }
 
 /// Waits for the calls in flight, and closes at the end of the grace what is left.

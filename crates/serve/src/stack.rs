@@ -1,15 +1,17 @@
 //! The one stack of layers around every call of every server, outermost first.
 
+use std::time::Duration;
+
 use tonic::service::Routes;
 use tower::Layer;
 
+use crate::identity::Authenticator;
 use crate::layers::{
-    Calls, DeadlineLayer, Deadlines, DrainLayer, MessageSizeLayer, PanicLayer, RequestInfoLayer,
-    TraceLayer,
+    AuthenticateLayer, Calls, DeadlineLayer, Deadlines, DrainLayer, MessageSizeLayer, PanicLayer,
+    RequestInfoLayer, TraceLayer,
 };
 use crate::rpcs::Rpcs;
 use crate::streams::Shutdown;
-use std::time::Duration;
 
 /// What the stack is made from.
 #[derive(Debug)]
@@ -18,16 +20,17 @@ pub(crate) struct Parts {
     pub shutdown: Shutdown,
     pub rotation: Duration,
     pub deadlines: Deadlines,
+    pub authenticator: Option<Authenticator>,
 }
 
 /// The stack. A call passes it from the top down, its answer from the bottom up.
 ///
 /// Three places are held for the issue "Safe to run"; until then a server binds loopback only:
-/// - TLS, and the client's certificate, end below this stack, where `server.rs` hands connections
-///   to tonic;
+/// - TLS ends below this stack, where `server.rs` hands connections to tonic; a client certificate
+///   that names a service makes the same `Identity::Service` that the authenticator makes of tokens;
 /// - telemetry leaves the process in `telemetry.rs`, where the tracer provider is built: the trace
 ///   layer has all it needs;
-/// - authentication and load shedding are layers, marked below.
+/// - load shedding is a layer, marked below.
 pub(crate) fn stack(parts: Parts) -> impl Layer<Routes, Service = impl Calls> + Clone {
     (
         // First, so that every answer, refusals of other layers included, has a span and a line.
@@ -36,11 +39,11 @@ pub(crate) fn stack(parts: Parts) -> impl Layer<Routes, Service = impl Calls> + 
         RequestInfoLayer,
         // Here: the concurrency limit with its short queue and its reserved lane, which sheds
         // with UNAVAILABLE OVERLOADED before any work is done for a call.
-        // Here: the authenticator, which puts the caller's identity into the extensions; the
-        // generated decorator asks `Admission` with it.
         DrainLayer::new(parts.shutdown, parts.rotation),
         PanicLayer,
         DeadlineLayer::new(parts.deadlines),
+        // Inside of those two: looking for a token's key takes time, and must not outlast the call.
+        AuthenticateLayer::new(parts.authenticator),
         // Innermost, for it mends what tonic itself says about a message.
         MessageSizeLayer,
     )

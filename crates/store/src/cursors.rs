@@ -21,11 +21,13 @@ pub fn advance(conn: &mut Conn, name: &str, position: &str, now: Micros) -> Resu
         cursors::position.eq(position),
         cursors::update_time.eq(now.0),
     );
-    crate::each!(conn, |c| diesel::insert_into(cursors::table)
-        .values((cursors::name.eq(name), values))
-        .on_conflict(cursors::name)
-        .do_update()
-        .set(values)
-        .execute(c))?;
+    crate::steady!(
+        conn,
+        diesel::insert_into(cursors::table)
+            .values((cursors::name.eq(name), values))
+            .on_conflict(cursors::name)
+            .do_update()
+            .set(values)
+    )?;
     Ok(())
 }

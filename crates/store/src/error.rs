@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// Why a database operation did not do what was asked.
 ///
-/// Matched without a wildcard by each service's error type, which decides the status.
+/// [`Error::failure`] says what of it callers are told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Other writers got in the way each time the operation was tried; nothing was done.
@@ -121,6 +121,31 @@ impl Error {
                 Some(&driver.0)
             }
             _ => None,
+        }
+    }
+
+    /// What it means to whoever called.
+    pub fn failure(&self) -> types::Failure {
+        use types::Failure;
+        match self {
+            Self::Contention | Self::LockTimeout => Failure::Contention,
+            Self::DeadlineExceeded => Failure::DeadlineExceeded,
+            Self::Overloaded => Failure::Overloaded,
+            Self::Unavailable(_) => Failure::Unavailable,
+            Self::CommitUnknown(_) => Failure::CommitUnknown,
+            Self::RequestIdReused => Failure::RequestIdReused,
+            Self::RequestInProgress => Failure::RequestInProgress,
+            Self::PageTokenInvalid | Self::PageTokenMismatch => Failure::PageTokenMismatch,
+            Self::PageSizeNegative => Failure::PageSizeNegative,
+            Self::PositionTokenInvalid | Self::PositionTokenForeign => Failure::ResumeTokenInvalid,
+            // A service that has streams tells its callers where to begin anew.
+            Self::PositionExpired { .. }
+            | Self::UniqueViolation { .. }
+            | Self::ForeignKeyViolation
+            | Self::Corrupt { .. }
+            | Self::LeaseLost { .. }
+            | Self::Panicked { .. }
+            | Self::Database(_) => Failure::Fault,
         }
     }
 

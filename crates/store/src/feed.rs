@@ -48,6 +48,10 @@ pub const BATCH_MAX: usize = 50;
 /// How long one read of the log may take.
 const READ_TIME: Duration = Duration::from_secs(10);
 
+/// The pause between two reads, unless there was more than one read takes. While much is committed a
+/// follower would else read, and do whatever it does, for each transaction, and slow the commits down.
+const GATHER_TIME: Duration = Duration::from_millis(5);
+
 /// Which changes are followed, by their kind.
 type Kinds = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
@@ -58,6 +62,8 @@ pub struct Feed {
     kinds: Option<Kinds>,
     /// Everything up to here was read from the database.
     read_through: LogPosition,
+    /// Not to be read again before.
+    read_again: Instant,
     ready: VecDeque<Batch>,
     /// A part of a transaction was given out, and its end not yet.
     is_open: bool,
@@ -113,6 +119,7 @@ impl Feed {
             workspace,
             kinds: None,
             read_through: after,
+            read_again: Instant::now(),
             ready: VecDeque::new(),
             is_open: false,
         }
@@ -180,15 +187,24 @@ impl Feed {
         }
     }
 
-    async fn read(&self) -> Result<change_log::Page, Error> {
+    async fn read(&mut self) -> Result<change_log::Page, Error> {
+        tokio::time::sleep_until(self.read_again).await;
         let (workspace, after) = (self.workspace.clone(), self.read_through);
         let deadline = Deadline::after(READ_TIME);
-        self.store
+        let page = self
+            .store
             .read("feed.read", deadline, move |conn| {
                 let scope = workspace.as_deref().map_or(Scope::All, Scope::Workspace);
                 change_log::read_after(conn, scope, after, READ_MAX)
             })
-            .await
+            .await?;
+        let pause = if page.more {
+            Duration::ZERO
+        } else {
+            GATHER_TIME
+        };
+        self.read_again = Instant::now() + pause;
+        Ok(page)
     }
 }
 

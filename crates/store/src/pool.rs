@@ -117,7 +117,7 @@ impl r2d2::ManageConnection for Manager {
                 let mut conn = postgres::connect(url, self.service, self.lock_timeout)?;
                 let epoch = epoch::reconcile(&mut conn, self.clock.now())
                     .map_err(|error| OpenError::Unreachable(format!("{error:?}")))?;
-                self.epoch.store(epoch.number, Ordering::Relaxed);
+                self.epoch.fetch_max(epoch.number, Ordering::Relaxed);
                 conn
             }
         };

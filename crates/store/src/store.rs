@@ -14,7 +14,7 @@ use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
 use crate::wake::{Seen, Wake};
-use crate::{Conn, Error, change_log, epoch, migrate, postgres, retry};
+use crate::{Conn, Error, change_log, epoch, migrate, notice, postgres, retry};
 
 /// One service's database. Clones are cheap and share everything.
 ///
@@ -24,7 +24,7 @@ use crate::{Conn, Error, change_log, epoch, migrate, postgres, retry};
 /// statement spoils the transaction unless it ran in a savepoint (`conn.transaction`).
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -71,17 +71,17 @@ impl Store {
             }
             Target::Postgres(_) => (Engine::Postgres, options.connections),
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine,
-                pool: manager.clone().pool(max)?,
-                manager,
-                permits: Arc::new(Semaphore::new(max as usize)),
-                clock: options.clock,
-                epoch,
-                wake,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            engine,
+            pool: manager.clone().pool(max)?,
+            manager,
+            permits: Arc::new(Semaphore::new(max as usize)),
+            clock: options.clock,
+            epoch,
+            wake,
+        });
+        notice::watch(&inner);
+        Ok(Self { inner })
     }
 
     /// Reads off the calling thread. Each statement sees what was committed when it began.
@@ -172,8 +172,10 @@ impl Store {
         self.run_write(op, Mode::SingleWrite, deadline, f).await
     }
 
-    /// The number of the epoch as last seen: at the start, at each new connection to PostgreSQL and
-    /// after [`Store::bump_epoch`]. Inside a transaction use [`epoch::current`].
+    /// The number of the epoch as last seen, at most about a second ago where the store was opened in
+    /// a tokio runtime: it is looked at every second, at each new connection to PostgreSQL, after
+    /// [`Store::bump_epoch`] and by [`Store::epoch_look`]. Never falls. Inside a transaction use
+    /// [`epoch::current`].
     pub fn epoch(&self) -> i64 {
         self.inner.epoch.load(Ordering::Relaxed)
     }
@@ -186,7 +188,7 @@ impl Store {
                 epoch::bump(conn, clock.now())
             })
             .await?;
-        self.inner.epoch.store(epoch.number, Ordering::Relaxed);
+        self.inner.notice(epoch.number);
         Ok(epoch)
     }
 
@@ -329,6 +331,12 @@ impl Store {
 }
 
 impl Inner {
+    /// Notes the number of an epoch that was seen; answers the newest.
+    pub(crate) fn notice(&self, seen: i64) -> i64 {
+        // Those who look at once may tell out of order.
+        seen.max(self.epoch.fetch_max(seen, Ordering::Relaxed))
+    }
+
     fn borrow_connection(&self, deadline: Deadline) -> Result<Lent, Error> {
         loop {
             if deadline.expired() {

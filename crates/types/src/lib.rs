@@ -6,6 +6,7 @@
 mod clock;
 mod deadline;
 mod etag;
+mod failure;
 mod ids;
 mod money;
 mod names;
@@ -15,6 +16,7 @@ mod token;
 pub use clock::{Clock, Micros};
 pub use deadline::Deadline;
 pub use etag::etag;
+pub use failure::Failure;
 pub use ids::Ids;
 pub use money::{Currency, CurrencyUnknown, Money, MoneyError};
 pub use names::{

@@ -7,6 +7,7 @@ use crate::error::Error;
 
 pub mod invoices;
 pub mod projects;
+mod rules;
 mod status;
 
 /// The header of an answer that was given before.
@@ -14,7 +15,7 @@ const REPLAYED: &str = "clientele-replayed";
 
 fn call<T>(request: &Request<T>) -> Call {
     Call {
-        actor: serve::caller(request).principal.into_owned(),
+        actor: serve::caller(request).principal,
         deadline: serve::deadline(request),
     }
 }

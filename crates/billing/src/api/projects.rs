@@ -18,6 +18,11 @@ impl Projects {
     pub fn new(app: App) -> Self {
         Self { app }
     }
+
+    /// The present life of the database: tokens of another one are foreign.
+    pub(super) fn epoch(&self) -> i64 {
+        self.app.store.epoch()
+    }
 }
 
 #[tonic::async_trait]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ::store::filter::FilterError;
 use ::store::order::OrderError;
-use proto::Violations;
 use proto::errors::v1::Reason;
 use proto::status::{Refusal, without_reason};
+use proto::{Violations, failures};
 use tonic::{Code, Status};
 use types::Role;
 
@@ -112,55 +112,11 @@ pub(super) fn of(error: Error) -> Status {
 
 /// What the database could not do. Its driver's words go to the log and no further.
 fn of_store(error: &::store::Error) -> Status {
-    use ::store::Error as Store;
-    match error {
-        Store::Contention | Store::LockTimeout => concurrent("").into(),
-        Store::DeadlineExceeded => deadline_exceeded(),
-        Store::Overloaded => Refusal::new(Reason::Overloaded, "too many writes are waiting")
-            .metadata("criticality", "DEFAULT")
-            .into(),
-        Store::Unavailable(_) | Store::CommitUnknown(_) => {
-            tracing::error!(?error, "the database is not available");
-            let message = "the database does not answer; with a request_id the call may be \
-                           repeated safely";
-            Refusal::new(Reason::UpstreamUnavailable, message)
-                .metadata("upstream", "database")
-                .into()
-        }
-        Store::RequestIdReused => {
-            let message = "request_id was used before for another request, take a new one";
-            Refusal::new(Reason::RequestIdReused, message)
-                .field_violation("request_id", "must be new for a new request")
-                .into()
-        }
-        Store::RequestInProgress => {
-            let message = "a call with this request_id is still running";
-            Refusal::new(Reason::RequestInProgress, message)
-                .retry_after(SOON)
-                .into()
-        }
-        Store::PageTokenInvalid | Store::PageTokenMismatch => {
-            let message = "page_token was not given out for this list with these arguments";
-            Refusal::new(Reason::PageTokenMismatch, message)
-                .metadata("changed", "arguments")
-                .field_violation("page_token", "must be that of the page before")
-                .into()
-        }
-        Store::PageSizeNegative => {
-            violations(&Faults::of("page_size", "must not be negative")).into()
-        }
-        Store::PositionTokenInvalid | Store::PositionTokenForeign => token_foreign().into(),
-        Store::PositionExpired { .. }
-        | Store::UniqueViolation { .. }
-        | Store::ForeignKeyViolation
-        | Store::Corrupt { .. }
-        | Store::LeaseLost { .. }
-        | Store::Panicked { .. }
-        | Store::Database(_) => {
-            tracing::error!(?error, "a database operation failed");
-            internal()
-        }
+    let failure = error.failure();
+    if failure.is_ours() {
+        tracing::error!(error = %error, driver = error.driver_text(), "the database failed");
     }
+    failures::status(failure)
 }
 
 fn violations(faults: &Faults) -> Violations {
@@ -197,6 +153,7 @@ fn currency_mismatch(field: &str, expected: &str, found: &str) -> Refusal {
         .metadata("field", field)
         .metadata("expected", expected)
         .metadata("found", found)
+        .field_violation(field, "must be in the currency of the document")
 }
 
 fn mask_invalid(path: &str, problem: &str) -> Refusal {
@@ -211,14 +168,18 @@ fn mask_invalid(path: &str, problem: &str) -> Refusal {
 fn token_foreign() -> Refusal {
     let message =
         "a token of at_least_as_fresh_as was not given out in this database's present life";
-    Refusal::new(Reason::ConsistencyTokenForeign, message).metadata("service", "billing")
+    Refusal::new(Reason::ConsistencyTokenForeign, message)
+        .metadata("service", "billing")
+        .field_violation("at_least_as_fresh_as", "must have no such token")
 }
 
 fn not_found(kind: Kind, resource: &str) -> Refusal {
-    let message = format!("there is no {} {resource}", kind.noun());
-    Refusal::new(Reason::ResourceNotFound, message)
-        .metadata("resource", resource)
-        .resource(kind.resource_type(), resource)
+    Refusal::new(
+        Reason::ResourceNotFound,
+        format!("{resource} does not exist"),
+    )
+    .metadata("resource", resource)
+    .resource(kind.resource_type(), resource)
 }
 
 fn exists(kind: Kind, resource: &str) -> Refusal {

@@ -107,11 +107,7 @@ impl App {
             (name::<types::WorkspaceName>("parent", any)?.workspace, None)
         };
         let filter = lists::filter(&request.filter, rows::ASSIGNMENT_FIELDS)?;
-        let page = lists::Page::read(
-            request.page_size,
-            &request.page_token,
-            &["ListAssignments", &request.parent, &request.filter],
-        )?;
+        let page = page_of(&request)?;
         let query = rows::AssignmentQuery {
             workspace,
             project,
@@ -132,6 +128,20 @@ impl App {
             next_page_token,
         })
     }
+}
+
+fn page_of(request: &v1::ListAssignmentsRequest) -> Result<lists::Page, Error> {
+    let args = ["ListAssignments", &*request.parent, &*request.filter];
+    lists::Page::read(request.page_size, &request.page_token, &args)
+}
+
+/// Everything that is wrong with what ListAssignments is asked for.
+pub fn list_faults(request: &v1::ListAssignmentsRequest) -> Vec<Error> {
+    lists::faults(
+        lists::filter(&request.filter, rows::ASSIGNMENT_FIELDS),
+        Ok(Vec::new()),
+        page_of(request),
+    )
 }
 
 /// An assignment in the making.
@@ -217,7 +227,7 @@ fn unassign(
 }
 
 /// Both names of a request, which must be of one workspace.
-fn parties(project: &str, contact: &str) -> Result<(ProjectName, ContactName), Error> {
+pub fn parties(project: &str, contact: &str) -> Result<(ProjectName, ContactName), Error> {
     let project: ProjectName = name("project", project)?;
     let contact: ContactName = name("contact", contact)?;
     if project.workspace == contact.workspace {

@@ -262,7 +262,9 @@ pub fn settled<T: Message + Default>(
             Ok(Done::fresh(*response))
         }
         Err(Abort::Stop(Stop::Replay(stored))) => replayed(&stored),
-        Err(Abort::Stop(Stop::NoGrant(_))) => Err(Error::Defect("an attempt without a grant")),
+        Err(Abort::Stop(Stop::NoGrant(_) | Stop::SubjectOld(_))) => {
+            Err(Error::Defect("an attempt without a grant"))
+        }
         Err(Abort::Stop(Stop::Error(error))) => Err(error),
     }
 }

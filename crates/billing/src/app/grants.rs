@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::store::{Conn, Error as StoreError};
+use ::store::{Conn, Error as StoreError, Store};
 use types::{ContactName, Deadline};
 
 use super::{Abort, App, Stop};
@@ -90,15 +90,16 @@ impl App {
         contact: &ContactName,
         deadline: Deadline,
     ) -> Result<(Grant, Installed), Error> {
+        let asked = self.clock.now();
         let grant = self
             .pipeline
             .grant_acquire(contact, &self.holder, holder_epoch, deadline)
             .await?;
-        let (offered, clock) = (grant.clone(), self.clock.clone());
+        let offered = grant.clone();
         let installed = self
             .store
             .write("grant.install", deadline, move |conn| {
-                grants::grant_install(conn, &offered, holder_epoch, clock.now())
+                grants::grant_install(conn, &offered, holder_epoch, asked)
             })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
@@ -107,7 +108,7 @@ impl App {
 
     /// Attaches in the present epochs.
     pub async fn attach(&self, deadline: Deadline) -> Result<Attachment, Error> {
-        let holder_epoch = self.store.epoch();
+        let holder_epoch = self.store.epoch_look(deadline).await?;
         let pipeline_epoch = self
             .pipeline
             .epoch_learn(&self.holder, holder_epoch, deadline)
@@ -115,15 +116,18 @@ impl App {
         self.attach_in(pipeline_epoch, deadline).await
     }
 
-    /// Revokes what was granted in other epochs and then tells pipeline that this holder is there;
-    /// not the other way round, since pipeline goes on with what waited as soon as it is told.
+    /// Voids what was granted in other epochs and then tells pipeline that this holder is there; not
+    /// the other way round, since pipeline goes on with what waited as soon as it is told.
     pub async fn attach_in(
         &self,
         pipeline_epoch: i64,
         deadline: Deadline,
     ) -> Result<Attachment, Error> {
+        // As it is in the database: a replica that has not noticed the present epoch yet must not
+        // take part in another one.
+        let holder_epoch = self.store.epoch_look(deadline).await?;
         let offered = Attachment {
-            holder_epoch: self.store.epoch(),
+            holder_epoch,
             pipeline_epoch,
         };
         let known: Attachment = self
@@ -142,7 +146,7 @@ impl App {
         };
         let told = self
             .pipeline
-            .holder_attach(&self.holder, attached.holder_epoch, deadline)
+            .holder_attach(&self.holder, attached, deadline)
             .await?;
         if told == attached.pipeline_epoch {
             return Ok(attached);
@@ -157,6 +161,8 @@ impl App {
 
     /// Takes something away from those who use grants now. New uses are kept from beginning first, or
     /// the row locks might never be had.
+    ///
+    /// In a task of its own: a caller that gives up in between would leave the announcement behind.
     pub(super) async fn take_away<T, F>(
         &self,
         op: &'static str,
@@ -168,40 +174,59 @@ impl App {
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T, StoreError> + Send + Sync + 'static,
     {
-        let announced = scope.clone();
-        self.store
-            .write("gate.announce", deadline, move |conn| {
-                gate::intent_announce(conn, &announced)
-            })
-            .await
-            .map_err(|error: StoreError| Error::from(error))?;
-        let within = scope.clone();
-        let outcome: Result<T, StoreError> = self
-            .store
-            .write(op, deadline, move |conn| {
-                let done = take(conn)?;
-                gate::intent_withdraw(conn, &within)?;
-                Ok(done)
+        tokio::spawn(announce_and_take(
+            self.store.clone(),
+            op,
+            scope,
+            deadline,
+            take,
+        ))
+        .await
+        .unwrap_or(Err(Error::Defect("taking something away panicked")))
+    }
+}
+
+async fn announce_and_take<T, F>(
+    store: Store,
+    op: &'static str,
+    scope: Scope,
+    deadline: Deadline,
+    take: F,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Fn(&mut Conn) -> Result<T, StoreError> + Send + Sync + 'static,
+{
+    let announced = scope.clone();
+    let intent: Result<(), StoreError> = store
+        .write("gate.announce", deadline, move |conn| {
+            gate::intent_announce(conn, &announced)
+        })
+        .await;
+    intent?;
+    let within = scope.clone();
+    let outcome: Result<T, StoreError> = store
+        .write(op, deadline, move |conn| {
+            let done = take(conn)?;
+            gate::intent_withdraw(conn, &within)?;
+            Ok(done)
+        })
+        .await;
+    if outcome.is_err() {
+        let time = Deadline::after(WITHDRAW_TIME);
+        let withdrawn: Result<(), StoreError> = store
+            .write("gate.withdraw", time, move |conn| {
+                gate::intent_withdraw(conn, &scope)
             })
             .await;
-        if outcome.is_err() {
-            let withdrawn: Result<(), StoreError> = self
-                .store
-                .write(
-                    "gate.withdraw",
-                    Deadline::after(WITHDRAW_TIME),
-                    move |conn| gate::intent_withdraw(conn, &scope),
-                )
-                .await;
-            if let Err(error) = withdrawn {
-                tracing::warn!(
-                    ?error,
-                    "an announcement stays until the follower starts anew"
-                );
-            }
+        if let Err(error) = withdrawn {
+            tracing::warn!(
+                ?error,
+                "an announcement stays until the follower opens its next stream"
+            );
         }
-        Ok(outcome?)
     }
+    Ok(outcome?)
 }
 
 fn refused(grant: Grant, entitlement: &'static str) -> Error {

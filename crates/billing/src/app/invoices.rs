@@ -9,6 +9,7 @@ use types::InvoiceName;
 use super::calls::{Call, Done, Sent, Write, check_freshness, log_all, replayed, settled};
 use super::issues::refusal;
 use super::lists;
+use super::updates::{ByMask, Update};
 use super::{Abort, App, Stop};
 use crate::domain::faults::Faults;
 use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
@@ -21,7 +22,7 @@ use crate::wire::invoices::{content_from_wire, invoice_to_wire};
 use crate::wire::masks;
 
 /// A resource name in the field of a request.
-pub(super) fn name<N>(field: &str, text: &str) -> Result<N, Error>
+pub fn name<N>(field: &str, text: &str) -> Result<N, Error>
 where
     N: std::str::FromStr<Err = types::NameError>,
 {
@@ -125,16 +126,7 @@ impl App {
         let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
         let filter = lists::filter(&request.filter, rows::FIELDS)?;
         let order = lists::order_or(order::parse(&request.order_by, rows::ORDER)?, rows::ORDER);
-        let page = lists::Page::read(
-            request.page_size,
-            &request.page_token,
-            &[
-                "ListInvoices",
-                &request.parent,
-                &request.filter,
-                &request.order_by,
-            ],
-        )?;
+        let page = page_of(&request)?;
         let query = rows::InvoiceQuery {
             workspace,
             filter,
@@ -164,30 +156,20 @@ impl App {
     ) -> Result<Done<v1::UpdateInvoiceResponse>, Error> {
         let given = request.invoice.clone().unwrap_or_default();
         let name: InvoiceName = name("invoice.name", &given.name)?;
-        let sent = Sent {
-            method: "InvoiceService/UpdateInvoice",
-            workspace: &name.workspace,
-            request_id: &request.request_id,
-            validate_only: request.validate_only,
-            keep: Keep::WEEK,
-        };
         let bare = v1::UpdateInvoiceRequest {
             request_id: String::new(),
             ..request.clone()
         };
-        let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
-        if let Some(stored) = write.look_up(&self.store, call).await? {
-            return replayed(&stored);
-        }
-        let paths = masks::paths(request.update_mask.as_ref())?;
-        let etag = lists::etag(&request.etag, &given.etag);
-        let outcome = self
-            .store
-            .write("invoices.update", call.deadline, move |conn| {
-                update(conn, &name, &given, &paths, &etag, &write)
-            })
-            .await;
-        settled(outcome, |response| response.consistency_token.clear())
+        let update = Update::<Invoice> {
+            workspace: &name.workspace.clone(),
+            name,
+            etag: lists::etag(&request.etag, &given.etag),
+            given,
+            mask: request.update_mask.as_ref(),
+            request_id: &request.request_id,
+            validate_only: request.validate_only,
+        };
+        self.update(call, update, &bare).await
     }
 
     /// Checks numbers and hashes of issued invoices; answers how many there are.
@@ -276,6 +258,26 @@ impl App {
     }
 }
 
+fn page_of(request: &v1::ListInvoicesRequest) -> Result<lists::Page, Error> {
+    let v1::ListInvoicesRequest {
+        parent,
+        filter,
+        order_by,
+        ..
+    } = request;
+    let args = ["ListInvoices", parent, filter, order_by];
+    lists::Page::read(request.page_size, &request.page_token, &args)
+}
+
+/// Everything that is wrong with what ListInvoices is asked for.
+pub fn list_faults(request: &v1::ListInvoicesRequest) -> Vec<Error> {
+    lists::faults(
+        lists::filter(&request.filter, rows::FIELDS),
+        order::parse(&request.order_by, rows::ORDER),
+        page_of(request),
+    )
+}
+
 /// A draft in the making.
 #[derive(Clone)]
 struct Drafting {
@@ -333,45 +335,58 @@ fn create(
     write.end(response)
 }
 
-fn update(
-    conn: &mut Conn,
-    name: &InvoiceName,
-    given: &v1::Invoice,
-    paths: &[String],
-    etag: &str,
-    write: &Write,
-) -> Result<v1::UpdateInvoiceResponse, Abort<v1::UpdateInvoiceResponse>> {
-    write.claim(conn)?;
-    let stored = rows::invoice_get_for_change(conn, name)?.ok_or_else(|| not_found(name))?;
-    if !etag.is_empty() && etag != stored.etag() {
-        return Err(Error::EtagMismatch {
-            resource: name.to_string(),
-        }
-        .into());
+impl ByMask for Invoice {
+    type Name = InvoiceName;
+    type Wire = v1::Invoice;
+    type Response = v1::UpdateInvoiceResponse;
+
+    const KIND: Kind = Kind::Invoice;
+    const METHOD: &'static str = "InvoiceService/UpdateInvoice";
+    const OP: &'static str = "invoices.update";
+    const CHANGE: &'static str = "invoice.updated";
+
+    fn for_change(conn: &mut Conn, name: &InvoiceName) -> Result<Option<Self>, StoreError> {
+        rows::invoice_get_for_change(conn, name)
     }
-    if stored.seal.is_some() {
-        return Err(Error::InvoiceIssued {
-            invoice: name.to_string(),
-        }
-        .into());
+
+    fn etag(&self) -> String {
+        Self::etag(self)
     }
-    let merged = masks::invoice(invoice_to_wire(&stored), given, paths)?;
-    let content = content_from_wire(&merged, &name.workspace)?;
-    let invoice = stored
-        .revised(content, write.actor.clone(), write.now)
-        .map_err(|refused| refusal(refused, name))?;
-    rows::invoice_update(conn, &invoice)?;
-    let wire = invoice_to_wire(&invoice);
-    let (resource, payload, mask) = (name.to_string(), wire.encode_to_vec(), paths.join(","));
-    let revision = invoice.revision;
-    let change = write.change("invoice.updated", &resource, revision, &payload, &mask);
-    let consistency_token = log_all(conn, &[change])?;
-    let response = v1::UpdateInvoiceResponse {
-        invoice: Some(wire),
-        consistency_token,
-    };
-    write.complete(conn, &resource, revision, &response.encode_to_vec())?;
-    write.end(response)
+
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn changed(self, given: &v1::Invoice, paths: &[String], write: &Write) -> Result<Self, Error> {
+        let name = self.name.clone();
+        if self.seal.is_some() {
+            let invoice = name.to_string();
+            return Err(Error::InvoiceIssued { invoice });
+        }
+        let merged = masks::invoice(invoice_to_wire(&self), given, paths)?;
+        let content = content_from_wire(&merged, &name.workspace)?;
+        self.revised(content, write.actor.clone(), write.now)
+            .map_err(|refused| refusal(refused, &name))
+    }
+
+    fn save(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        rows::invoice_update(conn, self)
+    }
+
+    fn to_wire(&self) -> v1::Invoice {
+        invoice_to_wire(self)
+    }
+
+    fn response(wire: v1::Invoice, consistency_token: String) -> v1::UpdateInvoiceResponse {
+        v1::UpdateInvoiceResponse {
+            invoice: Some(wire),
+            consistency_token,
+        }
+    }
+
+    fn token(response: &mut v1::UpdateInvoiceResponse) -> &mut String {
+        &mut response.consistency_token
+    }
 }
 
 fn not_found(name: &InvoiceName) -> Error {

@@ -17,7 +17,7 @@ use proto::billing::v1;
 use types::{Deadline, InvoiceName};
 
 use super::calls::{Call, Done, Sent, Write};
-use super::{Abort, App, Stop};
+use super::{Abort, App, Stop, subjects};
 use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
 use crate::domain::invoices::{self, Invoice, Ready, Refused};
 use crate::error::{Error, Kind};
@@ -26,14 +26,27 @@ use crate::wire::invoices::invoice_to_wire;
 
 mod queue;
 
-pub use queue::Queue;
+use queue::Lost;
+
+/// Issues that wait to share a transaction, by workspace.
+pub type Queue = queue::Queue<Job>;
 
 /// What is asked for: one invoice to be issued.
 #[derive(Clone, Debug)]
-struct Job {
+pub struct Job {
     name: InvoiceName,
     etag: String,
     write: Write,
+    /// Whether to freeze who the contact is even where that was told long ago.
+    any_age: bool,
+}
+
+impl queue::Job for Job {
+    type Outcome = Outcome;
+
+    fn subject(&self) -> &str {
+        &self.name.invoice
+    }
 }
 
 /// An issued invoice and the token of the write.
@@ -46,12 +59,12 @@ pub struct Issued {
 type Outcome = Result<Issued, Stop>;
 
 /// The outcome of each job, in their order.
-async fn issue_together(store: &Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcome> {
+async fn issue_together(store: Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcome> {
     if jobs.len() > 1 {
         let deadline = jobs.iter().map(|(_, deadline)| *deadline).max();
         let batch: Arc<[Job]> = jobs.iter().map(|(job, _)| job.clone()).collect();
         if let Some(deadline) = deadline {
-            match issue_batch(store, batch, deadline).await {
+            match issue_batch(&store, batch, deadline).await {
                 Ok(outcomes) => return outcomes,
                 // They may be issued or not: running them again would tell those that are that
                 // they can't be. A repetition with the same request id is answered rightly.
@@ -65,7 +78,7 @@ async fn issue_together(store: &Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcom
     let mut outcomes = Vec::with_capacity(jobs.len());
     for (job, deadline) in jobs {
         outcomes.push(
-            issue_alone(store, job, deadline)
+            issue_alone(&store, job, deadline)
                 .await
                 .map_err(|abort| match abort {
                     Abort::Stop(stop) => stop,
@@ -181,6 +194,10 @@ fn make_ready(
     let Some(held) = held else {
         return Err(Stop::NoGrant(contact));
     };
+    let told_since = job.write.now.minus(subjects::AGE_MAX);
+    if !job.any_age && invoice.content.buyer.is_none() && held.told_time() < told_since {
+        return Err(Stop::SubjectOld(contact));
+    }
     invoices::issue(invoice, job.write.actor.clone(), job.write.now, &held)
         .map_err(|refused| refusal(refused, &job.name).into())
 }
@@ -259,17 +276,11 @@ impl App {
             name: name.clone(),
             etag: request.etag,
             write,
+            any_age: false,
         };
         let outcome = self
             .gated(InvoiceEntitlement::KEY, call.deadline, || {
-                let job = job.clone();
-                async move {
-                    if job.write.validate_only {
-                        return issue_alone(&self.store, job, call.deadline).await;
-                    }
-                    let outcome = self.issues.run(&self.store, job, call.deadline).await;
-                    outcome.unwrap_or_else(without_outcome).map_err(Abort::from)
-                }
+                self.issue_attempt(job.clone(), call.deadline)
             })
             .await;
         match outcome {
@@ -281,8 +292,43 @@ impl App {
             Err(Abort::Stop(Stop::Replay(stored))) => {
                 self.issue_replayed(call, &name, stored).await
             }
-            Err(Abort::Stop(Stop::NoGrant(_))) => Err(Error::Defect("an attempt without a grant")),
+            Err(Abort::Stop(Stop::NoGrant(_) | Stop::SubjectOld(_))) => {
+                Err(Error::Defect("an attempt without a grant"))
+            }
             Err(Abort::Stop(Stop::Error(error))) => Err(error),
+        }
+    }
+
+    /// Issues under the grant that is held, having asked who the contact is where that was told long
+    /// ago.
+    async fn issue_attempt(&self, job: Job, deadline: Deadline) -> Result<Issued, Abort<Issued>> {
+        match self.issue_with_others(job.clone(), deadline).await {
+            Err(Abort::Stop(Stop::SubjectOld(contact))) => {
+                self.subject_refresh(&contact, deadline).await;
+                let job = Job {
+                    any_age: true,
+                    ..job
+                };
+                self.issue_with_others(job, deadline).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn issue_with_others(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> Result<Issued, Abort<Issued>> {
+        if job.write.validate_only {
+            return issue_alone(&self.store, job, deadline).await;
+        }
+        let (store, workspace) = (self.store.clone(), job.name.workspace.clone());
+        let together = move |jobs| issue_together(store.clone(), jobs);
+        match self.issues.run(&workspace, job, deadline, together).await {
+            Ok(outcome) => outcome.map_err(Abort::from),
+            Err(Lost::Late) => Err(Error::DeadlineExceeded.into()),
+            Err(Lost::Panicked) => Err(Error::Defect("a batch of issues panicked").into()),
         }
     }
 

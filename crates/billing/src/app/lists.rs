@@ -1,7 +1,7 @@
 //! What the use cases of lists have in common: pages and orders.
 
 use ::store::filter::{self, Expr, Field, FilterError, Pattern, Test};
-use ::store::order;
+use ::store::order::{self, OrderError};
 use ::store::pages::{self, Key, PageToken};
 
 use crate::error::Error;
@@ -20,8 +20,9 @@ impl Page {
     pub fn read(size: i32, token: &str, args: &[&str]) -> Result<Self, Error> {
         let args_hash = pages::args_hash(args);
         Ok(Self {
-            size: pages::page_size(size)?,
+            // The proto's rules have told of a bad size before.
             after: PageToken::decode(token, &args_hash)?,
+            size: pages::page_size(size)?,
             args_hash,
         })
     }
@@ -78,6 +79,17 @@ pub fn filter(text: &str, fields: &[Field]) -> Result<Option<Expr>, FilterError>
         );
     }
     refused.map_or(Ok(parsed), Err)
+}
+
+/// Everything that is wrong with the arguments of a list.
+pub fn faults(
+    filter: Result<Option<Expr>, FilterError>,
+    order: Result<Vec<order::Key>, OrderError>,
+    page: Result<Page, Error>,
+) -> Vec<Error> {
+    let filter = filter.err().map(Error::from);
+    let order = order.err().map(Error::from);
+    [filter, order, page.err()].into_iter().flatten().collect()
 }
 
 /// The order asked for, or the list's own: its first field, rising.

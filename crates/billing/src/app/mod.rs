@@ -19,6 +19,8 @@ pub mod lists;
 pub mod projects;
 pub mod prune;
 pub mod recalls;
+pub mod subjects;
+mod updates;
 
 /// Everything that a use case needs. Clones share it.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub struct App {
     pub process: Arc<str>,
     /// Issues that wait to share a transaction.
     pub issues: issues::Queue,
+    /// Contacts that are asked about once more.
+    pub subjects: subjects::Subjects,
 }
 
 /// Why an attempt stopped.
@@ -46,6 +50,8 @@ pub enum Stop {
     Error(Error),
     /// No grant is held that would do; pipeline has to be asked.
     NoGrant(ContactName),
+    /// A grant is held, but who the contact is was told too long ago to be frozen.
+    SubjectOld(ContactName),
     /// The request was done before; its key says how it ended.
     Replay(::store::idempotency::Stored),
 }

@@ -9,6 +9,7 @@ use types::ProjectName;
 use super::calls::{Call, Done, Sent, Write, check_freshness, log_all, replayed, settled};
 use super::invoices::name;
 use super::lists;
+use super::updates::{ByMask, Update};
 use super::{Abort, App};
 use crate::domain::projects::Project;
 use crate::error::{Error, Kind};
@@ -102,16 +103,7 @@ impl App {
         let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
         let filter = lists::filter(&request.filter, rows::FIELDS)?;
         let order = lists::order_or(order::parse(&request.order_by, rows::ORDER)?, rows::ORDER);
-        let page = lists::Page::read(
-            request.page_size,
-            &request.page_token,
-            &[
-                "ListProjects",
-                &request.parent,
-                &request.filter,
-                &request.order_by,
-            ],
-        )?;
+        let page = page_of(&request)?;
         let query = rows::ProjectQuery {
             workspace,
             filter,
@@ -141,31 +133,41 @@ impl App {
     ) -> Result<Done<v1::UpdateProjectResponse>, Error> {
         let given = request.project.clone().unwrap_or_default();
         let name: ProjectName = name("project.name", &given.name)?;
-        let sent = Sent {
-            method: "ProjectService/UpdateProject",
-            workspace: &name.workspace,
-            request_id: &request.request_id,
-            validate_only: request.validate_only,
-            keep: Keep::WEEK,
-        };
         let bare = v1::UpdateProjectRequest {
             request_id: String::new(),
             ..request.clone()
         };
-        let write = Write::new(call, sent, &bare, self.clock.now(), &self.ids);
-        if let Some(stored) = write.look_up(&self.store, call).await? {
-            return replayed(&stored);
-        }
-        let paths = masks::paths(request.update_mask.as_ref())?;
-        let etag = lists::etag(&request.etag, &given.etag);
-        let outcome = self
-            .store
-            .write("projects.update", call.deadline, move |conn| {
-                update(conn, &name, &given, &paths, &etag, &write)
-            })
-            .await;
-        settled(outcome, |response| response.consistency_token.clear())
+        let update = Update::<Project> {
+            workspace: &name.workspace.clone(),
+            name,
+            etag: lists::etag(&request.etag, &given.etag),
+            given,
+            mask: request.update_mask.as_ref(),
+            request_id: &request.request_id,
+            validate_only: request.validate_only,
+        };
+        self.update(call, update, &bare).await
     }
+}
+
+fn page_of(request: &v1::ListProjectsRequest) -> Result<lists::Page, Error> {
+    let v1::ListProjectsRequest {
+        parent,
+        filter,
+        order_by,
+        ..
+    } = request;
+    let args = ["ListProjects", parent, filter, order_by];
+    lists::Page::read(request.page_size, &request.page_token, &args)
+}
+
+/// Everything that is wrong with what ListProjects is asked for.
+pub fn list_faults(request: &v1::ListProjectsRequest) -> Vec<Error> {
+    lists::faults(
+        lists::filter(&request.filter, rows::FIELDS),
+        order::parse(&request.order_by, rows::ORDER),
+        page_of(request),
+    )
 }
 
 fn create(
@@ -197,42 +199,57 @@ fn create(
     write.end(response)
 }
 
-fn update(
-    conn: &mut Conn,
-    name: &ProjectName,
-    given: &v1::Project,
-    paths: &[String],
-    etag: &str,
-    write: &Write,
-) -> Result<v1::UpdateProjectResponse, Abort<v1::UpdateProjectResponse>> {
-    write.claim(conn)?;
-    let stored = rows::project_get_for_change(conn, name)?.ok_or_else(|| not_found(name))?;
-    if !etag.is_empty() && etag != stored.etag() {
-        return Err(Error::EtagMismatch {
-            resource: name.to_string(),
-        }
-        .into());
+impl ByMask for Project {
+    type Name = ProjectName;
+    type Wire = v1::Project;
+    type Response = v1::UpdateProjectResponse;
+
+    const KIND: Kind = Kind::Project;
+    const METHOD: &'static str = "ProjectService/UpdateProject";
+    const OP: &'static str = "projects.update";
+    const CHANGE: &'static str = "project.updated";
+
+    fn for_change(conn: &mut Conn, name: &ProjectName) -> Result<Option<Self>, StoreError> {
+        rows::project_get_for_change(conn, name)
     }
-    let merged = masks::project(project_to_wire(&stored), given, paths)?;
-    let project = Project {
-        content: content_from_wire(&merged).map_err(Error::from)?,
-        revision: stored.revision + 1,
-        updater: write.actor.clone(),
-        update_time: write.now,
-        ..stored
-    };
-    rows::project_update(conn, &project)?;
-    let wire = project_to_wire(&project);
-    let (resource, payload, mask) = (name.to_string(), wire.encode_to_vec(), paths.join(","));
-    let revision = project.revision;
-    let change = write.change("project.updated", &resource, revision, &payload, &mask);
-    let consistency_token = log_all(conn, &[change])?;
-    let response = v1::UpdateProjectResponse {
-        project: Some(wire),
-        consistency_token,
-    };
-    write.complete(conn, &resource, revision, &response.encode_to_vec())?;
-    write.end(response)
+
+    fn etag(&self) -> String {
+        Self::etag(self)
+    }
+
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn changed(self, given: &v1::Project, paths: &[String], write: &Write) -> Result<Self, Error> {
+        let merged = masks::project(project_to_wire(&self), given, paths)?;
+        Ok(Self {
+            content: content_from_wire(&merged)?,
+            revision: self.revision + 1,
+            updater: write.actor.clone(),
+            update_time: write.now,
+            ..self
+        })
+    }
+
+    fn save(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        rows::project_update(conn, self)
+    }
+
+    fn to_wire(&self) -> v1::Project {
+        project_to_wire(self)
+    }
+
+    fn response(wire: v1::Project, consistency_token: String) -> v1::UpdateProjectResponse {
+        v1::UpdateProjectResponse {
+            project: Some(wire),
+            consistency_token,
+        }
+    }
+
+    fn token(response: &mut v1::UpdateProjectResponse) -> &mut String {
+        &mut response.consistency_token
+    }
 }
 
 pub(super) fn not_found(name: &ProjectName) -> Error {

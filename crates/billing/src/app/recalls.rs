@@ -54,19 +54,6 @@ impl App {
 
     async fn recalls_follow_while_leading(&self) {
         let mut backoff = Backoff::new();
-        let cleared: Result<(), StoreError> = self
-            .store
-            .write(
-                "gate.clear",
-                Deadline::after(ORDER_TIME),
-                gate::intents_clear,
-            )
-            .await;
-        if let Err(error) = cleared {
-            // The next term tries again; what was announced only makes callers ask pipeline.
-            tracing::warn!(?error, "announcements could not be cleared");
-            return;
-        }
         loop {
             if let Err(error) = self.recalls_follow_once(&mut backoff).await {
                 tracing::debug!(?error, "the stream of recalls ended");
@@ -78,9 +65,15 @@ impl App {
     /// Carries out what the stream tells until it ends or the epochs change. Its first word tells the
     /// epoch to attach in.
     async fn recalls_follow_once(&self, backoff: &mut Backoff) -> Result<(), Error> {
-        let opening = self
-            .pipeline
-            .recalls_watch(&self.holder, self.store.epoch());
+        // Whoever announced something and did not live to withdraw it may have been another replica.
+        let time = Deadline::after(ORDER_TIME);
+        let cleared: Result<(), StoreError> = self
+            .store
+            .write("gate.clear", time, gate::intents_clear)
+            .await;
+        cleared?;
+        let holder_epoch = self.store.epoch();
+        let opening = self.pipeline.recalls_watch(&self.holder, holder_epoch);
         let Ok(opened) = tokio::time::timeout(ORDER_TIME, opening).await else {
             return Ok(());
         };
@@ -103,10 +96,16 @@ impl App {
                 }
             };
             attached = Some(now);
-            backoff.reset();
-            if orders.epoch != now.pipeline_epoch || self.store.epoch() != now.holder_epoch {
+            // What is told in another epoch, or to another one, is not for this replica; and a stream
+            // that tells nothing else must not be opened again without a growing pause.
+            let told_in = Attachment {
+                holder_epoch,
+                pipeline_epoch: orders.epoch,
+            };
+            if told_in != now || self.store.epoch() != holder_epoch {
                 return Ok(());
             }
+            backoff.reset();
             self.orders_carry_out(orders, now).await;
         }
     }

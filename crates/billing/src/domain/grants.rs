@@ -2,7 +2,8 @@
 //!
 //! Messages may come late, twice and out of order. Three marks make that harmless: the tombstone (no
 //! grant up to this revision is ever installed), the fence (no grant of an older policy activation),
-//! and the epoch (no grant of another life of pipeline's database).
+//! and the epochs (no grant of another life of pipeline's or of billing's database). An epoch is only
+//! compared: whatever was installed in another one is void as it stands.
 //!
 //! Invariant: a contact's slot permits something only if pipeline gave a grant for it that it has
 //! not recalled since.
@@ -119,6 +120,8 @@ pub enum SlotState {
 pub struct Slot {
     /// The grant, narrowed by the recalls since.
     pub grant: Grant,
+    /// The epoch of billing's own database in which it was installed.
+    pub holder_epoch: i64,
     /// Whether it may be used.
     pub state: SlotState,
     /// No grant of this epoch up to this revision is ever installed.
@@ -140,10 +143,23 @@ pub struct Attachment {
 /// What all grants of a workspace are measured against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// The epoch of pipeline's database that billing is attached to.
-    pub epoch: i64,
-    /// The fence.
+    /// The epochs in which billing has attached.
+    pub attached: Attachment,
+    /// The fence; one that was raised in an earlier life of pipeline's database counts as 0.
     pub min_policy_activation: i64,
+}
+
+impl Gate {
+    /// The gate as it stands: the fence's level counts only in the epoch of pipeline's database in which
+    /// it was raised.
+    #[must_use]
+    pub fn new(attached: Attachment, fence_level: i64, raised_in: i64) -> Self {
+        let stands = raised_in == attached.pipeline_epoch;
+        Self {
+            attached,
+            min_policy_activation: if stands { fence_level } else { 0 },
+        }
+    }
 }
 
 /// Why an offered grant is not installed. Asking again brings a better one.
@@ -159,7 +175,7 @@ pub enum Stale {
 
 /// The slot after `offered` is installed, or why it must not be.
 pub fn install(slot: Option<&Slot>, gate: Gate, offered: Grant) -> Result<Slot, Stale> {
-    if offered.epoch != gate.epoch {
+    if offered.epoch != gate.attached.pipeline_epoch {
         return Err(Stale::Epoch);
     }
     if offered.policy_activation < gate.min_policy_activation {
@@ -175,15 +191,17 @@ pub fn install(slot: Option<&Slot>, gate: Gate, offered: Grant) -> Result<Slot, 
     }
     Ok(Slot {
         grant: offered,
+        holder_epoch: gate.attached.holder_epoch,
         state: SlotState::Active,
         tombstone,
     })
 }
 
-/// The slot after a recall of the epoch that billing is attached to. A recall that is older than
-/// what the slot has seen changes nothing.
+/// The slot after a recall, told in the epochs that billing is attached in. A recall that is older
+/// than what the slot has seen changes nothing, and none gives life to what is void.
 #[must_use]
-pub fn recalled(slot: Option<&Slot>, epoch: i64, recall: &Recall) -> Slot {
+pub fn recalled(slot: Option<&Slot>, attached: Attachment, recall: &Recall) -> Slot {
+    let epoch = attached.pipeline_epoch;
     match slot.filter(|slot| slot.grant.epoch == epoch) {
         Some(slot) if recall.revision <= slot.tombstone => slot.clone(),
         Some(slot) if recall.revision < slot.grant.revision => Slot {
@@ -196,7 +214,7 @@ pub fn recalled(slot: Option<&Slot>, epoch: i64, recall: &Recall) -> Slot {
                 SlotState::Revoked => BTreeSet::new(),
             };
             let rest: BTreeSet<String> = held.intersection(&recall.entitlements).cloned().collect();
-            narrowed(slot.grant.clone(), rest, recall)
+            narrowed(slot.grant.clone(), slot.holder_epoch, rest, recall)
         }
         None => {
             let grant = Grant {
@@ -210,16 +228,22 @@ pub fn recalled(slot: Option<&Slot>, epoch: i64, recall: &Recall) -> Slot {
                 role: recall.role,
                 subject: Party::default(),
             };
-            narrowed(grant, BTreeSet::new(), recall)
+            narrowed(grant, attached.holder_epoch, BTreeSet::new(), recall)
         }
     }
 }
 
-fn narrowed(grant: Grant, entitlements: BTreeSet<String>, recall: &Recall) -> Slot {
-    let state = if entitlements.is_empty() {
-        SlotState::Revoked
+fn narrowed(
+    grant: Grant,
+    holder_epoch: i64,
+    entitlements: BTreeSet<String>,
+    recall: &Recall,
+) -> Slot {
+    // Who the contact is need not be known where nothing may be done with it.
+    let (state, subject) = if entitlements.is_empty() {
+        (SlotState::Revoked, Party::default())
     } else {
-        SlotState::Active
+        (SlotState::Active, grant.subject)
     };
     Slot {
         grant: Grant {
@@ -227,8 +251,10 @@ fn narrowed(grant: Grant, entitlements: BTreeSet<String>, recall: &Recall) -> Sl
             revision: recall.revision,
             stage: recall.stage.clone(),
             role: recall.role,
+            subject,
             ..grant
         },
+        holder_epoch,
         state,
         tombstone: recall.revision,
     }
@@ -237,8 +263,12 @@ fn narrowed(grant: Grant, entitlements: BTreeSet<String>, recall: &Recall) -> Sl
 /// Whether the slot permits `entitlement` now.
 #[must_use]
 pub fn permits(slot: &Slot, gate: Gate, entitlement: &str) -> bool {
+    let installed_in = Attachment {
+        holder_epoch: slot.holder_epoch,
+        pipeline_epoch: slot.grant.epoch,
+    };
     slot.state == SlotState::Active
-        && slot.grant.epoch == gate.epoch
+        && installed_in == gate.attached
         && slot.grant.policy_activation >= gate.min_policy_activation
         && slot.grant.entitlements.contains(entitlement)
 }

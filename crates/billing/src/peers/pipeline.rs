@@ -9,8 +9,8 @@ use proto::errors::v1::Reason;
 use proto::pipeline::v1;
 use proto::pipeline::v1::entitlement_service_client::EntitlementServiceClient;
 use proto::status;
-use serve::Peer;
 use serve::peer::PeerError;
+use serve::{Credential, Peer};
 use tonic::{Code, Status};
 use types::{ContactName, Deadline};
 
@@ -42,8 +42,8 @@ pub struct Orders {
 
 impl Pipeline {
     /// A channel that connects at the first call.
-    pub fn connect_lazy(uri: &str) -> Result<Self, PeerError> {
-        let peer = Peer::connect_lazy(uri, "billing")?;
+    pub fn connect_lazy(uri: &str, credential: Credential) -> Result<Self, PeerError> {
+        let peer = Peer::connect_lazy(uri, "billing")?.with_credential(credential);
         let client = EntitlementServiceClient::new(peer.clone());
         Ok(Self { peer, client })
     }
@@ -79,11 +79,12 @@ impl Pipeline {
             .ok_or_else(malformed)
     }
 
-    /// Tells pipeline that this holder is there; answers pipeline's epoch.
+    /// Tells pipeline that this holder is there and has revoked what is of other epochs; answers
+    /// pipeline's epoch.
     pub async fn holder_attach(
         &self,
         holder: &str,
-        holder_epoch: i64,
+        attached: Attachment,
         deadline: Deadline,
     ) -> Result<i64, Error> {
         let answer = self
@@ -93,7 +94,8 @@ impl Pipeline {
                 let holder = holder.to_owned();
                 let request = v1::AttachHolderRequest {
                     holder,
-                    holder_epoch,
+                    holder_epoch: attached.holder_epoch,
+                    pipeline_epoch: attached.pipeline_epoch,
                 };
                 async move {
                     client

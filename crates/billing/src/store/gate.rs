@@ -1,16 +1,17 @@
 //! Who billing is to pipeline, the lives of both databases in which it has attached, and the fences.
 //!
-//! Invariant: epochs only rise, and nothing that was granted before a rise survives it.
+//! Invariant: epochs only rise, and nothing that was granted before a rise survives it: what is made in an
+//! epoch says so, and is measured against the gate's row, which whoever relies on it has locked.
 
 use ::store::{Conn, Error, each, locked};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
 
-use super::schema::{fences, gate, gate_intents, grants};
-use crate::domain::grants::{Attachment, Fence};
+use super::schema::{fences, gate, gate_intents};
+use crate::domain::grants::{Attachment, Fence, Gate};
 
 /// The one row's key.
-const ROW: i32 = 1;
+pub(super) const ROW: i32 = 1;
 
 /// The id of this database as a holder of grants; made by `new_id` at the first call, kept since.
 pub fn holder_ensure(conn: &mut Conn, new_id: &str) -> Result<String, Error> {
@@ -102,9 +103,11 @@ pub fn intents_clear(conn: &mut Conn) -> Result<(), Error> {
     Ok(())
 }
 
-/// Attaches. A higher epoch than before, of either database, revokes every grant; one of pipeline's
-/// also lowers every fence, since pipeline counts anew. A lower one is an old message and changes
-/// nothing. Answers what holds now.
+/// Attaches. A higher epoch than before, of either database, voids every grant, and one of pipeline's
+/// every fence, since pipeline counts anew: they carry the epochs they were made in and are compared
+/// with this row. A lower one is an old message and changes nothing. Answers what holds now.
+///
+/// Waits for everybody who uses a grant, since they hold this row.
 pub fn attachment_raise(
     conn: &mut Conn,
     offered: Attachment,
@@ -123,77 +126,61 @@ pub fn attachment_raise(
         holder_epoch: held.holder_epoch.max(offered.holder_epoch),
         pipeline_epoch: held.pipeline_epoch.max(offered.pipeline_epoch),
     };
-    if raised == held {
-        return Ok(held);
+    if raised != held {
+        diesel::update(gate::table.find(ROW))
+            .set((
+                gate::holder_epoch.eq(raised.holder_epoch),
+                gate::pipeline_epoch.eq(raised.pipeline_epoch),
+                gate::attach_time.eq(now.0),
+            ))
+            .execute(conn)?;
     }
-    diesel::update(gate::table.find(ROW))
-        .set((
-            gate::holder_epoch.eq(raised.holder_epoch),
-            gate::pipeline_epoch.eq(raised.pipeline_epoch),
-            gate::attach_time.eq(now.0),
-        ))
-        .execute(conn)?;
-    // Fences first, as everywhere: whoever uses a grant locks the fence before the grant.
-    diesel::update(fences::table.filter(fences::pipeline_epoch.lt(raised.pipeline_epoch)))
-        .set(fences::min_policy_activation.eq(0))
-        .execute(conn)?;
-    diesel::update(fences::table)
-        .set((
-            fences::holder_epoch.eq(raised.holder_epoch),
-            fences::pipeline_epoch.eq(raised.pipeline_epoch),
-        ))
-        .execute(conn)?;
-    diesel::update(grants::table.filter(grants::state.eq("ACTIVE")))
-        .set((grants::state.eq("REVOKED"), grants::update_time.eq(now.0)))
-        .execute(conn)?;
     Ok(raised)
 }
 
-/// Raises a workspace's fence, never lowers it. Waits for those who use the workspace's grants.
-/// False where billing is attached in other epochs than `attached`, and nothing was done.
+/// Raises a workspace's fence, never lowers it within an epoch of pipeline's database. Waits for those
+/// who use the workspace's grants. False where billing is attached in other epochs than `attached`, and
+/// nothing was done.
 pub fn fence_raise(conn: &mut Conn, fence: &Fence, attached: Attachment) -> Result<bool, Error> {
     if attachment_pin(conn)? != attached {
         return Ok(false);
     }
     fence_ensure(conn, &fence.workspace, attached)?;
-    let row = fences::table
-        .find(&fence.workspace)
-        .filter(fences::min_policy_activation.lt(fence.min_policy_activation));
-    diesel::update(row)
-        .set(fences::min_policy_activation.eq(fence.min_policy_activation))
+    let lower = fences::min_policy_activation.lt(fence.min_policy_activation);
+    let older = fences::pipeline_epoch.lt(attached.pipeline_epoch);
+    diesel::update(fences::table.find(&fence.workspace).filter(lower.or(older)))
+        .set((
+            fences::min_policy_activation.eq(fence.min_policy_activation),
+            fences::pipeline_epoch.eq(attached.pipeline_epoch),
+        ))
         .execute(conn)?;
     Ok(true)
 }
 
-/// The lowest policy activation whose grants may be used in the workspace.
-pub fn fence_level(conn: &mut Conn, workspace: &str) -> Result<i64, Error> {
-    let level: Option<i64> = fences::table
-        .find(workspace)
-        .select(fences::min_policy_activation)
-        .first(conn)
-        .optional()?;
-    Ok(level.unwrap_or_default())
-}
-
-/// The fence, kept from rising until the transaction ends; made where there is none.
+/// What the workspace's grants are measured against, kept from rising until the transaction ends, as
+/// `attached` must be by [`attachment_pin`]. The fence is made where there is none.
 pub(super) fn fence_pin(
     conn: &mut Conn,
     workspace: &str,
     attached: Attachment,
-) -> Result<i64, Error> {
-    let pinned = |conn: &mut Conn| -> Result<Option<i64>, Error> {
+) -> Result<Gate, Error> {
+    let pinned = |conn: &mut Conn| -> Result<Option<(i64, i64)>, Error> {
         let row = locked!(
             conn,
             share,
-            fences::table.find(workspace).select(fences::min_policy_activation) => first
+            fences::table
+                .find(workspace)
+                .select((fences::min_policy_activation, fences::pipeline_epoch)) => first
         );
         Ok(row.optional()?)
     };
-    if let Some(level) = pinned(conn)? {
-        return Ok(level);
+    let mut found = pinned(conn)?;
+    if found.is_none() {
+        fence_ensure(conn, workspace, attached)?;
+        found = pinned(conn)?;
     }
-    fence_ensure(conn, workspace, attached)?;
-    Ok(pinned(conn)?.unwrap_or_default())
+    let (level, raised_in) = found.unwrap_or_default();
+    Ok(Gate::new(attached, level, raised_in))
 }
 
 fn fence_ensure(conn: &mut Conn, workspace: &str, attached: Attachment) -> Result<(), Error> {
@@ -201,7 +188,6 @@ fn fence_ensure(conn: &mut Conn, workspace: &str, attached: Attachment) -> Resul
         .values((
             fences::workspace.eq(workspace),
             fences::min_policy_activation.eq(0_i64),
-            fences::holder_epoch.eq(attached.holder_epoch),
             fences::pipeline_epoch.eq(attached.pipeline_epoch),
         ))
         .on_conflict_do_nothing()

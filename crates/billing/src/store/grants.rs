@@ -61,20 +61,24 @@
 //! }
 //! ```
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
-use ::store::{Conn, Error, each, locked};
+use ::store::{Conn, Error, locked};
 use diesel::prelude::*;
-use types::{ContactName, Micros, Role};
+use types::{ContactName, Micros};
 
-use super::gate::{attachment_pin, fence_pin};
-use super::schema::{assignments, fences, gate_intents, grants, invoices};
-use super::{from_json, json};
-use crate::domain::grants::{
-    Attachment, Entitlement, Gate, Grant, Recall, Slot, SlotState, Stale, install, permits,
-    recalled,
+use super::gate::{self, attachment_pin, fence_pin};
+use super::schema::{
+    assignments, fences, gate as attached, gate_intents, grants, invoices, subjects,
 };
+use crate::domain::grants::{
+    Attachment, Entitlement, Gate, Grant, Recall, SlotState, Stale, install, permits, recalled,
+};
+
+mod slots;
+
+use slots::{Row, Told, slot_for_change, slot_of, slot_save, subject_forget, subject_tell, told};
+pub use slots::{slot_get, subject_renew};
 
 mod sealed {
     /// Nobody outside this file can name it, so nobody else can be entitled.
@@ -93,6 +97,7 @@ pub trait Entitled<E>: sealed::Sealed {
 pub struct Held<'tx, E> {
     tx: Tx<'tx>,
     grant: Grant,
+    told_time: Micros,
     entitlement: PhantomData<fn() -> E>,
 }
 
@@ -114,6 +119,12 @@ impl<E: Entitlement> Entitled<E> for Held<'_, E> {
 }
 
 impl<E> Held<'_, E> {
+    /// When pipeline was asked who the contact is: what it has told is no older.
+    #[must_use]
+    pub fn told_time(&self) -> Micros {
+        self.told_time
+    }
+
     /// The transaction that holds the grant.
     pub fn conn(&mut self) -> &mut Conn {
         self.tx.0
@@ -131,36 +142,43 @@ pub fn grant_hold<'tx, E: Entitlement>(
     let announced = gate_intents::table
         .filter(gate_intents::workspace.eq_any(["", contact.workspace.as_str()]))
         .filter(gate_intents::contact.eq_any(["", contact.contact.as_str()]));
-    let found: Option<(i64, i64, i64, Row)> = locked!(
+    // Locked in the order of the tables, as everywhere; the subject is read without a lock.
+    let found: Option<(i64, i64, i64, i64, Row, Told)> = locked!(
         conn,
         share,
-        fences::table
+        attached::table
+            .inner_join(fences::table.on(attached::id.eq(gate::ROW)))
             .inner_join(grants::table.on(grants::workspace.eq(fences::workspace)))
             .filter(fences::workspace.eq(&contact.workspace))
             .filter(grants::contact.eq(&contact.contact))
             .filter(diesel::dsl::not(diesel::dsl::exists(announced)))
             .select((
-                fences::holder_epoch,
-                fences::pipeline_epoch,
+                attached::holder_epoch,
+                attached::pipeline_epoch,
                 fences::min_policy_activation,
+                fences::pipeline_epoch,
                 grants::all_columns,
+                told!(),
             )) => first
     )
     .optional()?;
-    let Some((attached_in, epoch, min_policy_activation, row)) = found else {
+    let Some((attached_in, pipeline_epoch, level, raised_in, row, told)) = found else {
         return Ok(None);
     };
-    let slot = slot_of(row)?;
-    let gate = Gate {
-        epoch,
-        min_policy_activation,
+    let attached = Attachment {
+        holder_epoch: attached_in,
+        pipeline_epoch,
     };
-    if attached_in != holder_epoch || !permits(&slot, gate, E::KEY) {
+    let told_time = Micros(told.1.unwrap_or_default());
+    let slot = slot_of(row, told)?;
+    let gate = Gate::new(attached, level, raised_in);
+    if attached.holder_epoch != holder_epoch || !permits(&slot, gate, E::KEY) {
         return Ok(None);
     }
     Ok(Some(Held {
         tx: Tx(conn),
         grant: slot.grant,
+        told_time,
         entitlement: PhantomData,
     }))
 }
@@ -174,33 +192,28 @@ pub enum Installed {
     Stale(Stale),
 }
 
-/// Installs a grant as pipeline gave it, unless it was overtaken. `holder_epoch` is the epoch of
-/// this database when the grant was asked for, which must be the one it has attached in.
+/// Installs a grant as pipeline gave it, unless it was overtaken. `asked` is when pipeline was asked, and
+/// `holder_epoch` the epoch of this database at that time, which must be the one it has attached in.
 pub fn grant_install(
     conn: &mut Conn,
     offered: &Grant,
     holder_epoch: i64,
-    now: Micros,
+    asked: Micros,
 ) -> Result<Installed, Error> {
     let attached = attachment_pin(conn)?;
     if attached.holder_epoch != holder_epoch {
         return Ok(Installed::Stale(Stale::Epoch));
     }
-    let epoch = attached.pipeline_epoch;
-    let min_policy_activation = fence_pin(conn, &offered.contact.workspace, attached)?;
-    let contact = offered.contact.clone();
+    let gate = fence_pin(conn, &offered.contact.workspace, attached)?;
     // Where there is no row yet there is nothing to lock: the insert below settles who was first.
     loop {
-        let slot = slot_for_change(conn, &contact)?;
-        let gate = Gate {
-            epoch,
-            min_policy_activation,
-        };
+        let slot = slot_for_change(conn, &offered.contact)?;
         let next = match install(slot.as_ref(), gate, offered.clone()) {
             Ok(next) => next,
             Err(stale) => return Ok(Installed::Stale(stale)),
         };
-        if slot_save(conn, slot.is_some(), &next, now)? {
+        if slot_save(conn, slot.is_some(), &next, asked)? {
+            subject_tell(conn, &offered.contact, &offered.subject, asked)?;
             return Ok(Installed::Yes);
         }
     }
@@ -219,21 +232,14 @@ pub fn grant_recall(
     }
     loop {
         let slot = slot_for_change(conn, &recall.contact)?;
-        let next = recalled(slot.as_ref(), attached.pipeline_epoch, recall);
+        let next = recalled(slot.as_ref(), attached, recall);
         if slot.as_ref() == Some(&next) || slot_save(conn, slot.is_some(), &next, now)? {
+            if next.state == SlotState::Revoked {
+                subject_forget(conn, &recall.contact)?;
+            }
             return Ok(true);
         }
     }
-}
-
-/// What is kept about a contact.
-pub fn slot_get(conn: &mut Conn, contact: &ContactName) -> Result<Option<Slot>, Error> {
-    let row: Option<Row> = grants::table
-        .find((&contact.workspace, &contact.contact))
-        .select(grants::all_columns)
-        .first(conn)
-        .optional()?;
-    row.map(slot_of).transpose()
 }
 
 /// Whether an invoice was ever issued to the contact, or the contact assigned to a project.
@@ -249,106 +255,4 @@ pub fn documents_exist(conn: &mut Conn, contact: &ContactName) -> Result<bool, E
         diesel::select(diesel::dsl::exists(issued)).get_result(conn)?
             || diesel::select(diesel::dsl::exists(assigned)).get_result(conn)?,
     )
-}
-
-fn slot_for_change(conn: &mut Conn, contact: &ContactName) -> Result<Option<Slot>, Error> {
-    let row: Option<Row> = locked!(
-        conn,
-        update,
-        grants::table
-            .find((&contact.workspace, &contact.contact))
-            .select(grants::all_columns) => first
-    )
-    .optional()?;
-    row.map(slot_of).transpose()
-}
-
-/// Writes the slot; false where another transaction has made the row that was not there.
-fn slot_save(conn: &mut Conn, exists: bool, slot: &Slot, now: Micros) -> Result<bool, Error> {
-    let row = row_of(slot, now);
-    if exists {
-        diesel::update(grants::table.find((&row.workspace, &row.contact)))
-            .set(&row)
-            .execute(conn)?;
-        return Ok(true);
-    }
-    let inserted = each!(conn, |c| diesel::insert_into(grants::table)
-        .values(&row)
-        .on_conflict_do_nothing()
-        .execute(c))?;
-    Ok(inserted == 1)
-}
-
-#[derive(Queryable, Insertable, AsChangeset)]
-#[diesel(table_name = grants)]
-struct Row {
-    workspace: String,
-    contact: String,
-    entitlements: String,
-    grant_revision: i64,
-    policy_activation: i64,
-    policy_revision: String,
-    epoch: i64,
-    state: String,
-    tombstone: i64,
-    stage: String,
-    role: String,
-    subject: String,
-    update_time: i64,
-}
-
-fn row_of(slot: &Slot, now: Micros) -> Row {
-    let grant = &slot.grant;
-    Row {
-        workspace: grant.contact.workspace.clone(),
-        contact: grant.contact.contact.clone(),
-        entitlements: json(&grant.entitlements),
-        grant_revision: grant.revision,
-        policy_activation: grant.policy_activation,
-        policy_revision: grant.policy_revision.clone(),
-        epoch: grant.epoch,
-        state: match slot.state {
-            SlotState::Active => "ACTIVE".to_owned(),
-            SlotState::Revoked => "REVOKED".to_owned(),
-        },
-        tombstone: slot.tombstone,
-        stage: grant.stage.clone(),
-        role: grant.role.map(Role::as_str).unwrap_or_default().to_owned(),
-        subject: json(&grant.subject),
-        update_time: now.0,
-    }
-}
-
-fn slot_of(row: Row) -> Result<Slot, Error> {
-    const TABLE: &str = "grants";
-    let contact = ContactName::new(row.workspace, row.contact);
-    let corrupt = || Error::Corrupt {
-        table: TABLE,
-        id: contact.to_string(),
-    };
-    let entitlements: BTreeSet<String> =
-        from_json(&row.entitlements, TABLE, || contact.to_string())?;
-    let role = match row.role.as_str() {
-        "" => None,
-        role => Some(role.parse().map_err(|_| corrupt())?),
-    };
-    Ok(Slot {
-        state: match row.state.as_str() {
-            "ACTIVE" => SlotState::Active,
-            "REVOKED" => SlotState::Revoked,
-            _ => return Err(corrupt()),
-        },
-        tombstone: row.tombstone,
-        grant: Grant {
-            entitlements,
-            revision: row.grant_revision,
-            policy_activation: row.policy_activation,
-            policy_revision: row.policy_revision,
-            epoch: row.epoch,
-            stage: row.stage,
-            role,
-            subject: from_json(&row.subject, TABLE, || contact.to_string())?,
-            contact,
-        },
-    })
 }

@@ -14,7 +14,6 @@ diesel::table! {
     fences (workspace) {
         workspace -> Text,
         min_policy_activation -> BigInt,
-        holder_epoch -> BigInt,
         pipeline_epoch -> BigInt,
     }
 }
@@ -27,13 +26,22 @@ diesel::table! {
         grant_revision -> BigInt,
         policy_activation -> BigInt,
         policy_revision -> Text,
-        epoch -> BigInt,
+        holder_epoch -> BigInt,
+        pipeline_epoch -> BigInt,
         state -> Text,
         tombstone -> BigInt,
         stage -> Text,
         role -> Text,
-        subject -> Text,
         update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    subjects (workspace, contact) {
+        workspace -> Text,
+        contact -> Text,
+        party -> Text,
+        told_time -> BigInt,
     }
 }
 
@@ -126,4 +134,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(fences, gate_intents, grants);
+diesel::allow_tables_to_appear_in_same_query!(fences, gate, gate_intents, grants, subjects);

@@ -6,6 +6,7 @@ use proto::google::r#type as google;
 use rust_decimal::Decimal;
 use types::{ContactName, Currency, Money};
 
+use super::tax::{category_from_wire, category_to_wire};
 use super::{
     address, address_to_wire, check_labels, check_text, day, decimal, decimal_to_wire,
     money_to_wire,
@@ -16,7 +17,7 @@ use crate::domain::invoices::{
     Content, DocumentAdjustment, Invoice, Line, LineAdjustment, Party, State,
 };
 use crate::domain::numbers::DEFAULT_SERIES;
-use crate::domain::tax::{Tax, TaxCategory};
+use crate::domain::tax::Tax;
 use crate::error::Error;
 
 /// UN/ECE Recommendation 20: one.
@@ -74,8 +75,17 @@ pub fn content_from_wire(invoice: &v1::Invoice, workspace: &str) -> Result<Conte
         &mut faults,
     );
     let due_date = day(invoice.due_date.as_ref(), "invoice.due_date", &mut faults);
+    if issue_date
+        .zip(due_date)
+        .is_some_and(|(issue, due)| due < issue)
+    {
+        faults.note("invoice.due_date", "must not be before issue_date");
+    }
     check_text(&invoice.note, "invoice.note", &mut faults);
     check_labels(&invoice.labels, "invoice", &mut faults);
+    if let (false, Some(currency)) = (faults.is_empty(), currency) {
+        note_other_currencies(prepaid, rounding, currency, &mut faults);
+    }
     faults.into_result()?;
     let (Some(contact), Some(currency)) = (contact, currency) else {
         return Err(Error::Defect("a missing part of an invoice was not noted"));
@@ -214,6 +224,23 @@ fn amount(value: Option<&google::Money>, field: &str, faults: &mut Faults) -> Op
     // A Money without a currency and an amount says as little as none.
     let value = value.filter(|value| **value != google::Money::default())?;
     faults.keep(field, convert::money_from_wire(value))
+}
+
+/// Notes the amounts of another currency beside other faults; alone they have a reason of their own.
+fn note_other_currencies(
+    prepaid: Option<Money>,
+    rounding: Option<Money>,
+    currency: Currency,
+    faults: &mut Faults,
+) {
+    for (field, amount) in [
+        ("invoice.prepaid_amount", prepaid),
+        ("invoice.rounding_amount", rounding),
+    ] {
+        if in_currency(amount, currency, field).is_err() {
+            faults.note(field, "must be in the currency of the document");
+        }
+    }
 }
 
 fn in_currency(amount: Option<Money>, currency: Currency, field: &str) -> Result<i64, Error> {
@@ -358,34 +385,5 @@ fn party_to_wire(party: &Party) -> v1::Buyer {
         postal_address: party.address.as_ref().map(address_to_wire),
         tax_id: party.tax_id.clone(),
         email: party.email.clone(),
-    }
-}
-
-fn category_from_wire(category: i32) -> Option<TaxCategory> {
-    match v1::TaxCategory::try_from(category).unwrap_or_default() {
-        v1::TaxCategory::Unspecified => None,
-        v1::TaxCategory::Standard => Some(TaxCategory::Standard),
-        v1::TaxCategory::Zero => Some(TaxCategory::Zero),
-        v1::TaxCategory::Exempt => Some(TaxCategory::Exempt),
-        v1::TaxCategory::ReverseCharge => Some(TaxCategory::ReverseCharge),
-        v1::TaxCategory::IntraCommunity => Some(TaxCategory::IntraCommunity),
-        v1::TaxCategory::Export => Some(TaxCategory::Export),
-        v1::TaxCategory::OutOfScope => Some(TaxCategory::OutOfScope),
-        v1::TaxCategory::CanaryIslands => Some(TaxCategory::CanaryIslands),
-        v1::TaxCategory::CeutaMelilla => Some(TaxCategory::CeutaMelilla),
-    }
-}
-
-fn category_to_wire(category: TaxCategory) -> v1::TaxCategory {
-    match category {
-        TaxCategory::Standard => v1::TaxCategory::Standard,
-        TaxCategory::Zero => v1::TaxCategory::Zero,
-        TaxCategory::Exempt => v1::TaxCategory::Exempt,
-        TaxCategory::ReverseCharge => v1::TaxCategory::ReverseCharge,
-        TaxCategory::IntraCommunity => v1::TaxCategory::IntraCommunity,
-        TaxCategory::Export => v1::TaxCategory::Export,
-        TaxCategory::OutOfScope => v1::TaxCategory::OutOfScope,
-        TaxCategory::CanaryIslands => v1::TaxCategory::CanaryIslands,
-        TaxCategory::CeutaMelilla => v1::TaxCategory::CeutaMelilla,
     }
 }

@@ -30,6 +30,15 @@ pub fn paths(mask: Option<&prost_types::FieldMask>) -> Result<Vec<String>, Error
     Ok(paths)
 }
 
+/// Whether a mask names the field that a path within the resource begins with.
+pub fn names(paths: &[String], path: &str) -> bool {
+    let field = |path: &str| path.find(['.', '[']).unwrap_or(path.len());
+    let wanted = &path[..field(path)];
+    paths
+        .iter()
+        .any(|named| named == "*" || &named[..field(named)] == wanted)
+}
+
 fn refused(path: &str, problem: &'static str) -> Error {
     Error::UpdateMaskInvalid {
         path: path.to_owned(),
@@ -262,6 +271,14 @@ mod tests {
             ("", "USD")
         );
         assert!(found.labels.is_empty() && found.buyer.is_none());
+    }
+
+    #[test]
+    fn a_mask_names_whole_fields() {
+        let named = mask(&["lines", "buyer.name"]);
+        assert!(names(&named, "lines[2].unit_price") && names(&named, "buyer.email"));
+        assert!(!names(&named, "line") && !names(&named, "note"));
+        assert!(names(&mask(&["*"]), "note"));
     }
 
     #[test]

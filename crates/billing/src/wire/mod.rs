@@ -16,6 +16,7 @@ use crate::domain::invoices::Address;
 pub mod invoices;
 pub mod masks;
 pub mod projects;
+mod tax;
 
 /// Notes a text that PostgreSQL could not keep; both engines refuse it alike.
 fn check_text(text: &str, field: &str, faults: &mut Faults) {

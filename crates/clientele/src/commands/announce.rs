@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-/// Says where `services` listen.
+/// Says where `services` listen, and what a call needs where it is asked for a token.
 #[expect(clippy::print_stdout, reason = "the command's output")]
-pub fn announce(address: SocketAddr, services: &[&str]) {
+pub fn announce(address: SocketAddr, services: &[&str], authenticated: bool) {
     println!(
         "clientele {} on http://{address}",
         env!("CARGO_PKG_VERSION")
@@ -17,6 +17,9 @@ pub fn announce(address: SocketAddr, services: &[&str]) {
             "    grpcurl -plaintext -d '{{\"parent\":\"workspaces/default\",\"contact\":{{\"display_name\":\"Ada Example\"}}}}' \\\n      {address} clientele.contacts.v1.ContactService/CreateContact"
         ),
         _ => println!("    grpcurl -plaintext {address} grpc.health.v1.Health/Check"),
+    }
+    if authenticated {
+        println!("  each call needs a token: -H \"authorization: Bearer $CLIENTELE_TOKEN\"");
     }
     if services.len() == 3 {
         println!("  the whole story: clientele demo --address http://{address}");

@@ -3,14 +3,54 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
+use crate::cli;
 use crate::exit::WrongSetting;
 
+/// A channel to the suite, on which every call carries the caller's token.
+pub type Suite = InterceptedService<Channel, Bearer>;
+
+/// The caller's token, where there is one.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    fn of(settings: &cli::Bearer) -> Result<Self> {
+        let header = settings.token.as_ref().map(|token| {
+            let mut value = MetadataValue::try_from(format!("Bearer {}", token.trim()))?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        let header: Option<Result<_>> = header;
+        let wrong = |_| WrongSetting::new("--token", &"has characters that no token has");
+        Ok(Self(header.transpose().map_err(wrong)?))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(header) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", header.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// Connects to the suite at `address`.
-pub async fn channel(address: &str) -> Result<Channel> {
+pub async fn suite(address: &str, bearer: &cli::Bearer) -> Result<Suite> {
+    let bearer = Bearer::of(bearer)?;
+    Ok(InterceptedService::new(channel(address).await?, bearer))
+}
+
+async fn channel(address: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|error| WrongSetting::new("--address", &error))?
         .connect_timeout(Duration::from_secs(3))

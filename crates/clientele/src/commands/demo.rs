@@ -27,17 +27,16 @@ use proto::pipeline::v1::{
     ActivatePolicyRequest, ConvertContactRequest, ConvertContactResponse, CreatePolicyRequest,
     ListTransitionsRequest,
 };
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::connect::{channel, explain, refused};
+use super::connect::{Suite, explain, refused, suite};
 use crate::cli::Demo;
 
 const EXPORT: &[u8] = include_bytes!("demo_contacts.csv");
 
 /// Runs the command.
 pub async fn run(args: Demo) -> Result<()> {
-    let mut story = Story::begin(channel(&args.address).await?);
+    let mut story = Story::begin(suite(&args.address, &args.bearer).await?, args.workspace);
     let people = story.import().await?;
     let [ada, ben, walkin] = &people[..] else {
         bail!("three contacts should have come in")
@@ -58,20 +57,21 @@ pub async fn run(args: Demo) -> Result<()> {
 /// The clients and the workspace that the story plays in.
 struct Story {
     workspace: String,
-    contacts: ContactServiceClient<Channel>,
-    transfer: TransferServiceClient<Channel>,
-    policies: PolicyServiceClient<Channel>,
-    positions: PositionServiceClient<Channel>,
-    invoices: InvoiceServiceClient<Channel>,
-    projects: ProjectServiceClient<Channel>,
+    contacts: ContactServiceClient<Suite>,
+    transfer: TransferServiceClient<Suite>,
+    policies: PolicyServiceClient<Suite>,
+    positions: PositionServiceClient<Suite>,
+    invoices: InvoiceServiceClient<Suite>,
+    projects: ProjectServiceClient<Suite>,
     step: u32,
 }
 
 impl Story {
-    fn begin(channel: Channel) -> Self {
+    fn begin(channel: Suite, workspace: Option<String>) -> Self {
         let id = types::Ids::system().next();
+        let workspace = workspace.unwrap_or_else(|| format!("demo-{}", &id[24..]));
         Self {
-            workspace: format!("workspaces/demo-{}", &id[24..]),
+            workspace: format!("workspaces/{workspace}"),
             contacts: ContactServiceClient::new(channel.clone()),
             transfer: TransferServiceClient::new(channel.clone()),
             policies: PolicyServiceClient::new(channel.clone()),

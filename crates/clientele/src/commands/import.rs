@@ -15,13 +15,12 @@ use proto::contacts::v1::{
     CreateImportRequest, Import as ImportResource, ImportRow, ListImportRowsRequest,
     RunImportRequest, UploadImportChunkRequest, WatchImportRequest,
 };
-use tonic::transport::Channel;
 
-use super::connect::{channel, refused};
+use super::connect::{Suite, refused, suite};
 use crate::cli::{FileFormat, Import};
 use crate::exit::WrongSetting;
 
-type Client = TransferServiceClient<Channel>;
+type Client = TransferServiceClient<Suite>;
 
 /// Pieces of this size go over the wire; the server takes up to 1 MiB.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -37,7 +36,8 @@ pub async fn run(args: Import) -> Result<()> {
         default_region: args.region.clone(),
         ..ImportResource::default()
     };
-    let mut client = TransferServiceClient::new(channel(&args.target.address).await?);
+    let mut client =
+        TransferServiceClient::new(suite(&args.target.address, &args.target.bearer).await?);
     let parent = format!("workspaces/{}", args.target.workspace);
     let request = CreateImportRequest {
         parent,
@@ -159,7 +159,7 @@ async fn print_rows(client: &mut Client, name: &str) -> Result<()> {
             name: name.to_owned(),
             page_size: 500,
             page_token,
-            refused_only: false,
+            filter: String::new(),
         };
         let page = client
             .list_import_rows(request)

@@ -2,12 +2,15 @@
 
 pub mod demo;
 pub mod epoch;
+pub mod holders;
 pub mod import;
 pub mod migrate;
 pub mod policy;
 pub mod serve;
+pub mod token;
 pub mod up;
 
 mod announce;
 mod connect;
+mod identity;
 mod running;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
+use proto::Admission;
 use serve::telemetry::{self, Format, Logs, Telemetry};
-use serve::{Config, LocalAdmission, Server, ServerError, Services};
+use serve::{Config, Server, ServerError, Services};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +17,8 @@ use crate::exit::WrongSetting;
 
 /// What the three services have in common once they are open.
 pub trait Running {
-    /// The gRPC services to serve.
-    fn services(&self) -> Services;
+    /// The gRPC services to serve, behind `admission`.
+    fn services(&self, admission: Arc<dyn Admission>) -> Services;
     /// Starts the work in the background, which ends when `shutdown` is cancelled.
     fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()>;
 }
@@ -26,8 +27,8 @@ pub trait Running {
 macro_rules! running {
     ($($service:ty),+) => {$(
         impl Running for $service {
-            fn services(&self) -> Services {
-                <$service>::services(self, LocalAdmission)
+            fn services(&self, admission: Arc<dyn Admission>) -> Services {
+                <$service>::services(self, admission)
             }
 
             fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()> {
@@ -53,9 +54,10 @@ pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
 }
 
 /// The server's settings.
-pub fn config(listen: SocketAddr, settings: &cli::Server) -> Config {
+pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identity) -> Config {
     Config {
         listen,
+        reflection: identity.reflection,
         grace_ms: settings.grace_ms,
         ..Config::default()
     }
@@ -89,7 +91,10 @@ where
 /// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
 pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) -> Result<()> {
     let address = server.address();
-    let services = running.iter().map(|(_, service)| service.services());
+    let admission = server.admission();
+    let services = running
+        .iter()
+        .map(|(_, service)| service.services(Arc::clone(&admission)));
     let services = services.fold(Services::new(), Services::and);
     let background = CancellationToken::new();
     let tasks: Vec<_> = running
@@ -107,7 +112,7 @@ pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) ->
             _ = interrupt.recv() => {}
         }
     };
-    announce(address, &names);
+    announce(address, &names, server.is_authenticated());
     let ended = server.run(services, told).await;
     background.cancel();
     for mut tasks in tasks {

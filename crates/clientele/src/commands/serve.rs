@@ -9,6 +9,7 @@ use pipeline::Pipeline;
 use serve::Server;
 use types::{Clock, Ids};
 
+use super::identity;
 use super::running::{self, Running};
 use crate::cli::{Serve, Service};
 use crate::exit::WrongSetting;
@@ -16,8 +17,14 @@ use crate::exit::WrongSetting;
 /// Runs the command.
 pub async fn run(args: Serve) -> Result<()> {
     let _telemetry = running::telemetry(&args.server)?;
-    let server = Server::bind(running::config(args.listen, &args.server)).await;
-    let server = server.map_err(running::wrong_listen)?;
+    let config = running::config(args.listen, &args.server, &args.identity);
+    let server = Server::bind(config).await.map_err(running::wrong_listen)?;
+    let credential = identity::of_service(
+        args.service,
+        &args.identity,
+        args.service_token_file.as_deref(),
+    )?;
+    let server = identity::of_callers(server, &args.identity, None).await?;
     let (clock, ids) = (Clock::system(), Ids::system());
     let opened: Arc<dyn Running> = match args.service {
         Service::Contacts => {
@@ -37,6 +44,7 @@ pub async fn run(args: Serve) -> Result<()> {
                 migrate: args.migrate,
                 pool_max: args.server.pool_max,
                 contacts_uri: needed("--contacts-uri", args.contacts_uri)?,
+                credential,
                 ..pipeline::Config::new(args.database_url)
             };
             Arc::new(
@@ -51,6 +59,7 @@ pub async fn run(args: Serve) -> Result<()> {
                 migrate: args.migrate,
                 pool_max: args.server.pool_max,
                 pipeline_uri: needed("--pipeline-uri", args.pipeline_uri)?,
+                credential,
             };
             Arc::new(
                 Billing::open(config, clock, ids)

@@ -11,15 +11,16 @@ use pipeline::Pipeline;
 use serve::Server;
 use types::{Clock, Ids};
 
-use super::running;
+use super::{identity, running};
 use crate::cli::Up;
 use crate::exit::WrongSetting;
 
 /// Runs the command.
 pub async fn run(args: Up) -> Result<()> {
     let _telemetry = running::telemetry(&args.server)?;
-    let server = Server::bind(running::config(args.listen, &args.server)).await;
-    let server = server.map_err(running::wrong_listen)?;
+    let config = running::config(args.listen, &args.server, &args.identity);
+    let server = Server::bind(config).await.map_err(running::wrong_listen)?;
+    let (server, credential) = identity::within_process(server, &args.identity).await?;
     std::fs::create_dir_all(&args.data_dir).map_err(|error| {
         WrongSetting::new(
             "--data-dir",
@@ -42,6 +43,7 @@ pub async fn run(args: Up) -> Result<()> {
         migrate: true,
         pool_max: args.server.pool_max,
         contacts_uri: here.clone(),
+        credential: credential.clone(),
         ..pipeline::Config::new(url(args.pipeline_database_url, "pipeline"))
     };
     let pipeline = Pipeline::open(pipeline, clock.clone(), ids.clone()).await;
@@ -51,6 +53,7 @@ pub async fn run(args: Up) -> Result<()> {
         migrate: true,
         pool_max: args.server.pool_max,
         pipeline_uri: here,
+        credential,
     };
     let billing = Billing::open(billing, clock, ids)
         .await

@@ -1,6 +1,6 @@
-//! What every call has in common: its names, its texts, and how it is recognised when repeated.
+//! What every call has in common: its names, and how it is recognised when repeated.
 
-use prost_reflect::ReflectMessage;
+use prost::Message;
 use store::idempotency::{Key, RequestHash};
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
@@ -9,13 +9,9 @@ use types::WorkspaceName;
 use super::status::status;
 use crate::app::{Call, Once};
 use crate::error::Error;
-use crate::wire::has_nul;
 
 /// The header of an answer that an earlier call with the same request id left.
 const REPLAYED: &str = "clientele-replayed";
-
-/// A request id that clients send by mistake, for one they never filled in.
-const ZERO: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The fields of a writing request that are not part of what is asked for.
 pub(super) struct Marks<'a> {
@@ -27,40 +23,31 @@ pub(super) struct Marks<'a> {
 
 /// The call that a request is. `stripped` is the request without its id: what must be the same when
 /// the id is.
-pub(super) fn call<T, M: ReflectMessage>(
-    request: &Request<T>,
-    marks: &Marks<'_>,
-    stripped: &M,
-) -> Result<Call, Status> {
+pub(super) fn call<T, M: Message>(request: &Request<T>, marks: &Marks<'_>, stripped: &M) -> Call {
     let caller = serve::caller(request);
     let request_id = marks.request_id.to_ascii_lowercase();
-    if request_id == ZERO {
-        let problem = "must not be the zero UUID";
-        return Err(status(Error::field("request_id", "string.uuid", problem)));
-    }
-    refuse_nul(stripped)?;
     let once = (!request_id.is_empty()).then(|| Once {
         key: Key {
             workspace: marks.workspace.to_owned(),
-            principal: caller.principal.to_string(),
+            principal: caller.principal.clone(),
             method: marks.method.to_owned(),
             request_id: request_id.clone(),
         },
         hash: RequestHash::of(&stripped.encode_to_vec()),
     });
-    Ok(Call {
+    Call {
         actor: caller
             .peer
-            .map_or_else(|| caller.principal.to_string(), str::to_owned),
+            .map_or_else(|| caller.principal.clone(), str::to_owned),
         deadline: serve::deadline(request),
         request_id,
         once,
         validate_only: marks.validate_only,
-    })
+    }
 }
 
 /// A call that is not recognised when it is repeated, because repeating it changes nothing.
-pub(super) fn natural_call<T: ReflectMessage>(request: &Request<T>) -> Result<Call, Status> {
+pub(super) fn natural_call<T: Message>(request: &Request<T>) -> Call {
     let marks = Marks {
         method: "",
         workspace: "",
@@ -68,15 +55,6 @@ pub(super) fn natural_call<T: ReflectMessage>(request: &Request<T>) -> Result<Ca
         validate_only: false,
     };
     call(request, &marks, request.get_ref())
-}
-
-/// No text may have U+0000: one of the two databases can't store it.
-pub(super) fn refuse_nul<M: ReflectMessage>(message: &M) -> Result<(), Status> {
-    if has_nul(message) {
-        let problem = "must have no text with the character U+0000";
-        return Err(status(Error::field("request", "string.nul", problem)));
-    }
-    Ok(())
 }
 
 /// The id of the workspace with this name.

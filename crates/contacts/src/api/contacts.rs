@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use types::ContactName;
 
 use super::Api;
-use super::calls::{Marks, call, natural_call, parse, refuse_nul, respond, workspace};
+use super::calls::{Marks, call, natural_call, parse, respond, workspace};
 use super::status::status;
 use crate::app::{
     Beginning, Changes, CreateInput, Freshness, ListInput, RecordedPosition, Told, UpdateInput,
@@ -31,10 +31,8 @@ use crate::domain::contacts::ShownPosition;
 use crate::error::Error;
 use crate::wire::contacts::{draft, message};
 
-/// How long a Watch may be silent where nothing is said, and the limits of what may be said.
+/// How long a Watch may be silent where nothing is said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
-const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 
 #[tonic::async_trait]
 impl ContactService for Api {
@@ -53,7 +51,7 @@ impl ContactService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
+        let call = call(&request, &marks, &stripped);
         let input = CreateInput {
             workspace: marks.workspace.to_owned(),
             id: stripped.contact_id,
@@ -103,32 +101,18 @@ impl ContactService for Api {
             names.push(name);
         }
         let freshness = Freshness::read(&body.at_least_as_fresh_as).map_err(status)?;
-        let found = self
-            .app
-            .get_contacts(names, &freshness, deadline)
-            .await
-            .map_err(status)?;
-        Ok(Response::new(BatchGetContactsResponse {
-            contacts: found.iter().map(message).collect(),
-        }))
+        let answer = self.app.get_contacts(names, &freshness, deadline).await;
+        Ok(Response::new(answer.map_err(status)?))
     }
 
     async fn list_contacts(
         &self,
         request: Request<ListContactsRequest>,
     ) -> Result<Response<ListContactsResponse>, Status> {
-        refuse_nul(request.get_ref())?;
         let deadline = serve::deadline(&request);
         let body = request.into_inner();
         let freshness = Freshness::read(&body.at_least_as_fresh_as).map_err(status)?;
-        let input = ListInput {
-            workspace: workspace("parent", &body.parent)?,
-            page_size: body.page_size,
-            page_token: body.page_token,
-            filter: body.filter,
-            order_by: body.order_by,
-            show_deleted: body.show_deleted,
-        };
+        let input = list_input(&body)?;
         let listed = self.app.list_contacts(input, &freshness, deadline).await;
         let (contacts, next_page_token) = listed.map_err(status)?;
         Ok(Response::new(ListContactsResponse {
@@ -154,7 +138,7 @@ impl ContactService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
+        let call = call(&request, &marks, &stripped);
         let input = UpdateInput {
             draft: draft(&given),
             mask: stripped.update_mask.unwrap_or_default().paths,
@@ -187,7 +171,7 @@ impl ContactService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
+        let call = call(&request, &marks, &stripped);
         let deleted = self
             .app
             .delete_contact(call, name, stripped.etag, stripped.allow_missing)
@@ -216,7 +200,7 @@ impl ContactService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
+        let call = call(&request, &marks, &stripped);
         let written = self
             .app
             .undelete_contact(call, name, stripped.etag)
@@ -251,7 +235,7 @@ impl ContactService for Api {
                 Some(Start::Oldest(false) | Start::Now(_)) | None => Beginning::Now,
             },
             send_snapshot: body.send_snapshot,
-            heartbeat: heartbeat(body.heartbeat_interval.as_ref())?,
+            heartbeat: heartbeat(body.heartbeat_interval.as_ref()),
             filter: body.filter,
             follower,
         };
@@ -285,7 +269,7 @@ impl ContactService for Api {
         &self,
         request: Request<RecordPositionsRequest>,
     ) -> Result<Response<RecordPositionsResponse>, Status> {
-        let call = natural_call(&request)?;
+        let call = natural_call(&request);
         let body = request.into_inner();
         let mut told = Vec::with_capacity(body.positions.len());
         for (index, position) in body.positions.into_iter().enumerate() {
@@ -311,7 +295,7 @@ impl ContactService for Api {
         &self,
         request: Request<ConfirmRemovalRequest>,
     ) -> Result<Response<ConfirmRemovalResponse>, Status> {
-        let call = natural_call(&request)?;
+        let call = natural_call(&request);
         let body = request.into_inner();
         let name = parse("name", &body.name)?;
         let contact = self
@@ -325,22 +309,23 @@ impl ContactService for Api {
     }
 }
 
-/// How long a Watch may be silent.
-fn heartbeat(given: Option<&prost_types::Duration>) -> Result<Duration, Status> {
-    let Some(given) = given else {
-        return Ok(HEARTBEAT);
-    };
-    Duration::try_from(*given)
-        .ok()
-        .filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span))
-        .ok_or_else(|| {
-            let problem = "must be from 5 s to 60 s";
-            status(Error::field(
-                "heartbeat_interval",
-                "duration.range",
-                problem,
-            ))
-        })
+/// What ListContacts was given.
+pub(super) fn list_input(body: &ListContactsRequest) -> Result<ListInput, Status> {
+    Ok(ListInput {
+        workspace: workspace("parent", &body.parent)?,
+        page_size: body.page_size,
+        page_token: body.page_token.clone(),
+        filter: body.filter.clone(),
+        order_by: body.order_by.clone(),
+        show_deleted: body.show_deleted,
+    })
+}
+
+/// How long a Watch may be silent; the proto's rules see to it that it is 5 s to 60 s.
+fn heartbeat(given: Option<&prost_types::Duration>) -> Duration {
+    given
+        .and_then(|given| Duration::try_from(*given).ok())
+        .unwrap_or(HEARTBEAT)
 }
 
 /// The messages of a Watch; it ends with its first error.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use futures::Stream;
 use proto::contacts::v1::transfer_service_server::TransferService;
 use proto::contacts::v1::{
-    CancelImportRequest, CancelImportResponse, CreateImportRequest, CreateImportResponse,
+    self, CancelImportRequest, CancelImportResponse, CreateImportRequest, CreateImportResponse,
     ExportContactsRequest, ExportContactsResponse, GetImportRequest, GetImportResponse,
     ListImportRowsRequest, ListImportRowsResponse, ListImportsRequest, ListImportsResponse,
     RunImportRequest, RunImportResponse, UploadImportChunkRequest, UploadImportChunkResponse,
@@ -15,9 +15,9 @@ use tonic::{Request, Response, Status};
 use types::ImportName;
 
 use super::Api;
-use super::calls::{Marks, call, natural_call, parse, refuse_nul, respond, workspace};
+use super::calls::{Marks, call, natural_call, parse, respond, workspace};
 use super::status::status;
-use crate::app::{ChunkInput, RowsInput};
+use crate::app::{ChunkInput, ImportsInput, RowsInput};
 use crate::domain::imports::Import;
 use crate::error::Error;
 use crate::wire::imports::{format_from_wire, message, row_message};
@@ -39,21 +39,9 @@ impl TransferService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
-        let given = stripped.import.unwrap_or_default();
-        let format = format_from_wire(given.format).ok_or_else(|| {
-            let problem = "must be CSV, VCARD or NDJSON";
-            status(Error::field("import.format", "enum.defined_only", problem))
-        })?;
-        let import = Import {
-            format,
-            mapping: given.mapping,
-            dry_run: given.dry_run,
-            no_header: given.no_header,
-            requested_stage: given.requested_stage,
-            default_region: given.default_region,
-            ..Import::default()
-        };
+        let call = call(&request, &marks, &stripped);
+        let import = stripped.import.as_ref().and_then(import_of);
+        let import = import.ok_or_else(|| no_format("import.format"))?;
         let parent = marks.workspace.to_owned();
         let written = self
             .app
@@ -82,7 +70,7 @@ impl TransferService for Api {
                 validate_only: false,
             },
             &UploadImportChunkRequest::default(),
-        )?;
+        );
         let body = request.into_inner();
         let input = ChunkInput {
             name,
@@ -116,7 +104,7 @@ impl TransferService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let call = call(&request, &marks, &stripped)?;
+        let call = call(&request, &marks, &stripped);
         let written = self
             .app
             .run_import(call, name, stripped.dry_run)
@@ -147,11 +135,8 @@ impl TransferService for Api {
     ) -> Result<Response<ListImportsResponse>, Status> {
         let deadline = serve::deadline(&request);
         let body = request.into_inner();
-        let parent = workspace("parent", &body.parent)?;
-        let listed = self
-            .app
-            .list_imports(parent, body.page_size, &body.page_token, deadline)
-            .await;
+        let input = imports_input(&body)?;
+        let listed = self.app.list_imports(input, deadline).await;
         let (imports, next_page_token) = listed.map_err(status)?;
         Ok(Response::new(ListImportsResponse {
             imports: imports.iter().map(message).collect(),
@@ -165,13 +150,8 @@ impl TransferService for Api {
     ) -> Result<Response<ListImportRowsResponse>, Status> {
         let deadline = serve::deadline(&request);
         let body = request.into_inner();
-        let name: ImportName = parse("name", &body.name)?;
-        let input = RowsInput {
-            name: name.clone(),
-            page_size: body.page_size,
-            page_token: body.page_token,
-            refused_only: body.refused_only,
-        };
+        let input = rows_input(&body)?;
+        let name = input.name.clone();
         let listed = self.app.list_import_rows(input, deadline).await;
         let (rows, next_page_token) = listed.map_err(status)?;
         Ok(Response::new(ListImportRowsResponse {
@@ -213,7 +193,7 @@ impl TransferService for Api {
         &self,
         request: Request<CancelImportRequest>,
     ) -> Result<Response<CancelImportResponse>, Status> {
-        let call = natural_call(&request)?;
+        let call = natural_call(&request);
         let name = parse("name", &request.get_ref().name)?;
         let written = self.app.cancel_import(call, name).await.map_err(status)?;
         Ok(Response::new(CancelImportResponse {
@@ -229,13 +209,9 @@ impl TransferService for Api {
         &self,
         request: Request<ExportContactsRequest>,
     ) -> Result<Response<Self::ExportContactsStream>, Status> {
-        refuse_nul(request.get_ref())?;
         let body = request.into_inner();
         let parent = workspace("parent", &body.parent)?;
-        let format = format_from_wire(body.format).ok_or_else(|| {
-            let problem = "must be CSV, VCARD or NDJSON";
-            status(Error::field("format", "enum.defined_only", problem))
-        })?;
+        let format = format_from_wire(body.format).ok_or_else(|| no_format("format"))?;
         let export = self
             .app
             .export_contacts(parent, format, &body.filter)
@@ -250,4 +226,44 @@ impl TransferService for Api {
         });
         Ok(Response::new(Box::pin(stream)))
     }
+}
+
+/// The import that is asked for, where its format is one.
+pub(super) fn import_of(given: &v1::Import) -> Option<Import> {
+    Some(Import {
+        format: format_from_wire(given.format)?,
+        mapping: given.mapping.clone(),
+        dry_run: given.dry_run,
+        no_header: given.no_header,
+        requested_stage: given.requested_stage.clone(),
+        default_region: given.default_region.clone(),
+        ..Import::default()
+    })
+}
+
+/// What ListImports was given.
+pub(super) fn imports_input(body: &ListImportsRequest) -> Result<ImportsInput, Status> {
+    Ok(ImportsInput {
+        workspace: workspace("parent", &body.parent)?,
+        page_size: body.page_size,
+        page_token: body.page_token.clone(),
+        filter: body.filter.clone(),
+        order_by: body.order_by.clone(),
+    })
+}
+
+/// What ListImportRows was given.
+pub(super) fn rows_input(body: &ListImportRowsRequest) -> Result<RowsInput, Status> {
+    Ok(RowsInput {
+        name: parse("name", &body.name)?,
+        page_size: body.page_size,
+        page_token: body.page_token.clone(),
+        filter: body.filter.clone(),
+    })
+}
+
+/// The proto's rules let no other format pass.
+fn no_format(path: &str) -> Status {
+    let problem = "must be CSV, VCARD or NDJSON";
+    status(Error::field(path, "enum.defined_only", problem))
 }

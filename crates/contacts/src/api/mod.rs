@@ -5,6 +5,7 @@
 mod calls;
 mod contacts;
 mod imports;
+mod rules;
 mod status;
 
 use crate::app::App;

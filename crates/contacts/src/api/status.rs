@@ -1,13 +1,13 @@
 //! The status of every error, in one match without a wildcard.
 
 use proto::errors::v1::Reason;
-use proto::status::{Refusal, without_reason};
-use proto::{Violations, convert};
+use proto::status::Refusal;
+use proto::{Violations, convert, failures};
 use store::Error as StoreError;
 use store::change_log::LogPosition;
 use store::filter::FilterError;
 use store::order::OrderError;
-use tonic::{Code, Status};
+use tonic::Status;
 use types::Micros;
 
 use crate::app::resume_token_of;
@@ -65,6 +65,13 @@ pub(super) fn status(error: Error) -> Status {
             Refusal::new(Reason::ConsistencyNotReached, message).metadata("service", service)
         }
         Error::ResumeExpired { oldest } => expired(oldest),
+        Error::AnswerTooLarge { limit_bytes } => {
+            let message = format!(
+                "the answer would have more than {limit_bytes} bytes: ask for fewer at once"
+            );
+            Refusal::new(Reason::MessageTooLarge, message)
+                .metadata("limit_bytes", limit_bytes.to_string())
+        }
         Error::InternalOnly { permission } => {
             let message = format!("this needs the permission {permission}");
             Refusal::new(Reason::PermissionMissing, message).metadata("permission", permission)
@@ -146,7 +153,9 @@ fn foreign(service: &str) -> Refusal {
         "the token of {service} is of another service than this one can wait for, or from before a \
          restore; read a new one from GetServerInfo"
     );
-    Refusal::new(Reason::ConsistencyTokenForeign, message).metadata("service", service)
+    Refusal::new(Reason::ConsistencyTokenForeign, message)
+        .metadata("service", service)
+        .field_violation("at_least_as_fresh_as", "must have no token of this service")
 }
 
 fn expired(oldest: LogPosition) -> Refusal {
@@ -174,73 +183,14 @@ fn violations(faults: Faults) -> Violations {
     violations
 }
 
+/// What the database could not do. Its driver's words go to the log and no further.
 fn store_status(error: &StoreError) -> Status {
-    match error {
-        StoreError::Contention | StoreError::LockTimeout => {
-            let message = "others changed the same data at the same time; repeat after a pause";
-            Refusal::new(Reason::ConcurrentUpdate, message).into()
-        }
-        StoreError::DeadlineExceeded => {
-            without_reason(Code::DeadlineExceeded, "the deadline passed", "")
-        }
-        StoreError::Overloaded => {
-            Refusal::new(Reason::Overloaded, "too many writes are waiting; back off").into()
-        }
-        StoreError::Unavailable(_) => {
-            tracing::error!(
-                driver = error.driver_text(),
-                "the database is not available"
-            );
-            Refusal::new(Reason::UpstreamUnavailable, "the database is not available")
-                .metadata("upstream", "database")
-                .into()
-        }
-        StoreError::CommitUnknown(_) => {
-            tracing::error!(driver = error.driver_text(), "a commit's end is not known");
-            let message = "the database vanished while it committed: repeat with the same \
-                request_id to learn whether it did";
-            Refusal::new(Reason::UpstreamUnavailable, message)
-                .metadata("upstream", "database")
-                .into()
-        }
-        StoreError::RequestIdReused => {
-            let message = "request_id was used before with another request; take a new one";
-            Refusal::new(Reason::RequestIdReused, message)
-                .field_violation("request_id", "must be new for a new request")
-                .into()
-        }
-        StoreError::RequestInProgress => {
-            let message = "a call with this request_id is still running; repeat it for its answer";
-            Refusal::new(Reason::RequestInProgress, message)
-                .retry_after(std::time::Duration::from_millis(100))
-                .into()
-        }
-        StoreError::PageTokenInvalid | StoreError::PageTokenMismatch => {
-            let problem = "was not given out for this list with these arguments";
-            Refusal::new(Reason::PageTokenMismatch, format!("page_token {problem}"))
-                .metadata("changed", "page_token")
-                .field_violation("page_token", problem)
-                .into()
-        }
-        StoreError::PageSizeNegative => {
-            violations_of("page_size", "int32.gte", "must not be negative")
-        }
-        StoreError::PositionTokenInvalid | StoreError::PositionTokenForeign => {
-            violations_of("resume_token", "token", "must be a token of this service")
-        }
-        StoreError::PositionExpired { oldest } => expired(*oldest).into(),
-        StoreError::UniqueViolation { .. }
-        | StoreError::ForeignKeyViolation
-        | StoreError::Corrupt { .. }
-        | StoreError::LeaseLost { .. }
-        | StoreError::Panicked { .. }
-        | StoreError::Database(_) => {
-            tracing::error!(error = %error, driver = error.driver_text(), "an operation failed");
-            without_reason(Code::Internal, "the service failed", "")
-        }
+    if let StoreError::PositionExpired { oldest } = error {
+        return expired(*oldest).into();
     }
-}
-
-fn violations_of(field: &str, rule: &'static str, problem: &'static str) -> Status {
-    Violations::one(field, rule, problem).into()
+    let failure = error.failure();
+    if failure.is_ours() {
+        tracing::error!(error = %error, driver = error.driver_text(), "the database failed");
+    }
+    failures::status(failure)
 }

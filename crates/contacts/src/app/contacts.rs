@@ -1,5 +1,6 @@
 //! Creating and reading contacts.
 
+mod batch;
 mod list;
 mod references;
 mod update;
@@ -13,7 +14,6 @@ use types::{ContactName, Deadline, Micros};
 use super::calls::{Done, Stop, stored_answer};
 use super::log::{Entry, consistency_token};
 use super::{App, Call, Freshness, Written};
-use crate::domain::Faults;
 use crate::domain::contacts::{Change, Contact};
 use crate::domain::facts::ExternalId;
 use crate::error::Error;
@@ -22,7 +22,7 @@ use crate::wire::contacts::{Draft, message};
 use references::{check_references, duplicate, is_identity};
 
 pub(super) use list::page_token;
-pub use list::{FILTER_FIELDS, ListInput};
+pub use list::{ListInput, contact_filter};
 pub use update::UpdateInput;
 
 /// What CreateContact was given.
@@ -44,7 +44,6 @@ impl App {
             id,
             draft,
         } = input;
-        prefixed(&draft.faults, "contact.", |_| true)?;
         let id = if id.is_empty() { self.ids.next() } else { id };
         let name = ContactName::new(workspace, id);
         let now = self.clock.now();
@@ -170,41 +169,6 @@ impl App {
             });
         found.await?.ok_or_else(|| Error::not_found(&resource))
     }
-
-    /// Reads several contacts of one workspace, in the order asked for; all or none.
-    pub async fn get_contacts(
-        &self,
-        names: Vec<ContactName>,
-        freshness: &Freshness,
-        deadline: Deadline,
-    ) -> Result<Vec<Contact>, Error> {
-        self.await_freshness(freshness, deadline).await?;
-        let Some(workspace) = names.first().map(|name| name.workspace.clone()) else {
-            return Ok(Vec::new());
-        };
-        let mut ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let found = self
-            .store
-            .read("contacts.batch_get", deadline, move |conn| {
-                rows::contacts_get(conn, &workspace, &ids)
-            });
-        let found: std::collections::HashMap<String, Contact> = found
-            .await?
-            .into_iter()
-            .map(|contact| (contact.name.contact.clone(), contact))
-            .collect();
-        names
-            .iter()
-            .map(|name| {
-                found
-                    .get(&name.contact)
-                    .cloned()
-                    .ok_or_else(|| Error::not_found(name))
-            })
-            .collect()
-    }
 }
 
 /// Inserts a contact in a transaction whose key is claimed.
@@ -272,17 +236,4 @@ pub(super) fn require_etags(contact: &Contact, etags: &[String]) -> Result<(), E
     Err(Error::EtagMismatch {
         resource: contact.name.to_string(),
     })
-}
-
-/// The faults of the fields that count, with the path from the request.
-fn prefixed(faults: &Faults, prefix: &str, counts: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let mut found = Faults::default();
-    for fault in faults.0.iter().filter(|fault| counts(&fault.path)) {
-        found.push(
-            format!("{prefix}{}", fault.path),
-            fault.rule,
-            fault.problem.clone(),
-        );
-    }
-    found.or(()).map_err(Error::Fields)
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use store::filter::{self, Expr};
+use store::filter::Expr;
 use store::pages::Key;
 use types::Deadline;
 
-use super::{App, FILTER_FIELDS};
+use super::{App, contact_filter};
 use crate::domain::imports::Format;
 use crate::error::Error;
 use crate::formats::csv::Writer;
@@ -54,7 +54,7 @@ impl App {
             app: self.clone(),
             workspace,
             format,
-            filter: filter::parse(filter, FILTER_FIELDS)?,
+            filter: contact_filter(filter)?,
             after: None,
             csv,
             buffer,

@@ -8,11 +8,14 @@ use types::{Deadline, Service, Token, TokenKind};
 
 use super::App;
 use super::log::place;
+use crate::domain::Faults;
 use crate::error::Error;
 use crate::store::positions;
 
 /// The name under which the pipeline's progress is kept.
 pub(super) const PIPELINE: &str = "pipeline";
+
+const NO_TOKEN: &str = "must be a consistency token that this suite gave out";
 
 /// How fresh a read must be: tokens that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,25 +25,25 @@ impl Freshness {
     /// Reads the tokens of a request's `at_least_as_fresh_as`.
     pub fn read(texts: &[String]) -> Result<Self, Error> {
         let mut tokens: Vec<Token> = Vec::new();
+        let mut faults = Faults::default();
         for (index, text) in texts.iter().enumerate() {
-            let path = format!("at_least_as_fresh_as[{index}]");
-            let token = match text.parse::<Token>() {
-                Ok(token) if token.kind == TokenKind::Consistency => token,
-                Ok(_) | Err(_) => {
-                    let problem = "must be a consistency token that this suite gave out";
-                    return Err(Error::field(path, "token.consistency", problem));
+            let path = || format!("at_least_as_fresh_as[{index}]");
+            match text.parse::<Token>() {
+                Ok(token) if token.kind != TokenKind::Consistency => {
+                    faults.push(path(), "token.consistency", NO_TOKEN);
                 }
-            };
-            if token.service == Service::Billing {
-                return Err(Error::TokenForeign { service: "billing" });
+                Err(_) => faults.push(path(), "token.consistency", NO_TOKEN),
+                Ok(token) if token.service == Service::Billing => {
+                    return Err(Error::TokenForeign { service: "billing" });
+                }
+                Ok(token) if tokens.iter().any(|other| other.service == token.service) => {
+                    let problem = "must be the only token of its service";
+                    faults.push(path(), "token.unique", problem);
+                }
+                Ok(token) => tokens.push(token),
             }
-            if tokens.iter().any(|other| other.service == token.service) {
-                let problem = "must be the only token of its service";
-                return Err(Error::field(path, "token.unique", problem));
-            }
-            tokens.push(token);
         }
-        Ok(Self(tokens))
+        faults.or(Self(tokens)).map_err(Error::Fields)
     }
 }
 

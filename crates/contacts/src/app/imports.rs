@@ -4,32 +4,17 @@ use prost::Message as _;
 use proto::contacts::v1;
 use store::change_log::{self, LogPosition, NewChange};
 use store::idempotency::Stored;
-use store::pages::{self, Key, PageToken};
 use store::{Conn, Error as StoreError};
 use types::{Deadline, ImportName, Micros};
 
 use super::calls::corrupt_key;
-use super::contacts::page_token;
 use super::importer::files;
 use super::log::consistency_token;
 use super::{App, Call};
-use crate::domain::imports::{Import, RowReport, State};
+use crate::domain::imports::{Import, State};
 use crate::error::Error;
 use crate::store::{import_files as files_of, imports as rows};
 use crate::wire::imports::message;
-
-/// What ListImportRows was given.
-#[derive(Clone, Debug)]
-pub struct RowsInput {
-    /// The import.
-    pub name: ImportName,
-    /// How many at most, as asked for.
-    pub page_size: i32,
-    /// Where to go on.
-    pub page_token: String,
-    /// Only refused rows.
-    pub refused_only: bool,
-}
 
 /// What a call that writes an import answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +69,6 @@ impl App {
             create_time: now,
             ..import
         };
-        files::check_mapping(&import)?;
         let event_id = self.ids.next();
         self.write_import("imports.create", call, move |conn, call| {
             rows::import_insert(conn, &import)?;
@@ -179,63 +163,6 @@ impl App {
         found.await?.ok_or_else(|| Error::not_found(&resource))
     }
 
-    /// Lists a workspace's imports, the newest first; the token of the next page.
-    pub async fn list_imports(
-        &self,
-        workspace: String,
-        page_size: i32,
-        token: &str,
-        deadline: Deadline,
-    ) -> Result<(Vec<Import>, String), Error> {
-        let args_hash = pages::args_hash(&["ListImports", &workspace]);
-        let size = pages::page_size(page_size)?;
-        let after = PageToken::decode(token, &args_hash)?;
-        let found = self.store.read("imports.list", deadline, move |conn| {
-            rows::imports_list(conn, &workspace, after.as_deref(), size + 1)
-        });
-        let (found, goes_on) = page(found.await?, size);
-        let next = match found.last() {
-            Some(last) if goes_on => {
-                let keys = vec![Key::Int(last.create_time.0), Key::Text(last.id.clone())];
-                page_token(args_hash, keys)
-            }
-            _ => String::new(),
-        };
-        Ok((found, next))
-    }
-
-    /// Lists what became of the rows of an import's present run; the token of the next page.
-    pub async fn list_import_rows(
-        &self,
-        input: RowsInput,
-        deadline: Deadline,
-    ) -> Result<(Vec<RowReport>, String), Error> {
-        let import = self.get_import(input.name.clone(), deadline).await?;
-        let (name, run, refused_only) = (input.name, import.run, input.refused_only);
-        let refused = if refused_only { "refused" } else { "" };
-        let args_hash = pages::args_hash(&[
-            "ListImportRows",
-            &name.to_string(),
-            &run.to_string(),
-            refused,
-        ]);
-        let size = pages::page_size(input.page_size)?;
-        let after = match PageToken::decode(&input.page_token, &args_hash)?.as_deref() {
-            None => 0,
-            Some([Key::Int(row)]) => *row,
-            Some(_) => return Err(Error::Store(StoreError::PageTokenInvalid)),
-        };
-        let found = self.store.read("imports.rows", deadline, move |conn| {
-            files_of::rows_list(conn, &name, run, refused_only, after, size + 1)
-        });
-        let (found, goes_on) = page(found.await?, size);
-        let next = match found.last() {
-            Some(last) if goes_on => page_token(args_hash, vec![Key::Int(last.row)]),
-            _ => String::new(),
-        };
-        Ok((found, next))
-    }
-
     pub(super) async fn write_import<F>(
         &self,
         op: &'static str,
@@ -314,13 +241,6 @@ pub(super) fn state_error(import: &Import, problem: &str) -> Error {
         state: import.state.as_str(),
         problem: problem.to_owned(),
     }
-}
-
-fn page<T>(mut found: Vec<T>, size: i64) -> (Vec<T>, bool) {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let goes_on = found.len() > size;
-    found.truncate(size);
-    (found, goes_on)
 }
 
 /// Logs a change of an import.

@@ -7,6 +7,7 @@ mod contacts;
 mod exports;
 mod follow;
 mod freshness;
+mod import_lists;
 mod importer;
 mod imports;
 mod log;
@@ -23,13 +24,14 @@ use tokio::sync::Notify;
 use types::{Clock, Ids};
 
 pub use calls::{Call, Once, Written};
-pub use contacts::{CreateInput, FILTER_FIELDS, ListInput, UpdateInput};
+pub use contacts::{CreateInput, ListInput, UpdateInput, contact_filter};
 pub use freshness::Freshness;
-pub use imports::RowsInput;
+pub use import_lists::{ImportsInput, RowsInput};
+pub use importer::files::check_mapping;
 pub use log::resume_token as resume_token_of;
 pub use positions::RecordedPosition;
 pub use uploads::ChunkInput;
-pub use watch::{Beginning, Changes, Told, WatchInput, Watcher};
+pub use watch::{Beginning, Changes, Told, WatchInput, Watcher, watch_faults};
 
 /// The name of the service in places that other services read: log tokens and leases.
 pub const SERVICE: &str = "contacts";

@@ -93,15 +93,15 @@ fn record(
     let mut event_ids = event_ids.iter();
     for (workspace, told) in told {
         let ids: Vec<String> = told.keys().cloned().collect();
-        // The lock keeps the facts that are logged with a position the newest ones.
-        let mut found = rows::contacts_pin(conn, workspace, &ids)?;
+        // The lock keeps the facts that are logged with a position the newest ones, and whoever else
+        // records the same positions away.
+        let mut found = rows::contacts_lock(conn, workspace, &ids)?;
         found.sort_by(|left, right| left.name.cmp(&right.name));
         for mut contact in found {
-            let Some(position) = told.get(&contact.name.contact) else {
-                continue;
-            };
-            let is_newer = position.revision > contact.position.revision;
-            if is_newer && positions::position_record(conn, &contact.name, position)? {
+            let newer = told
+                .get(&contact.name.contact)
+                .filter(|position| position.revision > contact.position.revision);
+            if let Some(position) = newer {
                 contact.position = position.clone();
                 let event_id = event_ids.next().map_or("", String::as_str);
                 let entry = Entry::of(Change::PositionRecorded, &message(&contact), event_id);
@@ -109,6 +109,11 @@ fn record(
             }
         }
     }
+    let newer: Vec<_> = entries
+        .iter()
+        .map(|(contact, _)| (&contact.name, &contact.position))
+        .collect();
+    positions::positions_record(conn, &newer)?;
     let changes: Vec<NewChange<'_>> = entries
         .iter()
         .map(|(contact, entry)| entry.change(contact, call, now))

@@ -100,6 +100,20 @@ enum Snapshot {
     After((String, String)),
 }
 
+/// Everything that is wrong with what a Watch was given.
+pub fn watch_faults(filter: &str, resume_token: Option<&str>, send_snapshot: bool) -> Vec<Error> {
+    let mut faults: Vec<Error> = kinds_of(filter).err().into_iter().collect();
+    if let Some(token) = resume_token {
+        faults.extend(parse_resume(token).err());
+        if send_snapshot {
+            let problem =
+                "must be false where a resume token is given, which resumes a snapshot too";
+            faults.push(Error::field("send_snapshot", "watch.snapshot", problem));
+        }
+    }
+    faults
+}
+
 impl App {
     /// Opens a Watch. What is committed after this returns is told.
     pub async fn watch_contacts(
@@ -116,11 +130,6 @@ impl App {
             Beginning::After(text) => Some(parse_resume(text)?),
             Beginning::Now | Beginning::Oldest => None,
         };
-        if given.is_some() && input.send_snapshot {
-            let problem =
-                "must be false where a resume token is given, which resumes a snapshot too";
-            return Err(Error::field("send_snapshot", "watch.snapshot", problem));
-        }
         let oldest = input.beginning == Beginning::Oldest;
         let resumed = given.as_ref().map(|(at, _)| *at);
         let start = self.store.read("watch.open", deadline, move |conn| {

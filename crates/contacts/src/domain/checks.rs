@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::emails::EmailAddress;
 use super::facts::Facts;
 use super::phones;
@@ -53,47 +51,45 @@ impl Faults {
     }
 }
 
-/// Brings the facts into the form they are stored in, and adds what is wrong with them: the domain
-/// of e-mail addresses in lower case, the E.164 form of phone numbers.
-pub fn settle(facts: &mut Facts, faults: &mut Faults) {
-    settle_emails(facts, faults);
-    settle_phones(facts, faults);
-    check_external_ids(facts, faults);
-    check_attributes(facts, faults);
+/// Brings facts that broke no rule into the form they are stored in: the domain of e-mail addresses
+/// in lower case, the E.164 form of phone numbers.
+pub fn settle(facts: &mut Facts) {
+    for email in &mut facts.emails {
+        if let Ok(address) = EmailAddress::parse(&email.address) {
+            email.address = address.into_string();
+        }
+    }
+    for phone in &mut facts.phones {
+        phone.e164 = phones::e164(&phone.number, &phone.region).unwrap_or_default();
+    }
 }
 
-fn settle_emails(facts: &mut Facts, faults: &mut Faults) {
+/// Adds what is wrong with e-mail addresses: each with whether it is the primary one.
+pub fn emails<'a>(emails: impl Iterator<Item = (&'a str, bool)>, faults: &mut Faults) {
     let mut primaries = 0;
-    for (index, email) in facts.emails.iter_mut().enumerate() {
-        match EmailAddress::parse(&email.address) {
-            Ok(address) => email.address = address.into_string(),
-            Err(refusal) => {
-                faults.push(
-                    format!("emails[{index}].address"),
-                    "email.syntax",
-                    refusal.to_string(),
-                );
-            }
+    for (index, (address, is_primary)) in emails.enumerate() {
+        if let Err(refusal) = EmailAddress::check(address) {
+            let path = format!("emails[{index}].address");
+            faults.push(path, "email.syntax", refusal.to_string());
         }
-        primaries += usize::from(email.primary);
-        if email.primary && primaries > 1 {
+        primaries += usize::from(is_primary);
+        if is_primary && primaries > 1 {
             let problem = "must be false: another address is the primary one";
             faults.push(format!("emails[{index}].primary"), "email.primary", problem);
         }
     }
 }
 
-fn settle_phones(facts: &mut Facts, faults: &mut Faults) {
+/// Adds what is wrong with phone numbers: each with whether it is the primary one.
+pub fn phones<'a>(numbers: impl Iterator<Item = (&'a str, bool)>, faults: &mut Faults) {
     let mut primaries = 0;
-    for (index, phone) in facts.phones.iter_mut().enumerate() {
-        if is_dialable(&phone.number) {
-            phone.e164 = phones::e164(&phone.number, &phone.region).unwrap_or_default();
-        } else {
+    for (index, (number, is_primary)) in numbers.enumerate() {
+        if !is_dialable(number) {
             let problem = "must be a phone number: at least two digits, no control characters";
             faults.push(format!("phones[{index}].number"), "phone.syntax", problem);
         }
-        primaries += usize::from(phone.primary);
-        if phone.primary && primaries > 1 {
+        primaries += usize::from(is_primary);
+        if is_primary && primaries > 1 {
             let problem = "must be false: another number is the primary one";
             faults.push(format!("phones[{index}].primary"), "phone.primary", problem);
         }
@@ -107,9 +103,16 @@ pub fn is_dialable(number: &str) -> bool {
     digits >= 2 && !number.chars().any(char::is_control)
 }
 
-fn check_external_ids(facts: &Facts, faults: &mut Faults) {
+/// Adds the external ids, as systems and keys, that stand there twice.
+pub fn external_ids<'a>(
+    ids: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+    faults: &mut Faults,
+) {
+    if ids.len() < 2 {
+        return;
+    }
     let mut seen = BTreeSet::new();
-    for (index, id) in facts.external_ids.iter().enumerate() {
+    for (index, id) in ids.enumerate() {
         if !seen.insert(id) {
             let problem = "must not repeat another external id of the contact";
             faults.push(format!("external_ids[{index}]"), "repeated.unique", problem);
@@ -117,66 +120,31 @@ fn check_external_ids(facts: &Facts, faults: &mut Faults) {
     }
 }
 
-fn check_attributes(facts: &Facts, faults: &mut Faults) {
-    let Some(attributes) = &facts.attributes else {
-        return;
-    };
-    let bytes = serde_json::to_vec(attributes).map_or(usize::MAX, |json| json.len());
-    if bytes > ATTRIBUTES_BYTES_MAX {
+/// Adds attributes that are too large, by the bytes that they have as JSON.
+pub fn attributes(json_bytes: usize, faults: &mut Faults) {
+    if json_bytes > ATTRIBUTES_BYTES_MAX {
         let problem = format!("must have at most {ATTRIBUTES_BYTES_MAX} bytes as JSON");
         faults.push("attributes", "attributes.size", problem);
-    }
-    let has_nul = |text: &str| text.contains('\0');
-    let mut open: Vec<&Value> = attributes.values().collect();
-    let mut found = attributes.keys().any(|key| has_nul(key));
-    while let Some(value) = open.pop() {
-        match value {
-            Value::String(text) => found |= has_nul(text),
-            Value::Array(items) => open.extend(items),
-            Value::Object(fields) => {
-                found |= fields.keys().any(|key| has_nul(key));
-                open.extend(fields.values());
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    if found {
-        faults.push(
-            "attributes",
-            "string.nul",
-            "must not have the character U+0000",
-        );
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::{Email, ExternalId, Phone};
+    use super::super::facts::{Email, Phone};
     use super::*;
-
-    fn email(address: &str, primary: bool) -> Email {
-        Email {
-            address: address.into(),
-            primary,
-            ..Email::default()
-        }
-    }
-
-    fn phone(number: &str, region: &str) -> Phone {
-        Phone {
-            number: number.into(),
-            region: region.into(),
-            ..Phone::default()
-        }
-    }
 
     #[test]
     fn what_is_right_is_brought_into_form() {
+        let phone = |number: &str, region: &str| Phone {
+            number: number.into(),
+            region: region.into(),
+            ..Phone::default()
+        };
         let mut facts = Facts {
-            emails: vec![
-                email("Ada@Example.COM", true),
-                email("b@example.com", false),
-            ],
+            emails: vec![Email {
+                address: "Ada@Example.COM".into(),
+                ..Email::default()
+            }],
             phones: vec![
                 phone("030 123456", "DE"),
                 phone("030 123456", ""),
@@ -184,38 +152,40 @@ mod tests {
             ],
             ..Facts::default()
         };
-        let mut faults = Faults::default();
-        settle(&mut facts, &mut faults);
-        assert_eq!(faults, Faults::default());
+        settle(&mut facts);
         assert_eq!(facts.emails[0].address, "Ada@example.com");
         assert_eq!(facts.phones[0].e164, "+4930123456");
         assert_eq!(facts.phones[1].e164, "");
     }
 
     #[test]
-    fn every_fault_is_found() {
-        let id = ExternalId {
-            system: "erp".into(),
-            id: "7".into(),
-        };
-        let attributes = serde_json::json!({"a": [{"b": "x\u{0}"}], "c": "y".repeat(40_000)});
-        let mut facts = Facts {
-            emails: vec![email("nobody", true), email("b@example.com", true)],
-            phones: vec![phone("ring me", ""), phone("+49\u{7}30", "")],
-            external_ids: vec![id.clone(), id],
-            attributes: attributes.as_object().cloned(),
-            ..Facts::default()
-        };
+    fn what_is_right_has_no_fault() {
         let mut faults = Faults::default();
-        settle(&mut facts, &mut faults);
+        let addresses = [("ada@example.com", true), ("b@example.com", false)];
+        emails(addresses.into_iter(), &mut faults);
+        phones([("112", true), ("030 1", false)].into_iter(), &mut faults);
+        external_ids([("erp", "7"), ("crm", "7")].into_iter(), &mut faults);
+        attributes(ATTRIBUTES_BYTES_MAX, &mut faults);
+        assert_eq!(faults, Faults::default());
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        let mut faults = Faults::default();
+        let addresses = [("nobody", true), ("b@example.com", true)];
+        emails(addresses.into_iter(), &mut faults);
+        let numbers = [("ring me", true), ("+49\u{7}30", true)];
+        phones(numbers.into_iter(), &mut faults);
+        external_ids([("erp", "7"), ("erp", "7")].into_iter(), &mut faults);
+        attributes(ATTRIBUTES_BYTES_MAX + 1, &mut faults);
         let paths: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
         let expected = [
             "emails[0].address",
             "emails[1].primary",
             "phones[0].number",
             "phones[1].number",
+            "phones[1].primary",
             "external_ids[1]",
-            "attributes",
             "attributes",
         ];
         assert_eq!(paths, expected);

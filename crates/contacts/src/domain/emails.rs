@@ -41,6 +41,19 @@ impl EmailAddress {
     /// assert!(EmailAddress::parse("Ada <ada@example.com>").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, EmailRefusal> {
+        let at = Self::check(text)?;
+        let (local, domain) = (&text[..at], &text[at + 1..]);
+        Ok(Self {
+            text: format!("{local}@{}", domain.to_ascii_lowercase()),
+            at,
+        })
+    }
+
+    /// Whether a text is an address, without keeping it; where its `@` is.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn check(text: &str) -> Result<usize, EmailRefusal> {
         if text.len() > ADDRESS_LEN_MAX {
             return Err(EmailRefusal::TooLong);
         }
@@ -55,10 +68,7 @@ impl EmailAddress {
             return Err(EmailRefusal::LocalPart);
         }
         check_domain(domain)?;
-        Ok(Self {
-            text: format!("{local}@{}", domain.to_ascii_lowercase()),
-            at,
-        })
+        Ok(at)
     }
 
     /// The address as it is stored and shown.

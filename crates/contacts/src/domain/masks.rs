@@ -14,6 +14,9 @@ pub struct MaskFault {
     pub problem: &'static str,
 }
 
+const ALL_ALONE: &str = "stands for all fields and so must stand alone";
+const NO_FIELD: &str = "is no field of a contact that can be changed";
+
 /// Fields that only the service writes. A caller's value is ignored, as AIP-203 asks for.
 const OUTPUT_ONLY: [&str; 12] = [
     "stage",
@@ -29,6 +32,36 @@ const OUTPUT_ONLY: [&str; 12] = [
     "delete_time",
     "purge_time",
 ];
+
+/// The first path of a mask that can't be one whatever the contact is.
+pub fn check(mask: &[String]) -> Result<(), MaskFault> {
+    let mut nobody = Facts::default();
+    let nothing = Facts::default();
+    for path in mask {
+        let problem = match path.as_str() {
+            "*" if mask.len() > 1 => Some(ALL_ALONE),
+            "*" | "name" | "kind" | "requested_stage" => None,
+            path if OUTPUT_ONLY.contains(&path) => None,
+            known if set(&mut nobody, &nothing, known) => None,
+            _ => Some(NO_FIELD),
+        };
+        if let Some(problem) = problem {
+            return Err(MaskFault {
+                path: path.clone(),
+                problem,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a mask names the field that a path within the contact begins with.
+pub fn names(mask: &[String], path: &str) -> bool {
+    let field = |path: &str| path.find(['.', '[']).unwrap_or(path.len());
+    let wanted = &path[..field(path)];
+    mask.iter()
+        .any(|mask| mask == "*" || &mask[..field(mask)] == wanted)
+}
 
 /// The facts after a change: those of `new` that the mask names, the others of `old`. `kind` is the
 /// kind that the caller gave, if any.
@@ -46,7 +79,7 @@ pub fn applied(
     };
     if mask.iter().any(|path| path == "*") {
         if mask.len() > 1 {
-            return refuse("*", "stands for all fields and so must stand alone");
+            return refuse("*", ALL_ALONE);
         }
         if kind.is_some_and(|kind| kind != old.kind) {
             return refuse("kind", "can't be changed");
@@ -72,7 +105,7 @@ pub fn applied(
             path if OUTPUT_ONLY.contains(&path) => {}
             known => {
                 if !set(&mut facts, new, known) {
-                    return refuse(path, "is no field of a contact that can be changed");
+                    return refuse(path, NO_FIELD);
                 }
             }
         }
@@ -258,130 +291,4 @@ pub fn changed_paths(old: &Facts, new: &Facts) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use types::Micros;
-
-    use super::super::facts::Email;
-    use super::*;
-
-    fn mask(paths: &[&str]) -> Vec<String> {
-        paths.iter().map(|path| (*path).to_owned()).collect()
-    }
-
-    fn old() -> Facts {
-        Facts {
-            kind: Kind::Company,
-            display_name: "Example Ltd".into(),
-            given_name: "Ada".into(),
-            emails: vec![Email {
-                address: "ada@example.com".into(),
-                verified: true,
-                ..Email::default()
-            }],
-            labels: [("tier", "gold"), ("area", "north")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-            requested_stage: "lead".into(),
-            ..Facts::default()
-        }
-    }
-
-    #[test]
-    fn only_what_the_mask_names_changes() {
-        let new = Facts {
-            given_name: "Al".into(),
-            family_name: "L".into(),
-            labels: [("tier".to_owned(), "silver".to_owned())].into(),
-            ..Facts::default()
-        };
-        let facts = applied(
-            &old(),
-            &new,
-            None,
-            &mask(&["given_name", "labels.tier", "labels.area"]),
-        )
-        .expect("a good mask");
-        assert_eq!(
-            (facts.given_name.as_str(), facts.family_name.as_str()),
-            ("Al", "")
-        );
-        assert_eq!(facts.labels, new.labels);
-        assert_eq!(facts.display_name, "Example Ltd");
-        let paths = changed_paths(&old(), &facts);
-        assert_eq!(paths, ["given_name", "labels.area", "labels.tier"]);
-    }
-
-    #[test]
-    fn a_star_replaces_everything_but_what_never_changes() {
-        let new = Facts {
-            emails: old()
-                .emails
-                .iter()
-                .map(|e| Email {
-                    verified: false,
-                    ..e.clone()
-                })
-                .collect(),
-            ..Facts::default()
-        };
-        let facts = applied(&old(), &new, None, &mask(&["*"])).expect("a good mask");
-        assert_eq!(facts.kind, Kind::Company);
-        assert_eq!(facts.requested_stage, "lead");
-        assert!(facts.display_name.is_empty() && facts.labels.is_empty());
-        assert!(
-            facts.emails[0].verified,
-            "an address that stays keeps its proof"
-        );
-    }
-
-    #[test]
-    fn parts_of_messages_are_addressed() {
-        let new = Facts {
-            interest: Some(Interest {
-                expressed_time: Micros(7),
-                evidence: "asked".into(),
-            }),
-            ..Facts::default()
-        };
-        let paths = mask(&["interest.evidence", "qualification.checklist.budget"]);
-        let facts = applied(&old(), &new, None, &paths).expect("a good mask");
-        assert_eq!(facts.interest, new.interest);
-        assert!(facts.qualification.is_some_and(|q| q.checklist.is_empty()));
-    }
-
-    #[test]
-    fn what_can_not_change_is_refused_and_what_the_service_writes_is_passed_over() {
-        let same = Facts {
-            requested_stage: "lead".into(),
-            ..Facts::default()
-        };
-        let fine = mask(&[
-            "name",
-            "kind",
-            "requested_stage",
-            "stage",
-            "create_time",
-            "etag",
-        ]);
-        assert_eq!(
-            applied(&old(), &same, Some(Kind::Company), &fine),
-            Ok(old())
-        );
-        for (path, kind) in [
-            ("kind", Some(Kind::Person)),
-            ("kind", None),
-            ("requested_stage", None),
-            ("colour", None),
-            ("", None),
-            ("emails.address", None),
-            ("labels.", None),
-            ("labels.Tier", None),
-            ("source.colour", None),
-        ] {
-            let found = applied(&old(), &Facts::default(), kind, &mask(&[path]));
-            assert_eq!(found.map_err(|fault| fault.path), Err(path.to_owned()));
-        }
-        let both = applied(&old(), &same, None, &mask(&["*", "note"]));
-        assert!(both.is_err());
-    }
-}
+mod tests;

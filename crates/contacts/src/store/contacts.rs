@@ -6,7 +6,7 @@ mod list;
 mod plan_tests;
 mod row;
 
-use ::store::{Conn, Error, each, locked};
+use ::store::{Conn, Error, each, locked, steady};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
 
@@ -20,12 +20,12 @@ use crate::domain::facts::ExternalId;
 
 /// The contact of this name, deleted ones included.
 pub fn contact_get(conn: &mut Conn, name: &ContactName) -> Result<Option<Contact>, Error> {
-    let row: Option<ContactRow> = joined()
+    let row: Option<ContactRow> = each!(conn, |c| joined()
         .filter(contacts::workspace.eq(&name.workspace))
         .filter(contacts::contact.eq(&name.contact))
         .select(columns())
-        .first(conn)
-        .optional()?;
+        .first(c))
+    .optional()?;
     row.map(Contact::try_from).transpose()
 }
 
@@ -57,16 +57,15 @@ pub fn contact_lock(conn: &mut Conn, name: &ContactName) -> Result<Option<Contac
     contact_get(conn, name)
 }
 
-/// Those of these contacts that exist, which nobody changes until the transaction ends; locked in
-/// the order of their ids.
-pub fn contacts_pin(
+/// Those of these contacts that exist, locked until the transaction ends in the order of their ids.
+pub fn contacts_lock(
     conn: &mut Conn,
     workspace: &str,
     ids: &[String],
 ) -> Result<Vec<Contact>, Error> {
     let _: Vec<i64> = locked!(
         conn,
-        share,
+        update,
         contacts::table
             .filter(contacts::workspace.eq(workspace))
             .filter(contacts::contact.eq_any(ids))
@@ -80,8 +79,10 @@ pub fn contacts_pin(
 pub fn contact_update(conn: &mut Conn, contact: &Contact) -> Result<(), Error> {
     let name = &contact.name;
     let keys = Keys::of(contact)?;
-    let changed = diesel::update(contacts::table.find((&name.workspace, &name.contact)))
-        .set((
+    let row = contacts::table.find((&name.workspace, &name.contact));
+    let changed = steady!(
+        conn,
+        diesel::update(row).set((
             contacts::state.eq(contact.state.as_str()),
             contacts::revision.eq(contact.revision),
             contacts::display_key.eq(&keys.display),
@@ -99,7 +100,7 @@ pub fn contact_update(conn: &mut Conn, contact: &Contact) -> Result<(), Error> {
             contacts::delete_time.eq(contact.delete_time.map(|at| at.0)),
             contacts::purge_time.eq(contact.purge_time.map(|at| at.0)),
         ))
-        .execute(conn)?;
+    )?;
     if changed == 1 {
         Ok(())
     } else {

@@ -3,10 +3,15 @@
 //! Whatever removes many rows does so in slices: each call is a part, to be repeated in transactions
 //! of their own.
 
+use ::store::filter::{Comparison, Expr, Test};
 use ::store::{Conn, Error, each};
+use diesel::dsl;
+use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use types::ImportName;
 
+use super::relations::related;
 use super::schema::{import_chunks, import_keys, import_rows};
 use crate::domain::facts::ExternalId;
 use crate::domain::imports::{Outcome, RowReport};
@@ -103,33 +108,50 @@ pub fn rows_insert(
     Ok(())
 }
 
+/// Which rows of an import's run, from where on.
+#[derive(Clone, Debug)]
+pub struct RowList {
+    /// The import.
+    pub name: ImportName,
+    /// The run.
+    pub run: i64,
+    /// Which of its rows.
+    pub filter: Option<Expr>,
+    /// The number of the last row before the page; 0 for the beginning.
+    pub after: i64,
+    /// How many at most.
+    pub limit: i64,
+}
+
+type Db = <Conn as Connection>::Backend;
+type Condition = Box<dyn BoxableExpression<import_rows::table, Db, SqlType = Bool>>;
+
 /// A page of what became of a run's rows, in the order of the file.
-pub fn rows_list(
-    conn: &mut Conn,
-    name: &ImportName,
-    run: i64,
-    refused_only: bool,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<RowReport>, Error> {
+pub fn rows_list(conn: &mut Conn, list: &RowList) -> Result<Vec<RowReport>, Error> {
+    let name = &list.name;
     let mut query = import_rows::table
-        .filter(import_rows::workspace.eq(name.workspace.clone()))
-        .filter(import_rows::import.eq(name.import.clone()))
-        .filter(import_rows::run.eq(run))
-        .filter(import_rows::row_number.gt(after))
+        .into_boxed::<Db>()
+        .filter(import_rows::workspace.eq(&name.workspace))
+        .filter(import_rows::import.eq(&name.import))
+        .filter(import_rows::run.eq(list.run))
+        .filter(import_rows::row_number.gt(list.after))
         .order(import_rows::row_number)
-        .select((
-            import_rows::row_number,
-            import_rows::outcome,
-            import_rows::contact,
-            import_rows::problems,
-            import_rows::display_name,
-        ))
-        .limit(limit)
-        .into_boxed();
-    if refused_only {
-        query = query.filter(import_rows::outcome.eq(Outcome::Refused.as_str()));
+        .limit(list.limit);
+    if let Some(filter) = &list.filter {
+        query = query.filter(filter.fold(
+            &mut condition,
+            |one| Box::new(dsl::not(one)),
+            |left, right| Box::new(left.and(right)),
+            |left, right| Box::new(left.or(right)),
+        ));
     }
+    let query = query.select((
+        import_rows::row_number,
+        import_rows::outcome,
+        import_rows::contact,
+        import_rows::problems,
+        import_rows::display_name,
+    ));
     let rows: Vec<(i64, String, String, String, String)> = query.load(conn)?;
     rows.into_iter()
         .map(|(row, outcome, contact, problems, display_name)| {
@@ -146,6 +168,16 @@ pub fn rows_list(
             })
         })
         .collect()
+}
+
+/// The condition of one comparison. The fields and kinds are those of `app::import_lists`.
+fn condition(comparison: &Comparison) -> Condition {
+    match (comparison.field, &comparison.test) {
+        ("outcome", Test::Word(word)) => Box::new(import_rows::outcome.eq(*word)),
+        ("row", Test::Int(relation, row)) => related!(import_rows::row_number, relation, *row),
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(import_rows::row_number.eq(0)),
+    }
 }
 
 /// Removes some of what became of the rows of the runs before `run`, with what those runs noted;

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use ::store::filter::{Comparison, Expr, Test};
 use ::store::pages::Key;
 use ::store::{Conn, Error, each, locked};
+use diesel::dsl;
+use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use types::{ImportName, Micros};
 
+use super::relations::related;
 use super::schema::imports;
 use crate::domain::imports::{Counts, Format, Import, State};
 
@@ -163,30 +168,76 @@ pub fn import_lock(conn: &mut Conn, name: &ImportName) -> Result<Option<Import>,
     row.map(Import::try_from).transpose()
 }
 
-/// A page of a workspace's imports, the newest first.
-pub fn imports_list(
-    conn: &mut Conn,
-    workspace: &str,
-    after: Option<&[Key]>,
-    limit: i64,
-) -> Result<Vec<Import>, Error> {
+/// Which imports, from where on.
+#[derive(Clone, Debug)]
+pub struct ImportList {
+    /// The workspace.
+    pub workspace: String,
+    /// Which of its imports.
+    pub filter: Option<Expr>,
+    /// Whether the newest come first.
+    pub newest_first: bool,
+    /// Creation time and id of the last import before the page.
+    pub after: Option<Vec<Key>>,
+    /// How many at most.
+    pub limit: i64,
+}
+
+type Db = <Conn as Connection>::Backend;
+type Condition = Box<dyn BoxableExpression<imports::table, Db, SqlType = Bool>>;
+
+/// A page of a workspace's imports, by the time of their creation.
+///
+/// Errors: [`Error::PageTokenInvalid`] where `after` is no place in this list.
+pub fn imports_list(conn: &mut Conn, list: &ImportList) -> Result<Vec<Import>, Error> {
     let mut query = imports::table
-        .filter(imports::workspace.eq(workspace.to_owned()))
-        .order((imports::create_time.desc(), imports::import.desc()))
-        .limit(limit)
-        .into_boxed();
-    if let Some(after) = after {
-        let [Key::Int(create_time), Key::Text(id)] = after else {
-            return Err(Error::PageTokenInvalid);
-        };
-        query = query.filter(imports::create_time.le(*create_time)).filter(
-            imports::create_time
-                .lt(*create_time)
-                .or(imports::import.lt(id.clone())),
-        );
+        .into_boxed::<Db>()
+        .filter(imports::workspace.eq(&list.workspace))
+        .limit(list.limit);
+    if let Some(filter) = &list.filter {
+        query = query.filter(filter.fold(
+            &mut condition,
+            |one| Box::new(dsl::not(one)),
+            |left, right| Box::new(left.and(right)),
+            |left, right| Box::new(left.or(right)),
+        ));
     }
+    let at = match list.after.as_deref() {
+        None => None,
+        Some([Key::Int(create_time), Key::Text(id)]) => Some((*create_time, id)),
+        Some(_) => return Err(Error::PageTokenInvalid),
+    };
+    // The time alone is what the index is entered by.
+    query = match (at, list.newest_first) {
+        (None, _) => query,
+        (Some((at, id)), true) => query
+            .filter(imports::create_time.le(at))
+            .filter(imports::create_time.lt(at).or(imports::import.lt(id))),
+        (Some((at, id)), false) => query
+            .filter(imports::create_time.ge(at))
+            .filter(imports::create_time.gt(at).or(imports::import.gt(id))),
+    };
+    query = if list.newest_first {
+        query.order((imports::create_time.desc(), imports::import.desc()))
+    } else {
+        query.order((imports::create_time.asc(), imports::import.asc()))
+    };
     let rows: Vec<ImportRow> = query.load(conn)?;
     rows.into_iter().map(Import::try_from).collect()
+}
+
+/// The condition of one comparison. The fields and kinds are those of `app::import_lists`.
+fn condition(comparison: &Comparison) -> Condition {
+    match (comparison.field, &comparison.test) {
+        ("state", Test::Word(word)) => Box::new(imports::state.eq(*word)),
+        ("format", Test::Word(word)) => Box::new(imports::format.eq(*word)),
+        ("dry_run", Test::Bool(value)) => Box::new(imports::dry_run.eq(*value)),
+        ("create_time", Test::Time(relation, at)) => {
+            related!(imports::create_time, relation, at.0)
+        }
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(imports::import.eq("")),
+    }
 }
 
 /// The names of all imports that run, in all workspaces, the oldest first.

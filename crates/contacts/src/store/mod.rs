@@ -9,6 +9,7 @@ pub mod contacts;
 pub mod import_files;
 pub mod imports;
 pub mod positions;
+mod relations;
 mod schema;
 
 use ::store::Migrations;

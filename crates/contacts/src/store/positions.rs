@@ -1,38 +1,44 @@
 //! Where contacts stand, as told by the pipeline service, and how far it has told it.
 
 use ::store::change_log::LogPosition;
-use ::store::{Conn, Error, each, locked};
+use ::store::{Conn, Error, all, locked, steady};
 use diesel::prelude::*;
-use diesel::query_dsl::methods::FilterDsl as _;
+use diesel::upsert::excluded;
 use types::{ContactName, Micros};
 
 use super::schema::{contact_positions, projections};
 use crate::domain::contacts::ShownPosition;
 
-/// Records where a contact stands if it is newer than what is recorded; answers whether it was.
-/// The contact must exist.
-pub fn position_record(
+/// Records where contacts stand. They exist, their rows are locked, and what is recorded of them is
+/// older.
+pub fn positions_record(
     conn: &mut Conn,
-    name: &ContactName,
-    position: &ShownPosition,
-) -> Result<bool, Error> {
-    let values = (
-        contact_positions::stage.eq(&position.stage),
-        contact_positions::role.eq(position.role.map_or("", |role| role.as_str())),
-        contact_positions::revision.eq(position.revision),
-    );
-    let changed = each!(conn, |c| diesel::insert_into(contact_positions::table)
-        .values((
-            contact_positions::workspace.eq(&name.workspace),
-            contact_positions::contact.eq(&name.contact),
-            values,
-        ))
-        .on_conflict((contact_positions::workspace, contact_positions::contact))
-        .do_update()
-        .set(values)
-        .filter(contact_positions::revision.lt(position.revision))
-        .execute(c))?;
-    Ok(changed == 1)
+    told: &[(&ContactName, &ShownPosition)],
+) -> Result<(), Error> {
+    let rows: Vec<_> = told
+        .iter()
+        .map(|(name, position)| {
+            (
+                contact_positions::workspace.eq(&name.workspace),
+                contact_positions::contact.eq(&name.contact),
+                contact_positions::stage.eq(&position.stage),
+                contact_positions::role.eq(position.role.map_or("", |role| role.as_str())),
+                contact_positions::revision.eq(position.revision),
+            )
+        })
+        .collect();
+    all!(conn, rows, |some| diesel::insert_into(
+        contact_positions::table
+    )
+    .values(some)
+    .on_conflict((contact_positions::workspace, contact_positions::contact))
+    .do_update()
+    .set((
+        contact_positions::stage.eq(excluded(contact_positions::stage)),
+        contact_positions::role.eq(excluded(contact_positions::role)),
+        contact_positions::revision.eq(excluded(contact_positions::revision)),
+    )))?;
+    Ok(())
 }
 
 /// Up to where in the log of `service` everything has been told; `None` before it was ever told.
@@ -70,11 +76,13 @@ pub fn projection_advance(
         projections::id.eq(through.id),
         projections::update_time.eq(now.0),
     );
-    each!(conn, |c| diesel::insert_into(projections::table)
-        .values((projections::service.eq(service), values))
-        .on_conflict(projections::service)
-        .do_update()
-        .set(values)
-        .execute(c))?;
+    steady!(
+        conn,
+        diesel::insert_into(projections::table)
+            .values((projections::service.eq(service), values))
+            .on_conflict(projections::service)
+            .do_update()
+            .set(values)
+    )?;
     Ok(())
 }

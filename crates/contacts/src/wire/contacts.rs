@@ -1,10 +1,9 @@
 //! Contacts.
 
-use prost_types::{Struct, Timestamp};
+use prost_types::Timestamp;
 use proto::contacts::v1::{self, contact, qualification, source};
 use proto::convert::{role_to_wire, timestamp_from_wire, timestamp_to_wire};
 use proto::google::r#type as google;
-use serde_json::{Map, Value};
 use types::{ContactName, Micros};
 
 use super::enums::{
@@ -29,29 +28,57 @@ pub struct Draft {
     pub kind: Option<Kind>,
     /// Whom the facts refer to: the path, and the contact named there.
     pub references: Vec<(&'static str, ContactName)>,
-    /// What is wrong, with paths within the contact.
-    pub faults: Faults,
 }
 
-/// Reads a contact. Output-only fields are passed over.
-pub fn draft(message: &v1::Contact) -> Draft {
-    let mut draft = Draft {
-        kind: kind_from_wire(message.kind),
-        ..Draft::default()
-    };
-    let faults = &mut draft.faults;
-    let mut references = Vec::new();
-    let company = reference("company", &message.company, &mut references, faults);
+/// Adds what is wrong with a contact beyond the rules of its proto, with paths within the contact.
+/// Costs no memory where nothing is wrong, but for the names that it refers to.
+pub fn check(message: &v1::Contact, faults: &mut Faults) {
+    for (path, text) in references(message) {
+        if let Err(error) = text.parse::<ContactName>() {
+            faults.push(path, "resource_name", error.to_string());
+        }
+    }
+    let emails = message.emails.iter();
+    checks::emails(emails.map(|email| (&*email.address, email.primary)), faults);
+    let phones = message.phones.iter();
+    checks::phones(phones.map(|phone| (&*phone.number, phone.primary)), faults);
+    let ids = message.external_ids.iter();
+    checks::external_ids(ids.map(|id| (&*id.system, &*id.id)), faults);
+    if let Some(attributes) = &message.attributes {
+        checks::attributes(json::bytes_at_most(attributes), faults);
+    }
+}
+
+/// The names of contacts in a contact, with their paths.
+pub fn references(message: &v1::Contact) -> impl Iterator<Item = (&'static str, &str)> {
     let source = message.source.as_ref();
-    let source = source_from_wire(source, &mut references, faults);
-    let attributes = attributes_from_wire(message.attributes.as_ref(), faults);
-    draft.facts = Facts {
-        kind: draft.kind.unwrap_or_default(),
+    let referrer = source.map_or("", |source| source.referrer.as_str());
+    [
+        ("company", message.company.as_str()),
+        ("source.referrer", referrer),
+    ]
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+}
+
+/// Reads a contact that neither the rules of its proto nor [`check`] found anything wrong with.
+/// Output-only fields are passed over.
+pub fn draft(message: &v1::Contact) -> Draft {
+    let kind = kind_from_wire(message.kind);
+    let references: Vec<(&'static str, ContactName)> = references(message)
+        .filter_map(|(path, text)| Some((path, text.parse().ok()?)))
+        .collect();
+    let referred = |path: &str| {
+        let found = references.iter().find(|(other, _)| *other == path);
+        found.map_or_else(String::new, |(_, name)| name.contact.clone())
+    };
+    let mut facts = Facts {
+        kind: kind.unwrap_or_default(),
         display_name: message.display_name.clone(),
         given_name: message.given_name.clone(),
         family_name: message.family_name.clone(),
         title: message.title.clone(),
-        company,
+        company: referred("company"),
         emails: message.emails.iter().map(email_from_wire).collect(),
         phones: message.phones.iter().map(phone_from_wire).collect(),
         postal_addresses: message
@@ -65,17 +92,13 @@ pub fn draft(message: &v1::Contact) -> Draft {
             .iter()
             .filter_map(|kind| relationship_kind_from_wire(*kind))
             .collect(),
-        source,
-        interest: interest_from_wire(message.interest.as_ref(), faults),
-        identity: identity_from_wire(message.identity.as_ref(), faults),
+        source: source_from_wire(message.source.as_ref(), referred("source.referrer")),
+        interest: message.interest.as_ref().map(interest_from_wire),
+        identity: message.identity.as_ref().map(identity_from_wire),
         qualification: message.qualification.as_ref().map(qualification_from_wire),
         owner: message.owner.clone(),
         ready_to_buy: message.ready_to_buy,
-        next_step_due_time: moment(
-            "next_step_due_time",
-            message.next_step_due_time.as_ref(),
-            faults,
-        ),
+        next_step_due_time: moment(message.next_step_due_time.as_ref()),
         external_ids: message
             .external_ids
             .iter()
@@ -84,83 +107,41 @@ pub fn draft(message: &v1::Contact) -> Draft {
         tax_id: message.tax_id.clone(),
         legal_name: message.legal_name.clone(),
         labels: message.labels.clone(),
-        attributes,
+        attributes: message.attributes.as_ref().and_then(json::from_struct),
         note: message.note.clone(),
         requested_stage: message.requested_stage.clone(),
     };
-    draft.references = references;
-    checks::settle(&mut draft.facts, &mut draft.faults);
-    draft
+    checks::settle(&mut facts);
+    Draft {
+        facts,
+        kind,
+        references,
+    }
 }
 
 /// A moment that may be absent.
-fn moment(path: &str, at: Option<&Timestamp>, faults: &mut Faults) -> Option<Micros> {
-    match at.map(timestamp_from_wire)? {
-        Ok(at) => Some(at),
-        Err(invalid) => {
-            faults.push(path, invalid.rule, invalid.description);
-            None
-        }
-    }
+fn moment(at: Option<&Timestamp>) -> Option<Micros> {
+    timestamp_from_wire(at?).ok()
 }
 
-fn attributes_from_wire(
-    fields: Option<&Struct>,
-    faults: &mut Faults,
-) -> Option<Map<String, Value>> {
-    let found = json::from_struct(fields?);
-    if found.is_none() {
-        let problem = "must have finite numbers only";
-        faults.push("attributes", "double.finite", problem);
-    }
-    found
-}
-
-fn interest_from_wire(given: Option<&v1::Interest>, faults: &mut Faults) -> Option<Interest> {
-    let given = given?;
-    let at = given.expressed_time.as_ref();
-    Some(Interest {
-        expressed_time: moment("interest.expressed_time", at, faults).unwrap_or_default(),
+fn interest_from_wire(given: &v1::Interest) -> Interest {
+    Interest {
+        expressed_time: moment(given.expressed_time.as_ref()).unwrap_or_default(),
         evidence: given.evidence.clone(),
-    })
+    }
 }
 
-fn identity_from_wire(given: Option<&v1::Identity>, faults: &mut Faults) -> Option<Identity> {
-    let given = given?;
-    let at = given.verified_time.as_ref();
-    Some(Identity {
-        verified_time: moment("identity.verified_time", at, faults).unwrap_or_default(),
+fn identity_from_wire(given: &v1::Identity) -> Identity {
+    Identity {
+        verified_time: moment(given.verified_time.as_ref()).unwrap_or_default(),
         method: given.method.clone(),
-    })
+    }
 }
 
 fn external_id_from_wire(id: &v1::ExternalId) -> ExternalId {
     ExternalId {
         system: id.system.clone(),
         id: id.id.clone(),
-    }
-}
-
-/// The id in a reference to a contact, which is noted; empty where there is none.
-fn reference(
-    path: &'static str,
-    text: &str,
-    references: &mut Vec<(&'static str, ContactName)>,
-    faults: &mut Faults,
-) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    match text.parse::<ContactName>() {
-        Ok(name) => {
-            let id = name.contact.clone();
-            references.push((path, name));
-            id
-        }
-        Err(error) => {
-            faults.push(path, "resource_name", error.to_string());
-            String::new()
-        }
     }
 }
 
@@ -209,11 +190,7 @@ fn address_from_wire(address: &google::PostalAddress) -> PostalAddress {
     }
 }
 
-fn source_from_wire(
-    given: Option<&v1::Source>,
-    references: &mut Vec<(&'static str, ContactName)>,
-    faults: &mut Faults,
-) -> Source {
+fn source_from_wire(given: Option<&v1::Source>, referrer: String) -> Source {
     let Some(given) = given else {
         return Source::default();
     };
@@ -222,7 +199,7 @@ fn source_from_wire(
     Source {
         channel: Channel::from_word(word(channel.as_str_name(), "CHANNEL_")).unwrap_or_default(),
         campaign: given.campaign.clone(),
-        referrer: reference("source.referrer", &given.referrer, references, faults),
+        referrer,
         referral_kind: ReferralKind::from_word(word(kind.as_str_name(), "REFERRAL_KIND_"))
             .unwrap_or_default(),
     }

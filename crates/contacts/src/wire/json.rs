@@ -1,8 +1,11 @@
 //! `google.protobuf.Struct` and JSON.
 
+use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as WireValue};
 use serde_json::{Map, Number, Value};
+
+use crate::domain::checks::ATTRIBUTES_BYTES_MAX;
 
 /// The JSON object of a Struct; `None` where a number in it is none.
 pub fn from_struct(fields: &Struct) -> Option<Map<String, Value>> {
@@ -24,6 +27,22 @@ fn from_value(value: &WireValue) -> Option<Value> {
         }
         Some(Kind::StructValue(fields)) => Value::Object(from_struct(fields)?),
     })
+}
+
+/// How many times as long as a Struct's encoding its JSON is at most: a control character of one byte
+/// is escaped with six, and whatever JSON puts around a value, the encoding has as much.
+const GROWTH_MAX: usize = 6;
+
+/// A number of bytes that the JSON of a Struct does not exceed: its own where that is near the limit
+/// of [`ATTRIBUTES_BYTES_MAX`], else one that is found without writing it.
+pub fn bytes_at_most(fields: &Struct) -> usize {
+    let bound = fields.encoded_len().saturating_mul(GROWTH_MAX);
+    if bound <= ATTRIBUTES_BYTES_MAX {
+        return bound;
+    }
+    from_struct(fields)
+        .and_then(|json| serde_json::to_vec(&json).ok())
+        .map_or(0, |json| json.len())
 }
 
 /// The Struct of a JSON object.
@@ -53,6 +72,28 @@ fn to_value(value: &Value) -> WireValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_of_json_is_never_told_too_small() {
+        let objects = [
+            serde_json::json!({}),
+            serde_json::json!({"a": null}),
+            serde_json::json!({"": [null, null, {}, [], false, -1.234_567_890_123_45e-300]}),
+            serde_json::json!({"k": "\u{1}".repeat(5_000)}),
+            serde_json::json!({"k": "\u{1}".repeat(6_000), "l": [0.1, "\""]}),
+        ];
+        for object in objects {
+            let fields = object.as_object().expect("an object");
+            let (bytes, found) = (object.to_string().len(), bytes_at_most(&to_struct(fields)));
+            // The braces of an empty object are all that the bound may miss.
+            assert!(found + 2 >= bytes, "{bytes} > {found}");
+            assert_eq!(
+                found > ATTRIBUTES_BYTES_MAX,
+                bytes > ATTRIBUTES_BYTES_MAX,
+                "{bytes} {found}"
+            );
+        }
+    }
 
     #[test]
     fn numbers_come_back_to_the_last_bit() {

@@ -3,23 +3,13 @@
 use proto::contacts::v1::contact::{Kind, State};
 use proto::contacts::v1::source::Channel;
 use proto::contacts::v1::{
-    BatchGetContactsRequest, Contact, CreateContactRequest, Email, ExternalId, GetContactRequest,
+    BatchGetContactsRequest, Contact, CreateContactRequest, GetContactRequest,
     GetServerInfoRequest, Phone, Source,
 };
 use proto::errors::v1::Reason;
 use tonic::Code;
 
-use crate::support::{PARENT, fields, is_replayed, name, on_each_engine, person, refused};
-
-const REQUEST_ID: &str = "0190163d-8694-739b-aea5-966c26f8ad90";
-
-fn create(contact: Contact) -> CreateContactRequest {
-    CreateContactRequest {
-        parent: PARENT.into(),
-        contact: Some(contact),
-        ..CreateContactRequest::default()
-    }
-}
+use crate::support::{PARENT, create, fields, name, on_each_engine, person, refused};
 
 #[tokio::test]
 async fn a_contact_is_created_and_read_again() {
@@ -98,221 +88,6 @@ async fn a_name_is_made_where_none_is_given() {
 }
 
 #[tokio::test]
-async fn a_repeated_create_gives_the_first_answer_even_after_a_restart() {
-    on_each_engine(|mut suite| async move {
-        let request = CreateContactRequest {
-            request_id: REQUEST_ID.into(),
-            contact_id: "ada".into(),
-            ..create(Contact {
-                external_ids: vec![ExternalId {
-                    system: "erp".into(),
-                    id: "7".into(),
-                }],
-                labels: [("tier", "gold"), ("area", "north"), ("size", "s")]
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .into(),
-                ..person("Ada", "ada@example.com")
-            })
-        };
-        let first = suite
-            .contacts
-            .create_contact(request.clone())
-            .await
-            .expect("created");
-        assert!(!is_replayed(&first));
-        let again = suite
-            .contacts
-            .create_contact(request.clone())
-            .await
-            .expect("replayed");
-        assert!(is_replayed(&again));
-        let first = first.into_inner().contact;
-        assert_eq!(again.into_inner().contact, first);
-
-        let mut suite = suite.restarted().await;
-        let mut upper = request.clone();
-        upper.request_id = REQUEST_ID.to_uppercase();
-        let again = suite
-            .contacts
-            .create_contact(upper)
-            .await
-            .expect("replayed");
-        assert!(is_replayed(&again));
-        assert_eq!(again.into_inner().contact, first);
-
-        let mut other = request.clone();
-        other.contact = Some(person("Al", "al@example.com"));
-        let answer = suite.contacts.create_contact(other).await;
-        refused(answer, Code::InvalidArgument, Reason::RequestIdReused);
-
-        let zero = CreateContactRequest {
-            request_id: "00000000-0000-0000-0000-000000000000".into(),
-            ..create(Contact::default())
-        };
-        let answer = suite.contacts.create_contact(zero).await;
-        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_empty_request_id_never_deduplicates_and_a_refusal_is_not_stored() {
-    on_each_engine(|mut suite| async move {
-        let request = create(person("Ada", "ada@example.com"));
-        let one = suite
-            .contacts
-            .create_contact(request.clone())
-            .await
-            .expect("created");
-        let two = suite
-            .contacts
-            .create_contact(request)
-            .await
-            .expect("created");
-        assert_ne!(
-            one.into_inner().contact.map(|c| c.name),
-            two.into_inner().contact.map(|c| c.name)
-        );
-
-        let mut request = CreateContactRequest {
-            request_id: REQUEST_ID.into(),
-            ..create(person("Ada", "nobody"))
-        };
-        let answer = suite.contacts.create_contact(request.clone()).await;
-        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
-        request.contact = Some(person("Ada", "ada@example.com"));
-        suite
-            .contacts
-            .create_contact(request)
-            .await
-            .expect("the id is still free");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn twins_at_once_make_one_contact() {
-    on_each_engine(|suite| async move {
-        let request = CreateContactRequest {
-            request_id: REQUEST_ID.into(),
-            ..create(person("Ada", "ada@example.com"))
-        };
-        let calls = (0..16).map(|_| {
-            let (mut contacts, request) = (suite.contacts.clone(), request.clone());
-            tokio::spawn(async move { contacts.create_contact(request).await })
-        });
-        let mut names = std::collections::BTreeSet::new();
-        for call in futures::future::join_all(calls).await {
-            match call.expect("no panic") {
-                Ok(answer) => {
-                    names.insert(answer.into_inner().contact.expect("a contact").name);
-                }
-                Err(status) => assert_eq!(
-                    proto::status::reason(&status),
-                    Some(Reason::RequestInProgress),
-                    "{status:?}"
-                ),
-            }
-        }
-        assert_eq!(names.len(), 1);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_is_taken_is_refused_by_name() {
-    on_each_engine(|mut suite| async move {
-        let erp = |id: &str| ExternalId {
-            system: "erp".into(),
-            id: id.into(),
-        };
-        let ada = Contact {
-            external_ids: vec![erp("7")],
-            ..person("Ada", "ada@example.com")
-        };
-        suite.create("ada", ada.clone()).await;
-        let mut request = create(ada.clone());
-        request.contact_id = "ada".into();
-        let metadata = refused(
-            suite.contacts.create_contact(request).await,
-            Code::AlreadyExists,
-            Reason::ResourceExists,
-        );
-        assert_eq!(metadata["resource"], name("ada"));
-
-        for referrer in ["", "workspaces/w/contacts/ada"] {
-            let mut twin = Contact {
-                external_ids: vec![erp("8"), erp("7")],
-                ..Contact::default()
-            };
-            twin.source = Some(Source {
-                referrer: referrer.into(),
-                ..Source::default()
-            });
-            let answer = suite.contacts.create_contact(create(twin)).await;
-            let metadata = refused(answer, Code::AlreadyExists, Reason::DuplicateIdentity);
-            assert_eq!(metadata["existing"], name("ada"));
-            assert_eq!(metadata["system"], "erp");
-        }
-        let elsewhere = CreateContactRequest {
-            parent: "workspaces/other".into(),
-            contact_id: "ada".into(),
-            ..create(ada)
-        };
-        suite
-            .contacts
-            .create_contact(elsewhere)
-            .await
-            .expect("another workspace is another one");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn every_bad_field_is_in_one_answer() {
-    on_each_engine(|mut suite| async move {
-        let email = |address: &str| Email {
-            address: address.into(),
-            ..Email::default()
-        };
-        let bad = Contact {
-            emails: vec![
-                email("nobody"),
-                email("ada@example.com"),
-                email("a b@example.com"),
-            ],
-            phones: vec![Phone {
-                number: "ring me".into(),
-                ..Phone::default()
-            }],
-            company: "nonsense".into(),
-            ..Contact::default()
-        };
-        let status = suite
-            .contacts
-            .create_contact(create(bad))
-            .await
-            .expect_err("refused");
-        assert_eq!(
-            fields(&status),
-            [
-                "contact.company",
-                "contact.emails[0].address",
-                "contact.emails[2].address",
-                "contact.phones[0].number"
-            ]
-        );
-        let nul = Contact {
-            note: "a\0b".into(),
-            ..Contact::default()
-        };
-        let answer = suite.contacts.create_contact(create(nul)).await;
-        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn references_stay_in_the_workspace_and_companies_are_companies() {
     on_each_engine(|mut suite| async move {
         let company = Contact {
@@ -346,62 +121,15 @@ async fn references_stay_in_the_workspace_and_companies_are_companies() {
             made.into_inner().contact.expect("a contact").company,
             name("acme")
         );
-        for absent in [
-            "workspaces/other/contacts/acme",
-            "workspaces/w/contacts/nobody",
-        ] {
-            let answer = suite.contacts.create_contact(with(absent)).await;
-            let metadata = refused(answer, Code::NotFound, Reason::ResourceNotFound);
-            assert_eq!(metadata["resource"], absent);
+        let answer = suite.contacts.create_contact(with(&name("nobody"))).await;
+        let metadata = refused(answer, Code::NotFound, Reason::ResourceNotFound);
+        assert_eq!(metadata["resource"], name("nobody"));
+        for wrong in [name("ada"), "workspaces/other/contacts/acme".to_owned()] {
+            let answer = suite.contacts.create_contact(with(&wrong)).await;
+            let status = answer.expect_err("no company of this workspace");
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert_eq!(fields(&status), ["contact.company"]);
         }
-        let status = suite
-            .contacts
-            .create_contact(with(&name("ada")))
-            .await
-            .expect_err("refused");
-        assert_eq!(fields(&status), ["contact.company"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn checking_only_leaves_nothing() {
-    on_each_engine(|mut suite| async move {
-        let mut request = CreateContactRequest {
-            contact_id: "ada".into(),
-            request_id: REQUEST_ID.into(),
-            validate_only: true,
-            ..create(person("Ada", "ada@example.com"))
-        };
-        let checked = suite
-            .contacts
-            .create_contact(request.clone())
-            .await
-            .expect("it would do");
-        let checked = checked.into_inner();
-        let contact = checked.contact.expect("a contact");
-        assert_eq!(
-            (contact.name.as_str(), checked.consistency_token.as_str()),
-            ("", "")
-        );
-        let answer = suite
-            .contacts
-            .get_contact(GetContactRequest {
-                name: name("ada"),
-                ..GetContactRequest::default()
-            })
-            .await;
-        refused(answer, Code::NotFound, Reason::ResourceNotFound);
-        request.validate_only = false;
-        suite
-            .contacts
-            .create_contact(request.clone())
-            .await
-            .expect("the real call");
-        request.validate_only = true;
-        request.request_id = String::new();
-        let answer = suite.contacts.create_contact(request).await;
-        refused(answer, Code::AlreadyExists, Reason::ResourceExists);
     })
     .await;
 }
@@ -429,12 +157,44 @@ async fn a_batch_is_read_in_its_order_or_not_at_all() {
             .map(|contact| contact.name)
             .collect();
         assert_eq!(names, request.names);
-        for absent in [name("z"), "workspaces/other/contacts/a".to_owned()] {
-            request.names = vec![name("a"), absent.clone()];
-            let answer = suite.contacts.batch_get_contacts(request.clone()).await;
-            let metadata = refused(answer, Code::NotFound, Reason::ResourceNotFound);
-            assert_eq!(metadata["resource"], absent);
+        request.names = vec![name("a"), name("z")];
+        let answer = suite.contacts.batch_get_contacts(request.clone()).await;
+        let metadata = refused(answer, Code::NotFound, Reason::ResourceNotFound);
+        assert_eq!(metadata["resource"], name("z"));
+        request.names[1] = "workspaces/other/contacts/a".to_owned();
+        let answer = suite.contacts.batch_get_contacts(request).await;
+        let status = answer.expect_err("another workspace");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(fields(&status), ["names[1]"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_is_never_larger_than_clients_read() {
+    on_each_engine(|mut suite| async move {
+        let large = Contact {
+            urls: vec!["x".repeat(2_000); 50],
+            ..Contact::default()
+        };
+        for id in 0..45 {
+            suite.create(&format!("c{id}"), large.clone()).await;
         }
+        let of = |names: Vec<String>| BatchGetContactsRequest {
+            parent: PARENT.into(),
+            names,
+            ..BatchGetContactsRequest::default()
+        };
+        let names = |count: usize| (0..count).map(|id| name(&format!("c{id}"))).collect();
+        let found = suite.contacts.batch_get_contacts(of(names(40))).await;
+        assert_eq!(found.expect("found").into_inner().contacts.len(), 40);
+        for too_many in [names(45), vec![name("c1"); 45]] {
+            let answer = suite.contacts.batch_get_contacts(of(too_many)).await;
+            let metadata = refused(answer, Code::ResourceExhausted, Reason::MessageTooLarge);
+            assert_eq!(metadata["limit_bytes"], "4194304");
+        }
+        let answer = suite.contacts.batch_get_contacts(of(names(1_001))).await;
+        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
     })
     .await;
 }

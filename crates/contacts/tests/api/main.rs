@@ -1,10 +1,15 @@
 //! The service over a real port, on each engine that is there.
 
 mod contacts;
+mod import_runs;
 mod imports;
 mod lists;
 mod positions;
+mod refusals;
 mod removals;
+mod repetitions;
 mod support;
+mod transfer_support;
+mod transfers;
 mod updates;
 mod watch;

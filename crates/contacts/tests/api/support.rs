@@ -16,6 +16,7 @@ use tonic::{Code, Request, Response, Status};
 use types::{Clock, Ids, Micros, Token};
 
 pub const PARENT: &str = "workspaces/w";
+pub const REQUEST_ID: &str = "0190163d-8694-739b-aea5-966c26f8ad90";
 
 /// A running service with a client.
 pub struct Suite {
@@ -159,6 +160,15 @@ pub fn person(name: &str, email: &str) -> Contact {
             ..Email::default()
         }],
         ..Contact::default()
+    }
+}
+
+/// A request that creates a contact in the tests' workspace.
+pub fn create(contact: Contact) -> CreateContactRequest {
+    CreateContactRequest {
+        parent: PARENT.into(),
+        contact: Some(contact),
+        ..CreateContactRequest::default()
     }
 }
 

@@ -1,7 +1,6 @@
 //! EntitlementService.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures::Stream;
 use proto::convert::role_to_wire;
@@ -12,25 +11,13 @@ use proto::pipeline::v1::{
     AttachHolderResponse, CheckEntitlementRequest, CheckEntitlementResponse, WatchRecallsRequest,
     WatchRecallsResponse,
 };
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
-use types::Deadline;
 
 use super::Api;
 use super::calls::{call, parse, workspace};
 use super::status::status;
-use crate::app::App;
 use crate::app::acknowledgements::Acknowledgement;
-use crate::domain::grants::Orders;
-use crate::error::Error;
 use crate::wire::grants;
-
-/// How long one look at what waits may take.
-const LOOK: Duration = Duration::from_secs(10);
-/// What is not acknowledged is told again after this.
-const AGAIN: Duration = Duration::from_secs(2);
-/// How long a stream of recalls may be silent.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[tonic::async_trait]
 impl EntitlementService for Api {
@@ -38,7 +25,7 @@ impl EntitlementService for Api {
         &self,
         request: Request<CheckEntitlementRequest>,
     ) -> Result<Response<CheckEntitlementResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let contact = parse("contact", &body.contact)?;
         let fresh = &body.at_least_as_fresh_as;
@@ -62,7 +49,7 @@ impl EntitlementService for Api {
         &self,
         request: Request<AcquireGrantRequest>,
     ) -> Result<Response<AcquireGrantResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let contact = parse("contact", &body.contact)?;
         let (grant, subject) = self
@@ -83,13 +70,9 @@ impl EntitlementService for Api {
         &self,
         request: Request<WatchRecallsRequest>,
     ) -> Result<Response<Self::WatchRecallsStream>, Status> {
-        call(&request)?;
+        call(&request);
         let body = request.into_inner();
-        let watched = Watched {
-            app: self.app.clone(),
-            holder: body.holder,
-            told: None,
-        };
+        let watched = self.app.watch_recalls(body.holder);
         let stream = futures::stream::unfold(Some(watched), |watched| async {
             let mut watched = watched?;
             match watched.next().await {
@@ -104,7 +87,7 @@ impl EntitlementService for Api {
         &self,
         request: Request<AcknowledgeRecallRequest>,
     ) -> Result<Response<AcknowledgeRecallResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let told = Acknowledgement {
             contact: parse("contact", &body.contact)?,
@@ -125,7 +108,7 @@ impl EntitlementService for Api {
         &self,
         request: Request<AcknowledgeFenceRequest>,
     ) -> Result<Response<AcknowledgeFenceResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let workspace = workspace("workspace", &body.workspace)?;
         let number = body.min_policy_activation;
@@ -141,47 +124,18 @@ impl EntitlementService for Api {
         &self,
         request: Request<AttachHolderRequest>,
     ) -> Result<Response<AttachHolderResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let epoch = self
             .app
-            .attach_holder(body.holder, body.holder_epoch, call.deadline)
+            .attach_holder(
+                body.holder,
+                body.holder_epoch,
+                body.pipeline_epoch,
+                call.deadline,
+            )
             .await
             .map_err(status)?;
         Ok(Response::new(AttachHolderResponse { epoch }))
-    }
-}
-
-/// A holder that is told what to give back.
-struct Watched {
-    app: App,
-    holder: String,
-    told: Option<(Orders, Instant)>,
-}
-
-impl Watched {
-    /// What waits: at once where it is news, again where it was not acknowledged, and nothing as a
-    /// sign of life.
-    async fn next(&mut self) -> Result<Orders, Error> {
-        loop {
-            let mut seen = self.app.store.seen();
-            let orders = self.app.orders(&self.holder, Deadline::after(LOOK)).await?;
-            let waits = !(orders.recalls.is_empty() && orders.fences.is_empty());
-            let due = match &self.told {
-                None => None,
-                Some((told, _)) if waits && *told != orders => None,
-                Some((_, at)) => Some(*at + if waits { AGAIN } else { HEARTBEAT }),
-            };
-            let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-            match left {
-                Some(left) if !left.is_zero() => {
-                    self.app.store.wait_for_change(&mut seen, left).await;
-                }
-                Some(_) | None => {
-                    self.told = Some((orders.clone(), Instant::now()));
-                    return Ok(orders);
-                }
-            }
-        }
     }
 }

@@ -10,19 +10,20 @@ use proto::pipeline::v1::{
     GetActivePolicyRequest, GetActivePolicyResponse, GetPolicyActivationRequest,
     GetPolicyActivationResponse, GetPolicyRequest, GetPolicyResponse, ListPoliciesRequest,
     ListPoliciesResponse, ListPolicyActivationsRequest, ListPolicyActivationsResponse,
-    ListPresetsRequest, ListPresetsResponse, PolicyDefinition, Preset, UpdatePolicyRequest,
-    UpdatePolicyResponse, WatchPolicyActivationRequest, WatchPolicyActivationResponse,
-    create_policy_request::Source,
+    ListPresetsRequest, ListPresetsResponse, Preset, UpdatePolicyRequest, UpdatePolicyResponse,
+    WatchPolicyActivationRequest, WatchPolicyActivationResponse, create_policy_request::Source,
 };
 use tonic::{Request, Response, Status};
-use types::{PolicyName, PolicyRevisionName};
+use types::PolicyName;
 
 use super::Api;
 use super::activations::{activation, watch};
 use super::calls::{call, identity, parse, respond, workspace};
+use super::policy_requests::{
+    activations_page, definition, etag, partial, policies_page, preset, presets_from, revision,
+};
 use super::status::status;
 use crate::app::activations::Activate;
-use crate::app::lists::PageRequest;
 use crate::app::policies::{NewPolicy, PolicyUpdate};
 use crate::domain::policies::PolicyRef;
 use crate::error::Error;
@@ -37,12 +38,7 @@ impl PolicyService for Api {
         request: Request<ListPresetsRequest>,
     ) -> Result<Response<ListPresetsResponse>, Status> {
         let body = request.into_inner();
-        let from: usize = match body.page_token.as_str() {
-            "" => 0,
-            token => token
-                .parse()
-                .map_err(|_| status(store::Error::PageTokenInvalid.into()))?,
-        };
+        let from = presets_from(&body.page_token)?;
         let all = policy::presets::all();
         let size = usize::try_from(body.page_size).unwrap_or(0);
         let size = if size == 0 { all.len() } else { size };
@@ -73,7 +69,7 @@ impl PolicyService for Api {
         &self,
         request: Request<CreatePolicyRequest>,
     ) -> Result<Response<CreatePolicyResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let workspace = workspace("parent", &body.parent)?;
         let method = format!("{SERVICE}/CreatePolicy");
@@ -81,16 +77,10 @@ impl PolicyService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped)?;
+        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped);
         let (preset, definition) = match body.source {
             Some(Source::Preset(id)) => {
-                let found = policy::presets::get(&id)
-                    .and_then(|preset| preset.definition().ok())
-                    .ok_or_else(|| {
-                        let known = policy::presets::all().iter().map(|preset| preset.id);
-                        let known = crate::domain::policies::listed(known);
-                        status(Error::field("preset", format!("must be one of {known}")))
-                    })?;
+                let found = preset(&id)?;
                 (id, found)
             }
             Some(Source::Definition(wire)) => (String::new(), definition("definition", &wire)?),
@@ -137,18 +127,9 @@ impl PolicyService for Api {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
-        let of = body.parent.parse::<PolicyName>().ok();
-        let workspace = match &of {
-            Some(of) => of.workspace.clone(),
-            None => workspace("parent", &body.parent)?,
-        };
-        let page = PageRequest {
-            size: body.page_size,
-            token: body.page_token,
-            ..PageRequest::default()
-        };
+        let (workspace, of, page) = policies_page(body)?;
         let found = self
             .app
             .list_policies(&workspace, of, page, call.deadline)
@@ -164,7 +145,7 @@ impl PolicyService for Api {
         &self,
         request: Request<UpdatePolicyRequest>,
     ) -> Result<Response<UpdatePolicyResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let wanted = body.policy.clone().unwrap_or_default();
         let name: PolicyName = parse("policy.name", &wanted.name)?;
@@ -173,15 +154,8 @@ impl PolicyService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let identity = identity(&call, &method, &name.workspace, &body.request_id, &stripped)?;
-        let etag = match (body.etag.as_str(), wanted.etag.as_str()) {
-            (one, other) if !one.is_empty() && !other.is_empty() && one != other => {
-                let problem = "must be the same as policy.etag where both are given";
-                return Err(status(Error::field("etag", problem)));
-            }
-            ("", other) => other.to_owned(),
-            (one, _) => one.to_owned(),
-        };
+        let identity = identity(&call, &method, &name.workspace, &body.request_id, &stripped);
+        let etag = etag(&body)?;
         let mask = body.update_mask.map(|mask| mask.paths).unwrap_or_default();
         let update = PolicyUpdate {
             name,
@@ -203,7 +177,7 @@ impl PolicyService for Api {
         &self,
         request: Request<ActivatePolicyRequest>,
     ) -> Result<Response<ActivatePolicyResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let (name, number) = revision("name", &body.name)?;
         let method = format!("{SERVICE}/ActivatePolicy");
@@ -212,7 +186,7 @@ impl PolicyService for Api {
             ..body.clone()
         };
         let ask = Activate {
-            identity: identity(&call, &method, &name.workspace, &body.request_id, &stripped)?,
+            identity: identity(&call, &method, &name.workspace, &body.request_id, &stripped),
             workspace: name.workspace,
             policy: PolicyRef::new(name.policy, number),
             stage_map: body.stage_map.into_iter().collect(),
@@ -263,14 +237,9 @@ impl PolicyService for Api {
         &self,
         request: Request<ListPolicyActivationsRequest>,
     ) -> Result<Response<ListPolicyActivationsResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
-        let workspace = workspace("parent", &body.parent)?;
-        let page = PageRequest {
-            size: body.page_size,
-            token: body.page_token,
-            ..PageRequest::default()
-        };
+        let (workspace, page) = activations_page(body)?;
         let found = self
             .app
             .list_activations(&workspace, page, call.deadline)
@@ -298,7 +267,7 @@ impl PolicyService for Api {
         &self,
         request: Request<CancelPolicyActivationRequest>,
     ) -> Result<Response<CancelPolicyActivationResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let (workspace, number) = activation("name", &body.name)?;
         let method = format!("{SERVICE}/CancelPolicyActivation");
@@ -306,7 +275,7 @@ impl PolicyService for Api {
             request_id: String::new(),
             ..body.clone()
         };
-        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped)?;
+        let identity = identity(&call, &method, &workspace, &body.request_id, &stripped);
         let done = self
             .app
             .cancel_activation(&call, &workspace, number, body.validate_only, identity)
@@ -318,40 +287,4 @@ impl PolicyService for Api {
         };
         Ok(respond(answer, done.replayed))
     }
-}
-
-fn definition(path: &str, wire: &PolicyDefinition) -> Result<policy::Definition, Status> {
-    definitions::definition(wire).map_err(|misfit| {
-        status(Error::field(
-            format!("{path}.{}", misfit.path),
-            misfit.problem,
-        ))
-    })
-}
-
-/// The definition as far as the mask names it: what it does not name need not make sense.
-fn partial(mask: &[String], wire: PolicyDefinition) -> Result<policy::Definition, Status> {
-    let named = |part: &str| {
-        mask.iter().any(|path| {
-            path == "*" || path == "definition" || path.strip_prefix("definition.") == Some(part)
-        })
-    };
-    let mut wanted = wire;
-    if !named("stages") {
-        wanted.stages.clear();
-    }
-    if !named("triggers") {
-        wanted.triggers.clear();
-    }
-    definition("policy.definition", &wanted)
-}
-
-/// A policy's revision by its name.
-fn revision(path: &str, text: &str) -> Result<(PolicyName, i64), Status> {
-    let name: PolicyRevisionName = parse(path, text)?;
-    let number = name
-        .revision
-        .parse()
-        .map_err(|_| status(Error::field(path, "must end with the revision's number")))?;
-    Ok((PolicyName::new(name.workspace, name.policy), number))
 }

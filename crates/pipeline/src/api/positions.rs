@@ -1,7 +1,8 @@
 //! PositionService, but for its lists and streams of transitions, which `transitions` has.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::Stream;
 use prost::Message as _;
@@ -99,16 +100,9 @@ impl PositionService for Api {
         &self,
         request: Request<ListPositionsRequest>,
     ) -> Result<Response<ListPositionsResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
-        let workspace = workspace("parent", &body.parent)?;
-        let page = PageRequest {
-            size: body.page_size,
-            token: body.page_token,
-            filter: body.filter,
-            order_by: body.order_by,
-            fresh: body.at_least_as_fresh_as,
-        };
+        let (workspace, page) = positions_page(body)?;
         let found = self
             .app
             .list_positions(&workspace, page, call.deadline)
@@ -124,9 +118,10 @@ impl PositionService for Api {
         &self,
         request: Request<ConvertContactRequest>,
     ) -> Result<Response<ConvertContactResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
+        let contact: ContactName = parse("contact", &request.get_ref().contact)?;
+        let permissions = serve::permissions(&request, &contact.workspace).map(Arc::new);
         let body = request.into_inner();
-        let contact: ContactName = parse("contact", &body.contact)?;
         let method = format!("{SERVICE}/ConvertContact");
         let stripped = ConvertContactRequest {
             request_id: String::new(),
@@ -139,10 +134,10 @@ impl PositionService for Api {
                 &contact.workspace,
                 &body.request_id,
                 &stripped,
-            )?,
+            ),
             contact,
             validate_only: body.validate_only,
-            ask: ask("", body)?,
+            ask: ask("", body, permissions)?,
         };
         let done = self.app.convert(&call, conversion).await.map_err(status)?;
         let answer = done.conversion.response.unwrap_or_default();
@@ -153,9 +148,10 @@ impl PositionService for Api {
         &self,
         request: Request<BatchConvertContactsRequest>,
     ) -> Result<Response<BatchConvertContactsResponse>, Status> {
-        let call = call(&request)?;
-        let body = request.into_inner();
-        let batch = batch(&call, body)?;
+        let call = call(&request);
+        let workspace = workspace("parent", &request.get_ref().parent)?;
+        let permissions = serve::permissions(&request, &workspace).map(Arc::new);
+        let batch = batch(&call, workspace, request.into_inner(), permissions.as_ref())?;
         let done = self
             .app
             .convert_batch(&call, batch, encoded_item)
@@ -168,7 +164,7 @@ impl PositionService for Api {
         &self,
         request: Request<PreviewConversionsRequest>,
     ) -> Result<Response<PreviewConversionsResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let contact: ContactName = parse("contact", &body.contact)?;
         let (shown, stages) = self
@@ -194,7 +190,7 @@ impl PositionService for Api {
         &self,
         request: Request<CancelTransitionRequest>,
     ) -> Result<Response<CancelTransitionResponse>, Status> {
-        let call = call(&request)?;
+        let call = call(&request);
         let body = request.into_inner();
         let contact: ContactName = parse("contact", &body.contact)?;
         let method = format!("{SERVICE}/CancelTransition");
@@ -208,7 +204,7 @@ impl PositionService for Api {
             &contact.workspace,
             &body.request_id,
             &stripped,
-        )?;
+        );
         let (answer, replayed) = self
             .app
             .cancel_transition(&call, contact, body.validate_only, identity)
@@ -278,7 +274,24 @@ impl PositionService for Api {
     }
 }
 
-fn ask(path: &str, body: ConvertContactRequest) -> Result<Ask, Status> {
+/// What ListPositions is asked for: the workspace and the page.
+pub(super) fn positions_page(body: ListPositionsRequest) -> Result<(String, PageRequest), Status> {
+    let page = PageRequest {
+        size: body.page_size,
+        token: body.page_token,
+        filter: body.filter,
+        order_by: body.order_by,
+        fresh: body.at_least_as_fresh_as,
+    };
+    Ok((workspace("parent", &body.parent)?, page))
+}
+
+/// What somebody with these permissions asks for.
+fn ask(
+    path: &str,
+    body: ConvertContactRequest,
+    permissions: Option<Arc<BTreeSet<String>>>,
+) -> Result<Ask, Status> {
     let effective_time = body
         .effective_time
         .as_ref()
@@ -294,18 +307,22 @@ fn ask(path: &str, body: ConvertContactRequest) -> Result<Ask, Status> {
         note: body.note,
         etag: body.etag,
         effective_time,
+        permissions,
     })
 }
 
-fn batch(call: &Call, body: BatchConvertContactsRequest) -> Result<Batch, Status> {
-    let workspace = workspace("parent", &body.parent)?;
+fn batch(
+    call: &Call,
+    workspace: String,
+    body: BatchConvertContactsRequest,
+    permissions: Option<&Arc<BTreeSet<String>>>,
+) -> Result<Batch, Status> {
     let method = format!("{SERVICE}/BatchConvertContacts");
     let stripped = BatchConvertContactsRequest {
         request_id: String::new(),
         ..body.clone()
     };
-    let identity = identity(call, &method, &workspace, &body.request_id, &stripped)?;
-    let mut named = HashSet::new();
+    let identity = identity(call, &method, &workspace, &body.request_id, &stripped);
     let mut items = Vec::with_capacity(body.requests.len());
     for (index, one) in body.requests.into_iter().enumerate() {
         let path = format!("requests[{index}].");
@@ -313,11 +330,7 @@ fn batch(call: &Call, body: BatchConvertContactsRequest) -> Result<Batch, Status
         if contact.workspace != workspace {
             return Err(no_contact(&one.contact));
         }
-        if !named.insert(contact.contact.clone()) {
-            let problem = "must be named once";
-            return Err(status(Error::field(format!("{path}contact"), problem)));
-        }
-        items.push((contact, ask(&path, one)?));
+        items.push((contact, ask(&path, one, permissions.cloned())?));
     }
     Ok(Batch {
         workspace,

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use proto::errors::v1::Reason;
 use proto::status::{Refusal, without_reason};
-use proto::{Violations, convert};
+use proto::{Violations, convert, failures};
 use store::Error as StoreError;
 use tonic::{Code, Status};
 use tonic_types::pb as rpc;
@@ -115,7 +115,14 @@ fn of(error: &Error) -> Status {
                 .into()
         }
         Error::HolderDetached { holder } => {
-            let message = "the holder's epoch or ours has changed; call AttachHolder first";
+            let message = "the holder has not attached in its present epoch and ours; call AttachHolder first";
+            Refusal::new(Reason::ConcurrentUpdate, message)
+                .metadata("resource", holder.as_str())
+                .into()
+        }
+        Error::HolderOver { holder } => {
+            let message = "the holder's epoch is over: it has attached in a later one, or was forgotten in this \
+                           one; begin a new epoch of its database with `clientele epoch bump`";
             Refusal::new(Reason::ConcurrentUpdate, message)
                 .metadata("resource", holder.as_str())
                 .into()
@@ -186,6 +193,7 @@ fn of(error: &Error) -> Status {
                 a restore; read a new one from GetServerInfo";
             Refusal::new(Reason::ConsistencyTokenForeign, message)
                 .metadata("service", *service)
+                .field_violation("at_least_as_fresh_as", "must have no such token")
                 .into()
         }
         Error::ConsistencyNotReached { service } => {
@@ -232,73 +240,18 @@ fn of(error: &Error) -> Status {
     }
 }
 
+/// What the database could not do. Its driver's words go to the log and no further.
 fn store_status(error: &StoreError) -> Status {
-    match error {
-        StoreError::Contention | StoreError::LockTimeout => {
-            let message = "others changed the same data at the same time; repeat after a pause";
-            Refusal::new(Reason::ConcurrentUpdate, message).into()
-        }
-        StoreError::DeadlineExceeded => {
-            without_reason(Code::DeadlineExceeded, "the deadline passed", "")
-        }
-        StoreError::Overloaded => {
-            Refusal::new(Reason::Overloaded, "too many writes are waiting; back off").into()
-        }
-        StoreError::Unavailable(_) => {
-            tracing::error!(
-                driver = error.driver_text(),
-                "the database is not available"
-            );
-            Refusal::new(Reason::UpstreamUnavailable, "the database is not available")
-                .metadata("upstream", "database")
-                .into()
-        }
-        StoreError::CommitUnknown(_) => {
-            tracing::error!(driver = error.driver_text(), "a commit's end is not known");
-            let message = "the database vanished while it committed: repeat with the same \
-                request_id to learn whether it did";
-            Refusal::new(Reason::UpstreamUnavailable, message)
-                .metadata("upstream", "database")
-                .into()
-        }
-        StoreError::RequestIdReused => {
-            let message = "request_id was used before with another request; take a new one";
-            Refusal::new(Reason::RequestIdReused, message)
-                .field_violation("request_id", "must be new for a new request")
-                .into()
-        }
-        StoreError::RequestInProgress => {
-            let message = "a call with this request_id is still running; repeat it for its answer";
-            Refusal::new(Reason::RequestInProgress, message)
-                .retry_after(std::time::Duration::from_millis(100))
-                .into()
-        }
-        StoreError::PageTokenInvalid | StoreError::PageTokenMismatch => {
-            let problem = "was not given out for this list with these arguments";
-            Refusal::new(Reason::PageTokenMismatch, format!("page_token {problem}"))
-                .metadata("changed", "page_token")
-                .field_violation("page_token", problem)
-                .into()
-        }
-        StoreError::PageSizeNegative => {
-            Violations::one("page_size", "int32.gte", "must not be negative").into()
-        }
-        StoreError::PositionTokenInvalid | StoreError::PositionTokenForeign => {
-            Violations::one("resume_token", "token", "must be a token of this service").into()
-        }
-        StoreError::PositionExpired { oldest } => of(&Error::ResumeExpired {
+    if let StoreError::PositionExpired { oldest } = error {
+        return of(&Error::ResumeExpired {
             oldest_token: crate::app::watch::resume_token(*oldest),
-        }),
-        StoreError::UniqueViolation { .. }
-        | StoreError::ForeignKeyViolation
-        | StoreError::Corrupt { .. }
-        | StoreError::LeaseLost { .. }
-        | StoreError::Panicked { .. }
-        | StoreError::Database(_) => {
-            tracing::error!(error = %error, driver = error.driver_text(), "an operation failed");
-            without_reason(Code::Internal, "the service failed", "")
-        }
+        });
     }
+    let failure = error.failure();
+    if failure.is_ours() {
+        tracing::error!(error = %error, driver = error.driver_text(), "the database failed");
+    }
+    failures::status(failure)
 }
 
 /// The name of a resource's type, for what has no error of its own.

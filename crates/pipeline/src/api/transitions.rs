@@ -19,25 +19,16 @@ use crate::app::watch::{Beginning, Changes, Told, WatchInput, Watcher};
 use crate::error::Error;
 use crate::wire;
 
-/// How long a Watch may be silent where nothing is said, and the limits of what may be said.
+/// How long a Watch may be silent where nothing is said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
-const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 
 pub(super) async fn list(
     api: &Api,
     request: Request<ListTransitionsRequest>,
 ) -> Result<Response<ListTransitionsResponse>, Status> {
-    let call = call(&request)?;
+    let call = call(&request);
     let body = request.into_inner();
-    let (workspace, contact) = parent(&body.parent)?;
-    let page = PageRequest {
-        size: body.page_size,
-        token: body.page_token,
-        filter: body.filter,
-        order_by: String::new(),
-        fresh: body.at_least_as_fresh_as,
-    };
+    let (workspace, contact, page) = transitions_page(body)?;
     let found = api
         .app
         .list_transitions(&workspace, contact, page, call.deadline)
@@ -57,7 +48,7 @@ pub(super) async fn watch(
     api: &Api,
     request: Request<WatchTransitionsRequest>,
 ) -> Result<impl Stream<Item = Result<WatchTransitionsResponse, Status>> + Send + use<>, Status> {
-    let call = call(&request)?;
+    let call = call(&request);
     let peer = serve::caller(&request).peer;
     let body = request.into_inner();
     let workspace = match body.parent.as_str() {
@@ -76,7 +67,7 @@ pub(super) async fn watch(
             Some(Start::ResumeToken(token)) => Beginning::After(token),
         },
         send_snapshot: body.send_snapshot,
-        heartbeat: heartbeat(body.heartbeat_interval.as_ref())?,
+        heartbeat: heartbeat(body.heartbeat_interval.as_ref()),
     };
     let watcher = api
         .app
@@ -84,6 +75,21 @@ pub(super) async fn watch(
         .await
         .map_err(status)?;
     Ok(messages(watcher))
+}
+
+/// What ListTransitions is asked for: the workspace, the contact if one is named, and the page.
+pub(super) fn transitions_page(
+    body: ListTransitionsRequest,
+) -> Result<(String, Option<String>, PageRequest), Status> {
+    let (workspace, contact) = parent(&body.parent)?;
+    let page = PageRequest {
+        size: body.page_size,
+        token: body.page_token,
+        filter: body.filter,
+        order_by: String::new(),
+        fresh: body.at_least_as_fresh_as,
+    };
+    Ok((workspace, contact, page))
 }
 
 /// A contact's histories by their parent; no contact stands for all of the workspace.
@@ -106,18 +112,11 @@ pub(super) fn parent(text: &str) -> Result<(String, Option<String>), Status> {
     }
 }
 
-/// How long a Watch may be silent.
-fn heartbeat(given: Option<&prost_types::Duration>) -> Result<Duration, Status> {
-    let Some(given) = given else {
-        return Ok(HEARTBEAT);
-    };
-    Duration::try_from(*given)
-        .ok()
-        .filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span))
-        .ok_or_else(|| {
-            let problem = "must be from 5 s to 60 s";
-            status(Error::field("heartbeat_interval", problem))
-        })
+/// How long a Watch may be silent; the proto's rules see to it that it is 5 s to 60 s.
+fn heartbeat(given: Option<&prost_types::Duration>) -> Duration {
+    given
+        .and_then(|given| Duration::try_from(*given).ok())
+        .unwrap_or(HEARTBEAT)
 }
 
 /// The messages of a Watch; it ends with its first error.

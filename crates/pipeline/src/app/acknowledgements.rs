@@ -1,4 +1,4 @@
-//! What holders of grants tell: that they narrowed one, raised a fence, or are there at all.
+//! What holders of grants tell about one: that they have narrowed it.
 
 use store::{Conn, epoch};
 use types::{ContactName, Deadline};
@@ -7,7 +7,6 @@ use super::gate::{self, Scene};
 use super::{ATTEMPTS_MAX, Abort, App, completions};
 use crate::error::Error;
 use crate::store as tables;
-use crate::store::grants::Attachment;
 
 /// A holder says that it narrowed a grant.
 #[derive(Clone, Debug)]
@@ -47,63 +46,6 @@ impl App {
         Ok(completed)
     }
 
-    /// Notes that a holder is there and answers this database's epoch.
-    pub async fn attach_holder(
-        &self,
-        holder: String,
-        holder_epoch: i64,
-        deadline: Deadline,
-    ) -> Result<i64, Error> {
-        let clock = self.clock.clone();
-        let ours = self
-            .store
-            .write("holder.attach", deadline, move |conn| {
-                let ours = epoch::current(conn)?.number;
-                let attachment = Attachment {
-                    epoch: holder_epoch,
-                    attached_epoch: ours,
-                };
-                tables::grants::holder_attach(conn, &holder, attachment, clock.now())?;
-                Ok::<_, store::Error>(ours)
-            })
-            .await?;
-        // What waited only for this holder goes on.
-        self.sweep(deadline).await?;
-        self.sweep_activations(deadline).await?;
-        Ok(ours)
-    }
-
-    /// Completes every move that waits for nobody any more: after a holder has attached, and as a
-    /// safety net.
-    pub async fn sweep(&self, deadline: Deadline) -> Result<(), Error> {
-        let mut after = (String::new(), String::new());
-        loop {
-            let from = after.clone();
-            let batches = self
-                .store
-                .read("pending.scan", deadline, move |conn| {
-                    tables::pending::batches_after(conn, (&from.0, &from.1), SCAN)
-                })
-                .await?;
-            let Some(last) = batches.last().cloned() else {
-                return Ok(());
-            };
-            after = last;
-            for (workspace, batch) in batches {
-                let run = self.in_scene(&workspace, deadline, "pending.complete", {
-                    move |conn, scene| {
-                        gate::enter::<Abort<bool>>(conn, scene, true)?;
-                        Ok(completions::complete(conn, scene, &batch)?.is_some())
-                    }
-                });
-                // One that fails is left for the next time.
-                if let Err(error) = run.await {
-                    tracing::warn!(%error, workspace, "a waiting move is not completed now");
-                }
-            }
-        }
-    }
-
     /// Runs a transaction in a workspace, again when its policies have changed meanwhile.
     pub async fn in_scene<T, F>(
         &self,
@@ -136,9 +78,6 @@ impl App {
         })
     }
 }
-
-/// How many batches are looked at before the next are read.
-const SCAN: i64 = 100;
 
 fn acknowledge(
     conn: &mut Conn,

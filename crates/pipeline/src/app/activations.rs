@@ -8,11 +8,11 @@ use policy::definition::Mode;
 use prost::Message as _;
 use store::Conn;
 use store::change_log::{self, LogPosition, NewChange};
-use store::pages::{self, Key, PageToken};
+use store::pages::Key;
 use types::{Deadline, PolicyName};
 
 use super::gate::Scene;
-use super::lists::{Page, PageRequest, cut};
+use super::lists::{List, Page, PageRequest};
 use super::requests::{self, Identity};
 use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, conversions, fences};
 use crate::domain::activations::{Activation, Impact, Lineage, State};
@@ -150,18 +150,17 @@ impl App {
         deadline: Deadline,
     ) -> Result<Page<Activation>, Error> {
         self.lineage(workspace, deadline).await?;
-        let size = pages::page_size(page.size)?;
-        let args = pages::args_hash(&["activations", workspace]);
-        let before = match PageToken::decode(&page.token, &args)?.as_deref() {
+        let asked = List::Activations(workspace).read(&page)?;
+        let before = match asked.after.as_deref() {
             None => i64::MAX,
             Some([Key::Int(before)]) => *before,
             Some(_) => return Err(store::Error::PageTokenInvalid.into()),
         };
-        let asked = workspace.to_owned();
+        let (of, filter, limit) = (workspace.to_owned(), asked.filter.clone(), asked.limit());
         let rows = self
             .store
             .read("activations.list", deadline, move |conn| {
-                tables::activations::activations_list(conn, &asked, before, size + 1)
+                tables::activations::activations_list(conn, &of, filter.as_ref(), before, limit)
             })
             .await?;
         let rows = rows
@@ -171,7 +170,7 @@ impl App {
                 (row, key)
             })
             .collect();
-        Ok(cut(rows, size, args))
+        Ok(asked.cut(rows))
     }
 }
 
@@ -227,14 +226,15 @@ fn activate(
         state: State::Activating,
         impact: Impact::from(&planned),
         mapped_count: 0,
+        // Where companies come first, people lose what is a company's.
+        fenced: planned.fence || turned,
         actor: scene.actor.clone(),
         create_time: scene.now,
         active_time: None,
         end_time: None,
     };
     tables::activations::activation_insert(conn, &activation)?;
-    // Where companies come first, people lose what is a company's.
-    if planned.fence || turned {
+    if activation.fenced {
         tables::activations::fences_insert(conn, &scene.workspace, activation.number)?;
     }
     let state = Workspace {

@@ -16,8 +16,6 @@ const LEASE: Duration = Duration::from_secs(6);
 const LOG_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often what is over is cleared away.
 const CLEAR: Duration = Duration::from_mins(1);
-/// How often there is a look for moves that wait for nobody: a safety net.
-const SWEEP: Duration = Duration::from_secs(5);
 /// Rows that are cleared away in one transaction.
 const SLICE: i64 = 500;
 const STEP_TIME: Duration = Duration::from_secs(10);
@@ -47,28 +45,18 @@ impl App {
         leased!(tasks, self, stop, "pipeline.project", project_positions);
         leased!(tasks, self, stop, "pipeline.map", map_positions);
         leased!(tasks, self, stop, "pipeline.seal", seal_histories);
+        leased!(tasks, self, stop, "pipeline.sweep", sweep_up);
         leased!(tasks, self, stop, "pipeline.clear", clear_away);
         tasks
     }
 
-    /// Clears away what is over and sweeps up what waits for nobody.
+    /// Clears away what is over.
     async fn clear_away(&self, lease: Lease) {
-        let mut cleared: Option<tokio::time::Instant> = None;
         loop {
-            if cleared.is_none_or(|at| at.elapsed() >= CLEAR) {
-                cleared = Some(tokio::time::Instant::now());
-                if let Err(error) = self.clear_once(&lease).await {
-                    tracing::warn!(%error, "what is over is not cleared away now");
-                }
+            if let Err(error) = self.clear_once(&lease).await {
+                tracing::warn!(%error, "what is over is not cleared away now");
             }
-            let deadline = Deadline::after(STEP_TIME);
-            if let Err(error) = self.sweep(deadline).await {
-                tracing::warn!(%error, "waiting moves are not looked at now");
-            }
-            if let Err(error) = self.sweep_activations(deadline).await {
-                tracing::warn!(%error, "waiting activations are not looked at now");
-            }
-            tokio::time::sleep(SWEEP).await;
+            tokio::time::sleep(CLEAR).await;
         }
     }
 

@@ -118,7 +118,7 @@ pub fn follow(
     gate::note(conn, scene, position, seen)?;
     match copy(conn, scene, &company, &followed)? {
         None => Ok(Verdict::Settled),
-        Some(step) => settle(conn, scene, vec![step], ""),
+        Some(step) => settle(conn, scene, vec![step]),
     }
 }
 

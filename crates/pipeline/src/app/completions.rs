@@ -6,7 +6,7 @@
 use store::{Conn, epoch};
 use types::ContactName;
 
-use super::gate::{Outcome, Scene, append, finish};
+use super::gate::{Finished, Outcome, Scene, advance, finish};
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, State};
 use crate::domain::transitions::Origin;
@@ -23,7 +23,7 @@ pub fn complete(
     let positions = lock(conn, scene, batch)?;
     // Read now that nothing can change any more.
     let batched = tables::pending::pendings_of_batch(conn, &scene.workspace, batch)?;
-    if batched.is_empty() || batched.len() != positions.len() || !settled(conn, scene, &batched)? {
+    if batched.is_empty() || batched.len() != positions.len() || !settled(conn, &batched)? {
         return Ok(None);
     }
     let mut outcomes = Vec::with_capacity(batched.len());
@@ -59,7 +59,7 @@ pub fn lock_batch_of(
 }
 
 /// Whether nobody holds any more than what remains.
-fn settled(conn: &mut Conn, scene: &Scene, batch: &[Pending]) -> Result<bool, store::Error> {
+fn settled(conn: &mut Conn, batch: &[Pending]) -> Result<bool, store::Error> {
     for pending in batch {
         let holders = tables::grants::grant_holders_of(conn, &pending.contact)?;
         let acknowledged =
@@ -72,11 +72,7 @@ fn settled(conn: &mut Conn, scene: &Scene, batch: &[Pending]) -> Result<bool, st
         }
     }
     let epoch = epoch::current(conn)?.number;
-    Ok(!tables::grants::holders_missing(
-        conn,
-        &scene.workspace,
-        epoch,
-    )?)
+    Ok(!tables::holders::holders_missing(conn, epoch)?)
 }
 
 /// The second of two transactions, for one contact of the batch.
@@ -95,13 +91,7 @@ fn complete_one(
     // Holders are forgotten, but not what they said.
     let holders = tables::grants::grant_holders_of(conn, &pending.contact)?;
     position.documents_exist |= holders.iter().any(|holder| holder.documents_exist);
-    let transitions = append(
-        conn,
-        scene,
-        &origin,
-        &mut position,
-        pending.moves.into_iter(),
-    )?;
+    let transitions = advance(scene, &origin, &mut position, pending.moves.into_iter());
     position.grant_revision += 1;
     if pending.remaining.is_empty() {
         tables::grants::grant_holders_delete(conn, &pending.contact)?;
@@ -113,15 +103,12 @@ fn complete_one(
         request_id: pending.request_id,
         ..scene.clone()
     };
-    finish(
-        conn,
-        &scene,
+    let finished = Finished {
         position,
         transitions,
-        &pending.effects,
-        false,
-        &pending.decision,
-    )
+        effects: pending.effects,
+    };
+    finish(conn, &scene, finished, false, &pending.decision)
 }
 
 /// Gives up all moves of a batch. Their holders stay registered: they may not have heard of the
@@ -144,15 +131,12 @@ pub fn give_up(conn: &mut Conn, scene: &Scene, batch: &str) -> Result<Vec<Outcom
             position.state = State::None;
         }
         look_again(conn, scene, &pending.contact)?;
-        outcomes.push(finish(
-            conn,
-            scene,
+        let finished = Finished {
             position,
-            Vec::new(),
-            &[],
-            false,
-            &pending.decision,
-        )?);
+            transitions: Vec::new(),
+            effects: Vec::new(),
+        };
+        outcomes.push(finish(conn, scene, finished, false, &pending.decision)?);
     }
     Ok(outcomes)
 }

@@ -13,10 +13,11 @@ use super::gate::{self, Outcome, Scene, Step};
 use super::steps::{self, Walk};
 use super::{ATTEMPTS_MAX, Abort, App, Stale, companies, completions};
 use crate::domain::contacts::{Contact, Presence};
-use crate::domain::positions::State;
+use crate::domain::positions::{Position, State};
 use crate::domain::transitions::Effect;
 use crate::error::Error;
 use crate::store as tables;
+use crate::store::evaluations::Evaluation;
 
 /// What looking at a contact came to.
 #[derive(Debug)]
@@ -139,6 +140,30 @@ fn evaluate(
     }
 }
 
+/// Looks at contacts that are there, in a workspace that does not put companies first, and notes
+/// that it was done: all of it or nothing.
+pub(super) fn evaluate_together(
+    conn: &mut Conn,
+    scene: &Scene,
+    looks: &[(Evaluation, Contact)],
+) -> Result<(), Abort<()>> {
+    gate::enter::<Abort<()>>(conn, scene, false)?;
+    let contacts: Vec<&Contact> = looks.iter().map(|(_, contact)| contact).collect();
+    let mut all = Vec::with_capacity(looks.len());
+    let positions = steps::locked_all(conn, scene, &contacts)?;
+    for (contact, position) in contacts.into_iter().zip(positions) {
+        if position.state == State::Revoking {
+            gate::note(conn, scene, position, false)?;
+        } else {
+            all.push(attended(conn, scene, contact, position)?);
+        }
+    }
+    settle(conn, scene, all)?;
+    let done: Vec<Evaluation> = looks.iter().map(|(one, _)| one.clone()).collect();
+    tables::evaluations::evaluations_done(conn, &done)?;
+    Ok(())
+}
+
 /// A contact that is there: opens it, or fires what its facts fire.
 fn attend(
     conn: &mut Conn,
@@ -157,6 +182,20 @@ fn attend(
     if follows {
         return companies::follow(conn, scene, position, led.as_ref(), associate);
     }
+    let mut all = vec![attended(conn, scene, contact, position)?];
+    companies::associate_with(conn, scene, contact)?;
+    let followers = companies::follow_primaries(conn, scene, &all)?;
+    all.extend(followers);
+    settle(conn, scene, all)
+}
+
+/// The step of a contact that is there and whose position is held.
+fn attended(
+    conn: &mut Conn,
+    scene: &Scene,
+    contact: &Contact,
+    position: Position,
+) -> Result<Step, Abort<()>> {
     let last = match position.revision {
         0 => None,
         revision => tables::transitions::transition_get(conn, &contact.name, revision)?,
@@ -166,9 +205,8 @@ fn attend(
         _ => None,
     };
     let unseen = position.revision == 0 && position.refusal.is_empty();
-    let refused_before = position.refusal.clone();
     let mut walk = Walk::begin(scene, contact, position);
-    let (decision, refusal) = attended(&walk, contact, reopening.as_deref(), unseen);
+    let (decision, refusal) = decided(&walk, contact, reopening.as_deref(), unseen);
     walk.position.refusal = refusal.as_ref().map(Refusal::to_string).unwrap_or_default();
     if let Some(withheld) = &decision.withheld {
         walk.position.refusal = withheld_text(withheld);
@@ -177,15 +215,11 @@ fn attend(
     if let Some(effect) = refused(&step, decision.withheld.as_ref(), refusal.as_ref()) {
         step.effects.push(effect);
     }
-    let mut all = vec![step];
-    companies::associate_with(conn, scene, contact)?;
-    let followers = companies::follow_primaries(conn, scene, &all)?;
-    all.extend(followers);
-    settle(conn, scene, all, &refused_before)
+    Ok(step)
 }
 
 /// The decision about a contact that is there, and why it has no position where that was refused.
-fn attended(
+fn decided(
     walk: &Walk<'_>,
     contact: &Contact,
     reopening: Option<&str>,
@@ -280,31 +314,28 @@ fn leave(
         tables::evaluations::evaluation_request(conn, &led, scene.now)?;
     }
     let step = steps::close(scene, position, contact, cause);
-    match settle(conn, scene, vec![step], "")? {
+    match settle(conn, scene, vec![step])? {
         Verdict::Waits => Ok(Verdict::Waits),
         Verdict::Settled | Verdict::Gone => Ok(Verdict::Gone),
     }
 }
 
 /// Carries steps out; steps that say nothing only write their position back.
-pub(super) fn settle(
-    conn: &mut Conn,
-    scene: &Scene,
-    all: Vec<Step>,
-    refused_before: &str,
-) -> Result<Verdict, Abort<()>> {
+pub(super) fn settle(conn: &mut Conn, scene: &Scene, all: Vec<Step>) -> Result<Verdict, Abort<()>> {
     let (moving, still): (Vec<Step>, Vec<Step>) = all
         .into_iter()
         .partition(|step| !(step.moves.is_empty() && step.settled.is_empty()));
     for Step {
-        position, effects, ..
+        position,
+        effects,
+        seen,
+        ..
     } in still
     {
         for effect in &effects {
             let revision = position.revision;
             tables::effects::effect_insert(conn, &position.name, revision, effect, scene.now)?;
         }
-        let seen = position.refusal != refused_before;
         gate::note(conn, scene, position, seen)?;
     }
     let outcomes: Vec<Outcome> = if moving.is_empty() {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use policy::definition::Mode;
 use store::leases::Lease;
 use types::{ContactName, Deadline};
 
-use super::App;
-use super::evaluation::Verdict;
+use super::evaluation::{Verdict, evaluate_together};
+use super::{Abort, App, gate};
 use crate::domain::contacts::{Contact, Presence};
 use crate::error::Error;
 use crate::store as tables;
@@ -16,8 +16,9 @@ use crate::store::evaluations::Evaluation;
 
 /// Contacts that are taken up at once.
 const TAKE: i64 = 256;
-/// Contacts that are looked at at the same time.
-const AT_ONCE: usize = 16;
+/// Contacts whose looks share a transaction. One such transaction at a time keeps those who open
+/// positions from crowding out those who call.
+const TOGETHER: usize = 32;
 /// How often there is a look at what is due, where nothing wakes.
 const PAUSE: Duration = Duration::from_millis(100);
 const STEP_TIME: Duration = Duration::from_secs(10);
@@ -66,20 +67,67 @@ impl App {
                 }
             };
             let mut read = read.into_iter();
-            let looks: Vec<_> = due
-                .into_iter()
-                .map(|one| {
-                    let contact = read.next();
-                    async move { self.look(one, contact, deadline).await }
-                })
-                .collect();
-            let done: Vec<_> = futures::stream::iter(looks)
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
-            done.into_iter().collect::<Result<(), Error>>()?;
+            let mut looks: Vec<(Evaluation, Option<Contact>)> =
+                due.into_iter().map(|one| (one, read.next())).collect();
+            // Rows are locked in one order everywhere.
+            looks.sort_by(|left, right| gate::by_name(&left.0.contact, &right.0.contact));
+            for share in looks.chunks(TOGETHER) {
+                self.look_at_all(share, deadline).await?;
+            }
         }
         Ok(any)
+    }
+
+    /// Looks at contacts of one workspace, in one transaction where nothing is special about any of
+    /// them, and else at one after the other.
+    async fn look_at_all(
+        &self,
+        looks: &[(Evaluation, Option<Contact>)],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        if looks.len() > 1 && self.look_together(looks, deadline).await? {
+            return Ok(());
+        }
+        for (one, contact) in looks {
+            self.look(one.clone(), contact.clone(), deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether all could be looked at in one transaction; if not, nothing was done.
+    async fn look_together(
+        &self,
+        looks: &[(Evaluation, Option<Contact>)],
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let plain: Option<Vec<(Evaluation, Contact)>> = looks
+            .iter()
+            .map(|(one, contact)| {
+                let active = |contact: &&Contact| contact.presence == Presence::Active;
+                let contact = contact.as_ref().filter(active)?;
+                (one.attempts == 0).then(|| (one.clone(), contact.clone()))
+            })
+            .collect();
+        let (Some(plain), Some((first, _))) = (plain, looks.first()) else {
+            return Ok(false);
+        };
+        let workspace = &first.contact.workspace;
+        let lineage = self.lineage(workspace, deadline).await?;
+        if lineage.active().policy.mode() == Mode::CompanyFirst {
+            return Ok(false);
+        }
+        let scene = self.scene(lineage, workspace, policy::POLICY_ACTOR, "");
+        let done = self
+            .store
+            .write("contacts.evaluate", deadline, move |conn| {
+                evaluate_together(conn, &scene, &plain)
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(true),
+            // What is wrong with one of them is found out with each for itself.
+            Err(Abort::Stale(_) | Abort::Error(_) | Abort::Preview(_)) => Ok(false),
+        }
     }
 
     /// Looks at one contact and notes that it was done, or that it has to be done later. Whoever lost
@@ -99,7 +147,7 @@ impl App {
         self.store
             .write_single("evaluation.done", Deadline::after(STEP_TIME), move |conn| {
                 if ok {
-                    tables::evaluations::evaluation_done(conn, &one)
+                    tables::evaluations::evaluations_done(conn, std::slice::from_ref(&one))
                 } else {
                     tables::evaluations::evaluation_postpone(conn, &one, now)
                 }

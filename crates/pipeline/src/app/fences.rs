@@ -101,9 +101,8 @@ pub fn come_into_force(
         return Ok(false);
     }
     let epoch = epoch::current(conn)?.number;
-    if !activation.impact.losses.is_empty()
-        && tables::grants::holders_missing(conn, &scene.workspace, epoch)?
-    {
+    // Whom the fence was put to is not enough to go by: a restore may have forgotten some of them.
+    if activation.fenced && tables::holders::holders_missing(conn, epoch)? {
         return Ok(false);
     }
     activation.active_time = Some(scene.now);
@@ -157,6 +156,7 @@ fn cancel(
         state: State::Mapping,
         impact: Impact::default(),
         mapped_count: 0,
+        fenced: false,
         actor: scene.actor.clone(),
         create_time: scene.now,
         active_time: Some(scene.now),

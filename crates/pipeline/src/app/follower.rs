@@ -137,9 +137,7 @@ impl App {
         self.store
             .write("contacts.take", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                for name in &touched {
-                    tables::evaluations::evaluation_request(conn, name, now)?;
-                }
+                tables::evaluations::evaluations_request(conn, &touched, now)?;
                 for contact in &presented {
                     let known = tables::positions::position_get(conn, &contact.name)?;
                     let settled = known.is_some_and(|(position, _)| {
@@ -185,9 +183,7 @@ impl App {
             self.store
                 .write("contacts.unseen", Deadline::after(STEP_TIME), move |conn| {
                     leases::hold(conn, &lease, now)?;
-                    for name in &unseen {
-                        tables::evaluations::evaluation_request(conn, name, now)?;
-                    }
+                    tables::evaluations::evaluations_request(conn, &unseen, now)?;
                     Ok::<_, store::Error>(())
                 })
                 .await?;

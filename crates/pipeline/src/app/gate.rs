@@ -2,29 +2,22 @@
 //! has given back what they take away.
 //!
 //! Invariant: nothing is taken away from a contact while anybody may still act on it; no timeout ever
-//! completes a move. The protocol is checked as a model in `tests/gate_model.rs`.
+//! completes a move. The protocol is checked as a model in `tests/gate_model`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use prost::Message as _;
-use proto::convert::timestamp_to_wire;
-use proto::pipeline::v1::TransitionChange;
-use store::change_log::{self, LogPosition, NewChange};
+use store::change_log::LogPosition;
 use store::{Conn, epoch};
 use types::{ContactName, Ids, Micros};
 
-use super::Stale;
+use super::{Stale, log};
 use crate::domain::activations::Lineage;
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
 use crate::domain::transitions::{Effect, Move, Origin, Transition};
 use crate::error::Error;
 use crate::store as tables;
-use crate::wire;
-
-/// The kind of all entries in the change log that tell of a position.
-pub const POSITION_CHANGED: &str = "position.changed";
 
 /// What a transaction about positions of one workspace is about.
 #[derive(Clone)]
@@ -62,6 +55,9 @@ pub struct Step {
     pub after: BTreeSet<String>,
     /// The facts it was decided on, as JSON.
     pub facts: String,
+    /// Whether callers see something else of the position even where it does not move: why it has
+    /// none.
+    pub seen: bool,
 }
 
 /// What became of a step.
@@ -137,21 +133,18 @@ pub fn carry_out(
         .iter()
         .filter(|step| !step.before.is_subset(&step.after))
         .collect();
-    let waits = must_wait(conn, scene, &losing)?;
-    steps
-        .into_iter()
-        .map(|step| {
-            if waits {
-                set_aside(conn, scene, &origin, step)
-            } else {
-                write(conn, scene, &origin, step)
-            }
-        })
-        .collect()
+    if must_wait(conn, &losing)? {
+        return steps
+            .into_iter()
+            .map(|step| set_aside(conn, scene, &origin, step))
+            .collect();
+    }
+    let written = steps.into_iter().map(|step| written(scene, &origin, step));
+    finish_all(conn, scene, written.collect(), false, &decision)
 }
 
 /// Whether somebody holds what would be taken away, or may hold it without our knowing.
-fn must_wait(conn: &mut Conn, scene: &Scene, losing: &[&Step]) -> Result<bool, store::Error> {
+fn must_wait(conn: &mut Conn, losing: &[&Step]) -> Result<bool, store::Error> {
     if losing.is_empty() {
         return Ok(false);
     }
@@ -161,32 +154,23 @@ fn must_wait(conn: &mut Conn, scene: &Scene, losing: &[&Step]) -> Result<bool, s
         }
     }
     let epoch = epoch::current(conn)?.number;
-    tables::grants::holders_missing(conn, &scene.workspace, epoch)
+    tables::holders::holders_missing(conn, epoch)
 }
 
 /// One transaction does it all.
-fn write(
-    conn: &mut Conn,
-    scene: &Scene,
-    origin: &Origin,
-    step: Step,
-) -> Result<Outcome, store::Error> {
+fn written(scene: &Scene, origin: &Origin, step: Step) -> Finished {
     let mut position = step.position;
     let entitled_anew = step.before != step.after || !step.settled.is_empty();
     let all = step.settled.into_iter().chain(step.moves);
-    let transitions = append(conn, scene, origin, &mut position, all)?;
+    let transitions = advance(scene, origin, &mut position, all);
     if entitled_anew {
         position.grant_revision += 1;
     }
-    finish(
-        conn,
-        scene,
+    Finished {
         position,
         transitions,
-        &step.effects,
-        false,
-        &origin.decision,
-    )
+        effects: step.effects,
+    }
 }
 
 /// The first of two transactions: nothing moves yet, holders are told to narrow their grants.
@@ -198,7 +182,7 @@ fn set_aside(
 ) -> Result<Outcome, store::Error> {
     let mut position = step.position;
     let loses = !step.before.is_subset(&step.after);
-    let transitions = append(conn, scene, origin, &mut position, step.settled.into_iter())?;
+    let transitions = advance(scene, origin, &mut position, step.settled.into_iter());
     position.grant_revision += 1;
     position.state = State::Revoking;
     let pending = Pending {
@@ -218,26 +202,22 @@ fn set_aside(
         create_time: scene.now,
     };
     tables::pending::pending_insert(conn, &pending)?;
-    finish(
-        conn,
-        scene,
+    let finished = Finished {
         position,
         transitions,
-        &[],
-        true,
-        &origin.decision,
-    )
+        effects: Vec::new(),
+    };
+    finish(conn, scene, finished, true, &origin.decision)
 }
 
-/// Appends moves to the history and brings the position along.
-pub(super) fn append(
-    conn: &mut Conn,
+/// The transitions of these moves; brings the position along.
+pub(super) fn advance(
     scene: &Scene,
     origin: &Origin,
     position: &mut Position,
     decided: impl Iterator<Item = Move>,
-) -> Result<Vec<Transition>, store::Error> {
-    let mut written = Vec::new();
+) -> Vec<Transition> {
+    let mut transitions = Vec::new();
     for moved in decided {
         let revision = position.revision + 1;
         let transition = Transition::seal(
@@ -248,7 +228,6 @@ pub(super) fn append(
             origin,
             scene.now,
         );
-        tables::transitions::transition_insert(conn, &transition)?;
         let moved = &transition.moved;
         position.stage = (!moved.to.is_empty()).then(|| moved.to.clone());
         position.role = moved.to_role.parse().ok();
@@ -262,35 +241,75 @@ pub(super) fn append(
         position.policy = origin.policy.clone();
         position.activation = origin.activation;
         position.refusal.clear();
-        written.push(transition);
+        transitions.push(transition);
     }
-    Ok(written)
+    transitions
 }
 
-/// Writes the position back, with effects and log.
+/// What is to be written of one contact.
+pub(super) struct Finished {
+    /// The position as it is afterwards.
+    pub position: Position,
+    /// The transitions that led there.
+    pub transitions: Vec<Transition>,
+    /// What else they caused.
+    pub effects: Vec<Effect>,
+}
+
+/// Writes transitions, position and effects of one contact, and tells the log.
 pub(super) fn finish(
     conn: &mut Conn,
     scene: &Scene,
-    mut position: Position,
-    transitions: Vec<Transition>,
-    effects: &[Effect],
+    finished: Finished,
     waits: bool,
     decision: &str,
 ) -> Result<Outcome, store::Error> {
-    position.change += 1;
-    tables::positions::position_update(conn, &position)?;
-    for effect in effects {
-        tables::effects::effect_insert(conn, &position.name, position.revision, effect, scene.now)?;
-    }
-    let shown = show(conn, &scene.lineage, position)?;
-    let log = tell(conn, scene, &shown, &transitions)?;
-    Ok(Outcome {
-        shown,
-        transitions,
-        waits,
-        decision: decision.to_owned(),
-        log,
+    let id = finished.position.name.to_string();
+    let mut outcomes = finish_all(conn, scene, vec![finished], waits, decision)?;
+    outcomes.pop().ok_or(store::Error::Corrupt {
+        table: "positions",
+        id,
     })
+}
+
+/// The same for several contacts, with as few statements.
+fn finish_all(
+    conn: &mut Conn,
+    scene: &Scene,
+    mut finished: Vec<Finished>,
+    waits: bool,
+    decision: &str,
+) -> Result<Vec<Outcome>, store::Error> {
+    let transitions = finished.iter().flat_map(|one| &one.transitions);
+    tables::transitions::transitions_insert(conn, transitions)?;
+    for one in &mut finished {
+        one.position.change += 1;
+        tables::positions::position_update(conn, &one.position)?;
+    }
+    let mut outcomes = Vec::with_capacity(finished.len());
+    for Finished {
+        position,
+        transitions,
+        effects,
+    } in finished
+    {
+        for effect in &effects {
+            let revision = position.revision;
+            tables::effects::effect_insert(conn, &position.name, revision, effect, scene.now)?;
+        }
+        outcomes.push(Outcome {
+            shown: show(conn, &scene.lineage, position)?,
+            transitions,
+            waits,
+            decision: decision.to_owned(),
+            log: LogPosition::START,
+        });
+    }
+    let log = log::tell(conn, scene, &outcomes)?;
+    for outcome in &mut outcomes {
+        outcome.log = log;
+    }
+    Ok(outcomes)
 }
 
 /// Writes back a position that does not move. Only what callers can see counts as a change; the age
@@ -298,16 +317,18 @@ pub(super) fn finish(
 pub fn note(
     conn: &mut Conn,
     scene: &Scene,
-    mut position: Position,
+    position: Position,
     seen: bool,
 ) -> Result<(), store::Error> {
     if !seen {
         return tables::positions::position_update(conn, &position);
     }
-    position.change += 1;
-    tables::positions::position_update(conn, &position)?;
-    let shown = show(conn, &scene.lineage, position)?;
-    tell(conn, scene, &shown, &[]).map(|_| ())
+    let finished = Finished {
+        position,
+        transitions: Vec::new(),
+        effects: Vec::new(),
+    };
+    finish(conn, scene, finished, false, "").map(|_| ())
 }
 
 /// The position as it is shown under the policy in force.
@@ -336,53 +357,6 @@ pub fn shown(lineage: &Lineage, position: Position, pending: Option<&Pending>) -
         stage,
         position,
     }
-}
-
-/// Tells the change log what happened, a change per transition; where there was none, one change
-/// that only shows the position.
-fn tell(
-    conn: &mut Conn,
-    scene: &Scene,
-    shown: &Shown,
-    transitions: &[Transition],
-) -> Result<LogPosition, store::Error> {
-    let resource = shown.position.name.position().to_string();
-    let position = wire::positions::position(shown);
-    let told: Vec<(i64, String, Vec<u8>)> = if transitions.is_empty() {
-        vec![None]
-    } else {
-        transitions.iter().map(Some).collect()
-    }
-    .into_iter()
-    .map(|transition| {
-        let event_id = scene.ids.next();
-        let change = TransitionChange {
-            transition: transition.map(wire::transitions::transition),
-            position: Some(position.clone()),
-            request_id: scene.request_id.clone(),
-            event_id: event_id.clone(),
-            record_time: Some(timestamp_to_wire(scene.now)),
-        };
-        let revision = transition.map_or(shown.position.revision, |transition| transition.revision);
-        (revision, event_id, change.encode_to_vec())
-    })
-    .collect();
-    let changes: Vec<NewChange<'_>> = told
-        .iter()
-        .map(|(revision, event_id, payload)| NewChange {
-            workspace: &scene.workspace,
-            kind: POSITION_CHANGED,
-            resource: &resource,
-            revision: *revision,
-            payload,
-            paths: "",
-            actor: &scene.actor,
-            request_id: &scene.request_id,
-            event_id,
-            record_time: scene.now,
-        })
-        .collect();
-    change_log::append_all(conn, &changes)
 }
 
 /// A contact's name, for sorting locks.

@@ -1,4 +1,4 @@
-//! Handing out grants, and telling holders what to give back.
+//! Handing out grants.
 
 use policy::company;
 use store::{Conn, epoch};
@@ -7,14 +7,11 @@ use types::{ContactName, Deadline};
 use super::gate::{self, Scene};
 use super::{ATTEMPTS_MAX, Abort, App, Stale, completions, conversions, steps};
 use crate::domain::contacts::{Contact, Presence, Subject};
-use crate::domain::grants::{Grant, Orders};
+use crate::domain::grants::Grant;
+use crate::domain::holders::Attachment;
 use crate::domain::positions::{Position, State};
 use crate::error::Error;
 use crate::store as tables;
-use crate::store::grants::Attachment;
-
-/// How many recalls are told at once.
-const ORDERS_MAX: i64 = 500;
 
 impl App {
     /// Registers a holder of a contact's grant and answers what it entitles to, and who the contact
@@ -73,24 +70,6 @@ impl App {
             .await?;
         Ok(found.is_none_or(|(position, _)| position.revision == 0 && position.refusal.is_empty()))
     }
-
-    /// What a holder has to give back, in full or the first part of it.
-    pub async fn orders(&self, holder: &str, deadline: Deadline) -> Result<Orders, Error> {
-        let holder = holder.to_owned();
-        Ok(self
-            .store
-            .read("recalls.read", deadline, move |conn| orders(conn, &holder))
-            .await?)
-    }
-}
-
-/// Recalls are state, not log: what waits is read as it stands.
-fn orders(conn: &mut Conn, holder: &str) -> Result<Orders, store::Error> {
-    Ok(Orders {
-        recalls: tables::pending::pendings_of_holder(conn, holder, ORDERS_MAX)?,
-        fences: tables::activations::fences_of_holder(conn, holder)?,
-        epoch: epoch::current(conn)?.number,
-    })
 }
 
 fn acquire(
@@ -105,36 +84,31 @@ fn acquire(
     conversions::present(contact)?;
     completions::refuse_pending(conn, &position)?;
     let ours = epoch::current(conn)?.number;
-    attached(conn, scene, holder, holder_epoch, ours)?;
+    attached(conn, holder, holder_epoch, ours)?;
     tables::grants::grant_holder_register(conn, &contact.name, holder, holder_epoch, scene.now)?;
     // The position is left as it is: what newer facts fire is for the evaluator to find.
     Ok(grant(scene, position, ours))
 }
 
-/// Grants of a holder that has changed its epoch without saying so may be older than what it was
-/// told; a holder that was never seen has none.
+/// Only a holder that has attached in both present epochs is given anything: of any other it is not
+/// certain that it has revoked what it held before.
 fn attached(
     conn: &mut Conn,
-    scene: &Scene,
     holder: &str,
     holder_epoch: i64,
     ours: i64,
 ) -> Result<(), Abort<Grant>> {
-    match tables::grants::holder_get(conn, holder)? {
-        Some(known) if known.epoch == holder_epoch && known.attached_epoch == ours => Ok(()),
-        Some(_) => Err(Error::HolderDetached {
-            holder: holder.to_owned(),
-        }
-        .into()),
-        None => {
-            let attachment = Attachment {
-                epoch: holder_epoch,
-                attached_epoch: ours,
-            };
-            tables::grants::holder_attach(conn, holder, attachment, scene.now)?;
-            Ok(())
-        }
+    let present = Attachment {
+        epoch: holder_epoch,
+        attached_epoch: ours,
+    };
+    if tables::holders::holder_hold(conn, holder)? == Some(present) {
+        return Ok(());
     }
+    Err(Error::HolderDetached {
+        holder: holder.to_owned(),
+    }
+    .into())
 }
 
 fn grant(scene: &Scene, position: Position, ours: i64) -> Grant {

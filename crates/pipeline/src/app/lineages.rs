@@ -203,6 +203,7 @@ fn create(conn: &mut Conn, first: &Policy, now: Micros) -> Result<(), Error> {
         state: State::Complete,
         impact: Impact::default(),
         mapped_count: 0,
+        fenced: false,
         actor: first.creator.clone(),
         create_time: now,
         active_time: Some(now),

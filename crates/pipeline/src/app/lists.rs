@@ -1,7 +1,7 @@
 //! Lists of positions and transitions, page by page.
 
 use store::Conn;
-use store::filter::{self, Field, Kind};
+use store::filter::{self, Expr, Field, Kind};
 use store::order;
 use store::pages::{self, PageToken};
 use types::Deadline;
@@ -38,6 +38,124 @@ const TRANSITIONS: &[Field] = &[
     Field::one("record_time", Kind::Time),
 ];
 
+/// What a list of policies or their revisions can be filtered by.
+const POLICIES: &[Field] = &[
+    Field::one("preset", Kind::Text),
+    Field::one("creator", Kind::Text),
+    Field::one("create_time", Kind::Time),
+    Field::one("revision_create_time", Kind::Time),
+];
+
+/// What a list of activations can be filtered by.
+const ACTIVATIONS: &[Field] = &[
+    Field::one(
+        "state",
+        Kind::Word(&["ACTIVATING", "MAPPING", "COMPLETE", "CANCELLED"]),
+    ),
+    Field::one("actor", Kind::Text),
+    Field::one("create_time", Kind::Time),
+];
+
+/// What a list of positions can be sorted by.
+const POSITION_ORDERS: &[&str] = &["enter_time", "stage"];
+
+/// The lists, each with what must stay the same from page to page besides filter and order.
+#[derive(Clone, Copy, Debug)]
+pub enum List<'a> {
+    /// Positions of a workspace.
+    Positions(&'a str),
+    /// Transitions of a workspace, or of one of its contacts.
+    Transitions(&'a str, Option<&'a str>),
+    /// Policies of a workspace, or the revisions of one of them.
+    Policies(&'a str, Option<&'a str>),
+    /// Activations of a workspace.
+    Activations(&'a str),
+}
+
+impl List<'_> {
+    fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Positions(_) => POSITIONS,
+            Self::Transitions(..) => TRANSITIONS,
+            Self::Policies(..) => POLICIES,
+            Self::Activations(_) => ACTIVATIONS,
+        }
+    }
+
+    fn orders(self) -> &'static [&'static str] {
+        match self {
+            Self::Positions(_) => POSITION_ORDERS,
+            Self::Transitions(..) | Self::Policies(..) | Self::Activations(_) => &[],
+        }
+    }
+
+    /// What a page token is good for.
+    fn args_hash(self, page: &PageRequest) -> [u8; 16] {
+        let (list, workspace, of) = match self {
+            Self::Positions(workspace) => ("positions", workspace, ""),
+            Self::Transitions(workspace, contact) => {
+                ("transitions", workspace, contact.unwrap_or("-"))
+            }
+            Self::Policies(workspace, policy) => {
+                ("policies", workspace, policy.unwrap_or_default())
+            }
+            Self::Activations(workspace) => ("activations", workspace, ""),
+        };
+        pages::args_hash(&[list, workspace, of, &page.filter, &page.order_by])
+    }
+
+    /// Reads filter, order, place and size of a page.
+    pub fn read(self, page: &PageRequest) -> Result<Asked, Error> {
+        let args_hash = self.args_hash(page);
+        Ok(Asked {
+            filter: filter::parse(&page.filter, self.fields())?,
+            order: order::parse(&page.order_by, self.orders())?,
+            after: PageToken::decode(&page.token, &args_hash)?,
+            size: pages::page_size(page.size)?,
+            args_hash,
+        })
+    }
+
+    /// Everything that is wrong with a page that is asked for.
+    pub fn faults(self, page: &PageRequest) -> Vec<Error> {
+        let filter = filter::parse(&page.filter, self.fields()).err();
+        let order = order::parse(&page.order_by, self.orders()).err();
+        let place = PageToken::decode(&page.token, &self.args_hash(page)).err();
+        let list = [
+            filter.map(Error::from),
+            order.map(Error::from),
+            place.map(Error::from),
+        ];
+        list.into_iter().flatten().collect()
+    }
+}
+
+/// A page that is asked for, read.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Which of them.
+    pub filter: Option<Expr>,
+    /// In which order; empty for the list's own.
+    pub order: Vec<order::Key>,
+    /// The keys of the last one before the page.
+    pub after: Option<Vec<pages::Key>>,
+    /// How many at most.
+    pub size: i64,
+    args_hash: [u8; 16],
+}
+
+impl Asked {
+    /// How many rows to read: one more than the page has, to know whether another one follows.
+    pub fn limit(&self) -> i64 {
+        self.size + 1
+    }
+
+    /// The page of these rows.
+    pub fn cut<T>(&self, rows: Vec<(T, Vec<pages::Key>)>) -> Page<T> {
+        cut(rows, self.size, self.args_hash)
+    }
+}
+
 /// A page that is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
@@ -63,7 +181,7 @@ pub struct Page<T> {
 }
 
 /// Cuts a page out of one row more than it has.
-pub fn cut<T>(mut rows: Vec<(T, Vec<pages::Key>)>, size: i64, args_hash: [u8; 16]) -> Page<T> {
+fn cut<T>(mut rows: Vec<(T, Vec<pages::Key>)>, size: i64, args_hash: [u8; 16]) -> Page<T> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let more = rows.len() > size;
     rows.truncate(size);
@@ -89,33 +207,30 @@ impl App {
         page: PageRequest,
         deadline: Deadline,
     ) -> Result<Page<Shown>, Error> {
-        let size = pages::page_size(page.size)?;
-        let args = pages::args_hash(&["positions", workspace, &page.filter, &page.order_by]);
-        let after = PageToken::decode(&page.token, &args)?;
-        let order = order::parse(&page.order_by, &["enter_time", "stage"])?;
+        let asked = List::Positions(workspace).read(&page)?;
+        let order = asked.order.iter();
         let list = PositionList {
             workspace: workspace.to_owned(),
-            filter: filter::parse(&page.filter, POSITIONS)?,
+            filter: asked.filter.clone(),
             order: order
-                .iter()
                 .map(|key| (sort_key(key.field), key.descending))
                 .collect(),
-            after,
-            limit: size + 1,
+            after: asked.after.clone(),
+            limit: asked.limit(),
         };
         self.wait_until_followed(workspace, &page.fresh, deadline)
             .await?;
         let mut lineage = self.lineage(workspace, deadline).await?;
         loop {
-            let (asked, with) = (list.clone(), lineage.clone());
+            let (list, with) = (list.clone(), lineage.clone());
             let rows = self
                 .store
                 .read_snapshot("positions.list", deadline, move |conn| {
-                    listed(conn, &asked, &with)
+                    listed(conn, &list, &with)
                 })
                 .await?;
             if let Some(rows) = rows {
-                return Ok(cut(rows, size, args));
+                return Ok(asked.cut(rows));
             }
             lineage = self.lineage_read(workspace, deadline).await?;
         }
@@ -129,15 +244,13 @@ impl App {
         page: PageRequest,
         deadline: Deadline,
     ) -> Result<Page<Transition>, Error> {
-        let size = pages::page_size(page.size)?;
-        let whose = contact.clone().unwrap_or_else(|| "-".to_owned());
-        let args = pages::args_hash(&["transitions", workspace, &whose, &page.filter]);
+        let asked = List::Transitions(workspace, contact.as_deref()).read(&page)?;
         let list = TransitionList {
             workspace: workspace.to_owned(),
-            filter: filter::parse(&page.filter, TRANSITIONS)?,
-            after: PageToken::decode(&page.token, &args)?,
+            filter: asked.filter.clone(),
+            after: asked.after.clone(),
             contact,
-            limit: size + 1,
+            limit: asked.limit(),
         };
         match &list.contact {
             // Whoever asks for a history before the log arrived has the contact opened first.
@@ -156,7 +269,7 @@ impl App {
                 transitions_list(conn, &list)
             })
             .await?;
-        Ok(cut(rows, size, args))
+        Ok(asked.cut(rows))
     }
 }
 

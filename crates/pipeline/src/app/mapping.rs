@@ -19,8 +19,9 @@ use crate::domain::positions::State as Standing;
 use crate::error::Error;
 use crate::store as tables;
 
-/// Positions that are rewritten in one transaction.
-const SLICE: i64 = 100;
+/// Positions that are rewritten in one transaction. On SQLite it keeps every other writer waiting, for
+/// about ten milliseconds.
+const SLICE: i64 = 32;
 /// Activations that are looked at at once.
 const SCAN: i64 = 100;
 /// How often the job looks by itself.
@@ -89,12 +90,12 @@ impl App {
         }
     }
 
-    /// Puts every activation in force that waits for nobody any more: after a holder has attached, and
-    /// as a safety net. What fails in one workspace is left for the next time.
-    pub async fn sweep_activations(&self, deadline: Deadline) -> Result<(), Error> {
+    /// Puts every activation in force that waits for nobody any more. What fails in one workspace is
+    /// left for the next time.
+    pub async fn sweep_activations(&self) -> Result<(), Error> {
         let mut after = String::new();
         loop {
-            let from = after.clone();
+            let (from, deadline) = (after.clone(), Deadline::after(STEP_TIME));
             let waiting = self
                 .store
                 .read("activations.scan", deadline, move |conn| {
@@ -108,7 +109,7 @@ impl App {
             for workspace in waiting {
                 let run = self.in_scene(
                     &workspace,
-                    deadline,
+                    Deadline::after(STEP_TIME),
                     "activation.complete",
                     |conn, scene| {
                         let state = tables::workspaces::workspace_lock(conn, &scene.workspace)?

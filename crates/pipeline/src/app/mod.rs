@@ -18,17 +18,21 @@ pub mod freshness;
 pub mod gate;
 pub mod grants;
 pub mod history;
+pub mod holders;
 pub mod lineages;
 pub mod lists;
+pub mod log;
 pub mod mapping;
 pub mod policies;
 pub mod positions;
 pub mod previews;
 pub mod projector;
+pub mod recalls;
 pub mod requests;
 pub mod revisions;
 pub mod sealing;
 pub mod steps;
+pub mod sweeping;
 pub mod waiting;
 pub mod watch;
 
@@ -69,6 +73,8 @@ pub struct App {
 pub struct Wakes {
     /// There are contacts to be looked at.
     pub evaluator: tokio::sync::Notify,
+    /// A holder has attached.
+    pub sweeper: tokio::sync::Notify,
 }
 
 /// Who calls, and by when the answer is due.

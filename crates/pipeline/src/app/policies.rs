@@ -105,9 +105,6 @@ impl App {
         {
             return Ok((decoded(UpdatePolicyResponse::decode(&*stored))?, true));
         }
-        if update.mask.is_empty() {
-            return Err(Error::MaskRequired);
-        }
         let present = self.get_policy(&update.name, None, call.deadline).await?;
         if !update.etag.is_empty() && update.etag != present.etag() {
             return Err(changed(&update.name));
@@ -250,22 +247,44 @@ fn tell(
     )
 }
 
+/// What is wrong with an update mask, whatever the policy is.
+pub fn mask_fault(mask: &[String]) -> Option<Error> {
+    if mask.is_empty() {
+        return Some(Error::MaskRequired);
+    }
+    let unknown = mask.iter().find(|path| !is_path(path))?;
+    Some(Error::MaskInvalid {
+        path: unknown.clone(),
+    })
+}
+
+fn is_path(path: &str) -> bool {
+    let part = path.strip_prefix("definition.");
+    matches!(path, "*" | "definition")
+        || OUTPUT_ONLY.contains(&path)
+        || part.is_some_and(|part| PARTS.contains(&part))
+}
+
+/// What callers cannot set is passed over in a mask (AIP-203).
+const OUTPUT_ONLY: [&str; 9] = [
+    "name",
+    "preset",
+    "revision",
+    "revision_number",
+    "state",
+    "etag",
+    "create_time",
+    "revision_create_time",
+    "creator",
+];
+
 /// The definition with the parts that the mask names taken over.
 fn masked(present: &Definition, wanted: &Definition, mask: &[String]) -> Result<Definition, Error> {
     let mut definition = present.clone();
     for path in mask {
         match path.as_str() {
             "*" | "definition" => definition.clone_from(wanted),
-            // What callers cannot set is passed over (AIP-203).
-            "name"
-            | "preset"
-            | "revision"
-            | "revision_number"
-            | "state"
-            | "etag"
-            | "create_time"
-            | "revision_create_time"
-            | "creator" => {}
+            path if OUTPUT_ONLY.contains(&path) => {}
             path => {
                 let known = path.strip_prefix("definition.").is_some_and(|part| {
                     PARTS.contains(&part) && take_part(&mut definition, wanted, part)

@@ -16,7 +16,7 @@ use store::feed::Feed;
 use store::leases::{self, Lease};
 use types::{Deadline, Service, Token, TokenKind};
 
-use super::gate::POSITION_CHANGED;
+use super::log::POSITION_CHANGED;
 use super::{App, conversions, gate};
 use crate::error::Error;
 use crate::store as tables;

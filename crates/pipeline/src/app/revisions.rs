@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use store::Conn;
-use store::pages::{self, Key, PageToken};
+use store::pages::Key;
 use types::{Deadline, PolicyName};
 
 use super::App;
-use super::lists::{Page, PageRequest, cut};
+use super::lists::{List, Page, PageRequest};
 use super::policies::KIND;
 use crate::domain::activations::Activation;
 use crate::domain::policies::{Policy, PolicyRef, State};
 use crate::error::Error;
 use crate::store as tables;
+use crate::store::policies::{policies_list, revisions_list};
 
 impl App {
     /// A policy at its newest revision, or at the one that is named.
@@ -72,26 +73,22 @@ impl App {
         if let Some(name) = &policy {
             self.get_policy(name, None, deadline).await?;
         }
-        let size = pages::page_size(page.size)?;
-        let of = policy.as_ref().map_or("", |policy| policy.policy.as_str());
-        let args = pages::args_hash(&["policies", workspace, of]);
-        let after = PageToken::decode(&page.token, &args)?;
+        let of = policy.as_ref().map(|policy| policy.policy.as_str());
+        let asked = List::Policies(workspace, of).read(&page)?;
+        let (filter, after, limit) = (asked.filter.clone(), asked.after.clone(), asked.limit());
         let workspace = workspace.to_owned();
         let rows = self
             .store
             .read("policies.list", deadline, move |conn| {
+                let filter = filter.as_ref();
                 let found = match (&policy, after.as_deref()) {
-                    (Some(name), None) => {
-                        tables::policies::revisions_list(conn, name, i64::MAX, size + 1)?
-                    }
+                    (Some(name), None) => revisions_list(conn, name, filter, i64::MAX, limit)?,
                     (Some(name), Some([Key::Int(before)])) => {
-                        tables::policies::revisions_list(conn, name, *before, size + 1)?
+                        revisions_list(conn, name, filter, *before, limit)?
                     }
-                    (None, None) => {
-                        tables::policies::policies_list(conn, &workspace, "", size + 1)?
-                    }
+                    (None, None) => policies_list(conn, &workspace, filter, "", limit)?,
                     (None, Some([Key::Text(after)])) => {
-                        tables::policies::policies_list(conn, &workspace, after, size + 1)?
+                        policies_list(conn, &workspace, filter, after, limit)?
                     }
                     (_, Some(_)) => return Err(store::Error::PageTokenInvalid),
                 };
@@ -107,7 +104,7 @@ impl App {
                     .collect()
             })
             .await?;
-        Ok(cut(rows, size, args))
+        Ok(asked.cut(rows))
     }
 
     /// The revision in force and the activation by which it came into force.
@@ -127,7 +124,7 @@ impl App {
             })
             .await?;
         let (mut policy, activation) = found.ok_or_else(|| Error::NotFound {
-            kind: KIND,
+            kind: REVISION_KIND,
             name: lineage.active().reference.name(workspace),
         })?;
         policy.state = State::Active;
@@ -156,12 +153,16 @@ fn stated(conn: &mut Conn, mut policy: Policy) -> Result<Policy, store::Error> {
     Ok(policy)
 }
 
+/// The type of a policy's revision.
+const REVISION_KIND: &str = "clientele.dev/PolicyRevision";
+
 fn absent(name: &PolicyName, revision: Option<i64>) -> Error {
-    Error::NotFound {
-        kind: KIND,
-        name: match revision {
-            None => name.to_string(),
-            Some(revision) => PolicyRef::new(&name.policy, revision).name(&name.workspace),
-        },
-    }
+    let (kind, name) = match revision {
+        None => (KIND, name.to_string()),
+        Some(revision) => {
+            let revision = PolicyRef::new(&name.policy, revision);
+            (REVISION_KIND, revision.name(&name.workspace))
+        }
+    };
+    Error::NotFound { kind, name }
 }

@@ -4,7 +4,12 @@
 //! decided: a company follows its primary contact, and a stage whose role a new policy changed is
 //! written down once more with the new role.
 
-use policy::{Cause, Closing, Command, Decision, POLICY_ACTOR, Refusal, Request, decide};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use policy::{
+    Cause, Closing, Command, Decision, POLICY_ACTOR, Permissions, Refusal, Request, decide,
+};
 use store::Conn;
 use types::Micros;
 
@@ -29,27 +34,58 @@ pub struct Ask {
     pub etag: String,
     /// When it took effect; now where absent.
     pub effective_time: Option<Micros>,
+    /// What whoever asks may do beyond converting at all; everything where absent.
+    pub permissions: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Locks the position of a contact, which is there afterwards, and refuses facts that are older
 /// than those that were decided on before; also whether they are newer.
-///
-/// Of two readings the later one has the later time of change, unless clocks were set wrong. So that
-/// those cannot keep a contact as it is for ever, what was read after the position had been seen is
-/// newer in any case.
 pub fn locked<T>(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
 ) -> Result<(Position, bool), Abort<T>> {
+    let position = tables::positions::position_ensure(conn, &unopened(scene, contact))?;
+    with_facts_of(scene, contact, position)
+}
+
+/// The same for contacts of one workspace, in the order of their ids.
+pub fn locked_all<T>(
+    conn: &mut Conn,
+    scene: &Scene,
+    contacts: &[&Contact],
+) -> Result<Vec<Position>, Abort<T>> {
+    let unopened: Vec<Position> = contacts
+        .iter()
+        .map(|contact| unopened(scene, contact))
+        .collect();
+    tables::positions::positions_ensure(conn, &unopened)?
+        .into_iter()
+        .zip(contacts)
+        .map(|(position, contact)| {
+            with_facts_of(scene, contact, position).map(|(position, _)| position)
+        })
+        .collect()
+}
+
+fn unopened(scene: &Scene, contact: &Contact) -> Position {
     let active = scene.lineage.active();
-    let unopened = Position::unopened(
+    Position::unopened(
         contact.name.clone(),
         contact.kind,
         active.number,
         active.reference.clone(),
-    );
-    let mut position = tables::positions::position_ensure(conn, &unopened)?;
+    )
+}
+
+/// Of two readings of a contact the later one has the later time of change, unless clocks were set
+/// wrong. So that those cannot keep a contact as it is for ever, what was read after the position had
+/// been seen is newer in any case.
+fn with_facts_of<T>(
+    scene: &Scene,
+    contact: &Contact,
+    mut position: Position,
+) -> Result<(Position, bool), Abort<T>> {
     let before = position.facts_time;
     let facts_time = if contact.update_time >= before {
         contact.update_time
@@ -78,6 +114,7 @@ pub struct Walk<'a> {
     standing: policy::Position,
     settled: Vec<Move>,
     effects: Vec<Effect>,
+    refused_before: String,
 }
 
 impl<'a> Walk<'a> {
@@ -87,6 +124,7 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             scene,
             contact,
+            refused_before: position.refusal.clone(),
             position,
             standing,
             settled: Vec::new(),
@@ -135,6 +173,7 @@ impl<'a> Walk<'a> {
             settled: self.settled,
             effects: self.effects,
             facts: serde_json::to_string(&self.contact.facts).unwrap_or_default(),
+            seen: self.position.refusal != self.refused_before,
             position: self.position,
         }
     }
@@ -242,6 +281,7 @@ pub fn mapping(scene: &Scene, mut position: Position) -> Step {
         before: entitled.clone(),
         after: entitled,
         facts: String::new(),
+        seen: false,
         position,
     }
 }
@@ -270,7 +310,10 @@ pub fn convert(
                 actor: &scene.actor,
                 reason: &ask.reason,
                 note: &ask.note,
-                ..Request::default()
+                permissions: ask
+                    .permissions
+                    .as_deref()
+                    .map_or(Permissions::All, Permissions::Only),
             },
             effective_time: ask.effective_time,
         })

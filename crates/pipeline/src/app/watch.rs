@@ -10,7 +10,8 @@ use store::feed::{Feed, Step};
 use store::{Conn, Error as StoreError};
 use types::{Deadline, Service, Token, TokenKind};
 
-use super::gate::{self, POSITION_CHANGED};
+use super::gate;
+use super::log::POSITION_CHANGED;
 use super::{App, conversions, positions};
 use crate::error::Error;
 use crate::store as tables;
@@ -78,6 +79,16 @@ pub struct Watcher {
     ready: VecDeque<Told>,
 }
 
+/// Everything that is wrong with a Watch that is to go on after a token.
+pub fn resume_faults(token: &str, send_snapshot: bool) -> Vec<Error> {
+    let mut faults: Vec<Error> = parse_resume(token).err().into_iter().collect();
+    if send_snapshot {
+        let problem = "must be false where a resume token is given";
+        faults.push(Error::field("send_snapshot", problem));
+    }
+    faults
+}
+
 impl App {
     /// The tokens of the oldest change that can be followed from, and of the newest.
     pub async fn reach(&self, deadline: Deadline) -> Result<(String, String), Error> {
@@ -101,10 +112,6 @@ impl App {
             Beginning::Now | Beginning::Oldest => None,
         };
         let given = resumed.as_ref().map(|(at, _)| *at);
-        if given.is_some() && input.send_snapshot {
-            let problem = "must be false where a resume token is given";
-            return Err(Error::field("send_snapshot", problem));
-        }
         let oldest = input.beginning == Beginning::Oldest;
         let start = self
             .store

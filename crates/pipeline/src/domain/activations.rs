@@ -69,6 +69,9 @@ pub struct Activation {
     pub impact: Impact,
     /// How many positions are rewritten so far.
     pub mapped_count: i64,
+    /// Whether every holder of grants has to know of it before it comes into force: some stage loses
+    /// an entitlement.
+    pub fenced: bool,
     /// Who activated it.
     pub actor: String,
     /// When it was asked for.

@@ -6,6 +6,7 @@
 pub mod activations;
 pub mod contacts;
 pub mod grants;
+pub mod holders;
 pub mod policies;
 pub mod positions;
 pub mod transitions;

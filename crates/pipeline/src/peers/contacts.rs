@@ -7,8 +7,8 @@ use proto::contacts::v1::{
     watch_contacts_request::Start,
 };
 use proto::errors::v1::Reason;
-use serve::Peer;
 use serve::peer::{PeerError, request};
+use serve::{Credential, Peer};
 use tonic::{Code, Status, Streaming};
 use types::{ContactName, Deadline};
 
@@ -35,8 +35,8 @@ pub enum Followed {
 
 impl Contacts {
     /// A channel that connects at the first call.
-    pub fn connect_lazy(uri: &str) -> Result<Self, PeerError> {
-        let peer = Peer::connect_lazy(uri, "pipeline")?;
+    pub fn connect_lazy(uri: &str, credential: Credential) -> Result<Self, PeerError> {
+        let peer = Peer::connect_lazy(uri, "pipeline")?.with_credential(credential);
         Ok(Self {
             client: ContactServiceClient::new(peer.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl;
+use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use serde::de::DeserializeOwned;
+use store::filter::{Comparison, Expr, Test};
 use store::{Conn, Error};
 use types::Micros;
 
+use super::conditions::{like, related};
 use super::schema::{fences, policy_activations as table, workspace_holders};
 use crate::domain::activations::{Activation, Impact, State};
 use crate::domain::policies::PolicyRef;
@@ -29,6 +34,7 @@ struct Row {
     gain_counts: String,
     loss_counts: String,
     mapped_count: i64,
+    fenced: bool,
     actor: String,
     create_time: i64,
     active_time: Option<i64>,
@@ -61,6 +67,7 @@ impl TryFrom<Row> for Activation {
                 losses: read(&row.loss_counts).ok_or_else(wrong)?,
             },
             mapped_count: row.mapped_count,
+            fenced: row.fenced,
             create_time: Micros(row.create_time),
             active_time: row.active_time.map(Micros),
             end_time: row.end_time.map(Micros),
@@ -93,6 +100,7 @@ pub fn activation_insert(conn: &mut Conn, new: &Activation) -> Result<(), Error>
         gain_counts: json(&new.impact.gains),
         loss_counts: json(&new.impact.losses),
         mapped_count: new.mapped_count,
+        fenced: new.fenced,
         actor: new.actor.clone(),
         create_time: new.create_time.0,
         active_time: new.active_time.map(|time| time.0),
@@ -149,7 +157,7 @@ pub fn activation_get(
 pub fn activation_last_number(conn: &mut Conn, workspace: &str) -> Result<i64, Error> {
     let last: Option<i64> = table::table
         .filter(table::workspace.eq(workspace))
-        .select(diesel::dsl::max(table::number))
+        .select(dsl::max(table::number))
         .first(conn)?;
     Ok(last.unwrap_or(0))
 }
@@ -158,16 +166,40 @@ pub fn activation_last_number(conn: &mut Conn, workspace: &str) -> Result<i64, E
 pub fn activations_list(
     conn: &mut Conn,
     workspace: &str,
+    filter: Option<&Expr>,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Activation>, Error> {
-    let rows: Vec<Row> = table::table
+    let mut query = table::table
+        .into_boxed::<Db>()
         .filter(table::workspace.eq(workspace))
         .filter(table::number.lt(before))
         .order(table::number.desc())
-        .limit(limit)
-        .load(conn)?;
+        .limit(limit);
+    if let Some(filter) = filter {
+        query = query.filter(filter.fold(
+            &mut condition,
+            |one| Box::new(dsl::not(one)),
+            |left, right| Box::new(left.and(right)),
+            |left, right| Box::new(left.or(right)),
+        ));
+    }
+    let rows: Vec<Row> = query.load(conn)?;
     rows.into_iter().map(Activation::try_from).collect()
+}
+
+type Db = <Conn as Connection>::Backend;
+type Condition = Box<dyn BoxableExpression<table::table, Db, SqlType = Bool>>;
+
+/// The condition of one comparison. The fields and kinds are those of `app::lists::ACTIVATIONS`.
+fn condition(comparison: &Comparison) -> Condition {
+    match (comparison.field, &comparison.test) {
+        ("state", Test::Word(word)) => Box::new(table::state.eq(*word)),
+        ("actor", Test::Text(pattern)) => like!(table::actor, pattern),
+        ("create_time", Test::Time(relation, at)) => related!(table::create_time, relation, at.0),
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(table::number.eq(0)),
+    }
 }
 
 /// Activations in force whose positions are still being rewritten, of all workspaces, after `after`:
@@ -192,11 +224,15 @@ pub fn activations_mapping(
 
 /// Puts a fence to everybody who was ever given a grant in the workspace; how many they are.
 pub fn fences_insert(conn: &mut Conn, workspace: &str, activation: i64) -> Result<usize, Error> {
-    let holders: Vec<String> = workspace_holders::table
-        .filter(workspace_holders::workspace.eq(workspace))
-        .order(workspace_holders::holder)
-        .select(workspace_holders::holder)
-        .load(conn)?;
+    // Held, so that none of them is forgotten with its fence left behind.
+    let holders: Vec<String> = store::locked!(
+        conn,
+        share,
+        workspace_holders::table
+            .filter(workspace_holders::workspace.eq(workspace))
+            .order(workspace_holders::holder)
+            .select(workspace_holders::holder) => load
+    )?;
     for holder in &holders {
         diesel::insert_into(fences::table)
             .values((

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use store::{Conn, Error};
 use types::{ContactName, Micros};
 
@@ -26,22 +27,36 @@ pub fn evaluation_request(
     contact: &ContactName,
     now: Micros,
 ) -> Result<(), Error> {
-    store::each!(conn, |c| diesel::insert_into(table::table)
-        .values((
-            table::workspace.eq(&contact.workspace),
-            table::contact.eq(&contact.contact),
-            table::generation.eq(now.0),
-            table::attempts.eq(0),
-            table::due_time.eq(now.0),
-        ))
+    evaluations_request(conn, [contact], now)
+}
+
+/// Asks for contacts to be looked at, now; none of them twice.
+pub fn evaluations_request<'a>(
+    conn: &mut Conn,
+    contacts: impl IntoIterator<Item = &'a ContactName>,
+    now: Micros,
+) -> Result<(), Error> {
+    let rows: Vec<_> = contacts
+        .into_iter()
+        .map(|contact| {
+            (
+                table::workspace.eq(&contact.workspace),
+                table::contact.eq(&contact.contact),
+                table::generation.eq(now.0),
+                table::attempts.eq(0),
+                table::due_time.eq(now.0),
+            )
+        })
+        .collect();
+    store::all!(conn, rows, |some| diesel::insert_into(table::table)
+        .values(some)
         .on_conflict((table::workspace, table::contact))
         .do_update()
         .set((
             table::generation.eq(table::generation + 1),
             table::attempts.eq(0),
             table::due_time.eq(now.0),
-        ))
-        .execute(c))?;
+        )))?;
     Ok(())
 }
 
@@ -79,12 +94,26 @@ pub fn evaluations_waiting(conn: &mut Conn, workspace: &str) -> Result<bool, Err
     Ok(waiting.is_some())
 }
 
-/// Done, unless the contact changed again meanwhile.
-pub fn evaluation_done(conn: &mut Conn, done: &Evaluation) -> Result<(), Error> {
-    let row = table::table
-        .find((&done.contact.workspace, &done.contact.contact))
-        .filter(table::generation.eq(done.generation));
-    diesel::delete(row).execute(conn)?;
+/// Done, each unless its contact changed again meanwhile. All are of one workspace.
+pub fn evaluations_done(conn: &mut Conn, done: &[Evaluation]) -> Result<(), Error> {
+    type Db = <Conn as Connection>::Backend;
+    type Condition<'a> = Box<dyn BoxableExpression<table::table, Db, SqlType = Bool> + 'a>;
+    let Some(first) = done.first() else {
+        return Ok(());
+    };
+    let any = done
+        .iter()
+        .map(|one| -> Condition<'_> {
+            let contact = table::contact.eq(&one.contact.contact);
+            Box::new(contact.and(table::generation.eq(one.generation)))
+        })
+        .reduce(|left, right| Box::new(left.or(right)));
+    if let Some(any) = any {
+        let rows = table::table
+            .filter(table::workspace.eq(&first.contact.workspace))
+            .filter(any);
+        diesel::delete(rows).execute(conn)?;
+    }
     Ok(())
 }
 

@@ -1,67 +1,11 @@
-//! Holders of grants.
+//! Who holds a grant on whom.
 
 use diesel::prelude::*;
 use store::{Conn, Error};
 use types::{ContactName, Micros};
 
-use super::schema::{grant_holders, holders, workspace_holders};
+use super::schema::{grant_holders, workspace_holders};
 use crate::domain::grants::Holder;
-
-/// A database that holds grants: its own epoch, and ours when it last attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// The holder's epoch.
-    pub epoch: i64,
-    /// Our epoch at that time.
-    pub attached_epoch: i64,
-}
-
-/// The attachment of a holder.
-pub fn holder_get(conn: &mut Conn, holder: &str) -> Result<Option<Attachment>, Error> {
-    let row: Option<(i64, i64)> = holders::table
-        .find(holder)
-        .select((holders::epoch, holders::attached_epoch))
-        .first(conn)
-        .optional()?;
-    Ok(row.map(|(epoch, attached_epoch)| Attachment {
-        epoch,
-        attached_epoch,
-    }))
-}
-
-/// Notes that a holder is there.
-pub fn holder_attach(
-    conn: &mut Conn,
-    holder: &str,
-    attachment: Attachment,
-    now: Micros,
-) -> Result<(), Error> {
-    let values = (
-        holders::epoch.eq(attachment.epoch),
-        holders::attached_epoch.eq(attachment.attached_epoch),
-        holders::attach_time.eq(now.0),
-    );
-    store::each!(conn, |c| diesel::insert_into(holders::table)
-        .values((holders::holder.eq(holder), values))
-        .on_conflict(holders::holder)
-        .do_update()
-        .set(values)
-        .execute(c))?;
-    Ok(())
-}
-
-/// Whether somebody who was given grants in this workspace has not attached in this epoch: they may
-/// hold grants that this database has forgotten.
-pub fn holders_missing(conn: &mut Conn, workspace: &str, epoch: i64) -> Result<bool, Error> {
-    let missing: Option<String> = workspace_holders::table
-        .inner_join(holders::table.on(holders::holder.eq(workspace_holders::holder)))
-        .filter(workspace_holders::workspace.eq(workspace))
-        .filter(holders::attached_epoch.ne(epoch))
-        .select(holders::holder)
-        .first(conn)
-        .optional()?;
-    Ok(missing.is_some())
-}
 
 /// Registers a holder of a contact's grant.
 pub fn grant_holder_register(

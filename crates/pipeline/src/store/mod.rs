@@ -6,9 +6,11 @@
 pub mod activations;
 pub mod checkpoints;
 pub mod companies;
+mod conditions;
 pub mod effects;
 pub mod evaluations;
 pub mod grants;
+pub mod holders;
 pub mod pending;
 pub mod policies;
 pub mod positions;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use diesel::dsl::{count_star, exists, not};
 use diesel::prelude::*;
 use store::{Conn, Error};
 use types::{ContactName, Micros};
@@ -164,23 +165,46 @@ pub fn pendings_of_holder(
     Ok(read.collect())
 }
 
-/// Some batches that wait, of all workspaces, after `after`: workspace and batch.
-pub fn batches_after(
+/// Some batches of all workspaces, after `after`, none of whose recalls waits for an acknowledgement:
+/// workspace and batch.
+pub fn batches_released(
     conn: &mut Conn,
     after: (&str, &str),
     limit: i64,
 ) -> Result<Vec<(String, String)>, Error> {
+    let member = diesel::alias!(super::schema::pending_transitions as member);
+    let workspace = member.field(table::workspace);
+    let held = member
+        .inner_join(
+            grant_holders::table.on(grant_holders::workspace
+                .eq(workspace)
+                .and(grant_holders::contact.eq(member.field(table::contact)))),
+        )
+        .filter(workspace.eq(table::workspace))
+        .filter(member.field(table::batch).eq(table::batch))
+        .filter(member.field(table::recall_revision).ne(0))
+        .filter(
+            member
+                .field(table::recall_revision)
+                .ne(grant_holders::acknowledged_revision),
+        );
     Ok(table::table
         .filter(
             table::workspace
                 .gt(after.0)
                 .or(table::workspace.eq(after.0).and(table::batch.gt(after.1))),
         )
+        .filter(not(exists(held)))
         .select((table::workspace, table::batch))
         .distinct()
         .order((table::workspace, table::batch))
         .limit(limit)
         .load(conn)?)
+}
+
+/// How many moves wait, for whomever.
+pub fn pendings_count(conn: &mut Conn) -> Result<i64, Error> {
+    Ok(table::table.select(count_star()).first(conn)?)
 }
 
 /// Where waiting moves of a workspace lead: activation and stage. Removals lead nowhere.

@@ -1,9 +1,14 @@
 //! Policies and their revisions.
 
+use diesel::dsl;
+use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use store::filter::{Comparison, Expr, Test};
 use store::{Conn, Error};
 use types::{Micros, PolicyName};
 
+use super::conditions::{like, related};
 use super::schema::{policies, policy_revisions as revisions};
 use crate::domain::policies::{Policy, PolicyRef, State};
 
@@ -92,50 +97,90 @@ pub fn policy_get(
     row.map(policy).transpose()
 }
 
-/// Policies at their newest revisions, in the order of their ids, after `after`.
+/// A page of a workspace's policies, each at its newest revision, in the order of their ids; those
+/// after `after`.
 pub fn policies_list(
     conn: &mut Conn,
     workspace: &str,
+    filter: Option<&Expr>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Policy>, Error> {
-    let rows: Vec<Row> = policies::table
-        .inner_join(
-            revisions::table.on(revisions::workspace
-                .eq(policies::workspace)
-                .and(revisions::policy.eq(policies::policy))
-                .and(revisions::revision.eq(policies::revision))),
-        )
+    let mut query = joined()
+        .into_boxed::<Db>()
         .filter(policies::workspace.eq(workspace))
+        .filter(policies::revision.eq(revisions::revision))
         .filter(policies::policy.gt(after))
         .order(policies::policy)
-        .limit(limit)
-        .select(columns!())
-        .load(conn)?;
+        .limit(limit);
+    if let Some(filter) = filter {
+        query = query.filter(lowered(filter));
+    }
+    let rows: Vec<Row> = query.select(columns!()).load(conn)?;
     rows.into_iter().map(policy).collect()
 }
 
-/// A policy's revisions, the newest first, below `before`.
+/// A page of a policy's revisions, the newest first, below `before`.
 pub fn revisions_list(
     conn: &mut Conn,
     name: &PolicyName,
+    filter: Option<&Expr>,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Policy>, Error> {
-    let rows: Vec<Row> = policies::table
-        .inner_join(
-            revisions::table.on(revisions::workspace
-                .eq(policies::workspace)
-                .and(revisions::policy.eq(policies::policy))),
-        )
+    let mut query = joined()
+        .into_boxed::<Db>()
         .filter(policies::workspace.eq(&name.workspace))
         .filter(policies::policy.eq(&name.policy))
         .filter(revisions::revision.lt(before))
         .order(revisions::revision.desc())
-        .limit(limit)
-        .select(columns!())
-        .load(conn)?;
+        .limit(limit);
+    if let Some(filter) = filter {
+        query = query.filter(lowered(filter));
+    }
+    let rows: Vec<Row> = query.select(columns!()).load(conn)?;
     rows.into_iter().map(policy).collect()
+}
+
+type Db = <Conn as Connection>::Backend;
+type On = dsl::And<
+    dsl::Eq<revisions::workspace, policies::workspace>,
+    dsl::Eq<revisions::policy, policies::policy>,
+>;
+type Source = dsl::InnerJoinQuerySource<policies::table, revisions::table, On>;
+type Condition = Box<dyn BoxableExpression<Source, Db, SqlType = Bool>>;
+
+/// Policies with each of their revisions.
+#[dsl::auto_type(no_type_alias)]
+fn joined() -> _ {
+    let same_workspace = revisions::workspace.eq(policies::workspace);
+    let on = same_workspace.and(revisions::policy.eq(policies::policy));
+    policies::table.inner_join(revisions::table.on(on))
+}
+
+fn lowered(filter: &Expr) -> Condition {
+    filter.fold(
+        &mut condition,
+        |one| Box::new(dsl::not(one)),
+        |left, right| Box::new(left.and(right)),
+        |left, right| Box::new(left.or(right)),
+    )
+}
+
+/// The condition of one comparison. The fields and kinds are those of `app::lists::POLICIES`.
+fn condition(comparison: &Comparison) -> Condition {
+    match (comparison.field, &comparison.test) {
+        ("preset", Test::Text(pattern)) => like!(policies::preset, pattern),
+        ("creator", Test::Text(pattern)) => like!(revisions::creator, pattern),
+        ("create_time", Test::Time(relation, at)) => {
+            related!(policies::create_time, relation, at.0)
+        }
+        ("revision_create_time", Test::Time(relation, at)) => {
+            related!(revisions::create_time, relation, at.0)
+        }
+        // Whatever the declaration does not allow never comes here.
+        _ => Box::new(policies::policy.eq("")),
+    }
 }
 
 /// Inserts a policy without its revision; false where one of this name exists.

@@ -1,6 +1,6 @@
 //! Positions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use store::{Conn, Error};
@@ -97,7 +97,7 @@ pub fn position_get(
     conn: &mut Conn,
     name: &ContactName,
 ) -> Result<Option<(Position, Workspace)>, Error> {
-    let row: Option<(Row, i64, i64)> = table::table
+    let row: Option<(Row, i64, i64)> = store::each!(conn, |c| table::table
         .inner_join(workspaces::table.on(workspaces::workspace.eq(table::workspace)))
         .filter(table::workspace.eq(&name.workspace))
         .filter(table::contact.eq(&name.contact))
@@ -106,8 +106,8 @@ pub fn position_get(
             workspaces::activation,
             workspaces::activating,
         ))
-        .first(conn)
-        .optional()?;
+        .first(c))
+    .optional()?;
     row.map(|(row, activation, activating)| {
         let workspace = Workspace {
             activation,
@@ -131,28 +131,63 @@ pub fn position_lock(conn: &mut Conn, name: &ContactName) -> Result<Option<Posit
 
 /// Inserts the position of a contact that was never opened, if there is none; holds it either way.
 pub fn position_ensure(conn: &mut Conn, unopened: &Position) -> Result<Position, Error> {
-    if let Some(position) = position_lock(conn, &unopened.name)? {
-        return Ok(position);
-    }
-    let row = Row::from(unopened);
-    store::each!(conn, |c| diesel::insert_into(table::table)
-        .values(&row)
-        .on_conflict_do_nothing()
-        .execute(c))?;
-    position_lock(conn, &unopened.name)?.ok_or_else(|| {
-        super::corrupt(
-            "positions",
-            &unopened.name.workspace,
-            &unopened.name.contact,
-        )
+    let held = positions_ensure(conn, std::slice::from_ref(unopened))?;
+    held.into_iter().next().ok_or_else(|| {
+        let name = &unopened.name;
+        super::corrupt("positions", &name.workspace, &name.contact)
     })
+}
+
+/// The same for contacts of one workspace, in the order of their ids, in which they are held.
+pub fn positions_ensure(conn: &mut Conn, unopened: &[Position]) -> Result<Vec<Position>, Error> {
+    let held = positions_lock(conn, unopened)?;
+    if held.len() == unopened.len() {
+        return Ok(held);
+    }
+    let known: BTreeSet<&str> = held.iter().map(|held| held.name.contact.as_str()).collect();
+    let new: Vec<&Position> = unopened
+        .iter()
+        .filter(|unopened| !known.contains(unopened.name.contact.as_str()))
+        .collect();
+    let rows: Vec<Row> = new.iter().map(|new| Row::from(*new)).collect();
+    let inserted = store::all!(conn, rows, |some| diesel::insert_into(table::table)
+        .values(some)
+        .on_conflict_do_nothing())?;
+    if inserted < new.len() {
+        // Somebody else has just inserted one of them.
+        return positions_lock(conn, unopened);
+    }
+    let mut all: Vec<Position> = held.into_iter().chain(new.into_iter().cloned()).collect();
+    all.sort_by(|left, right| left.name.contact.cmp(&right.name.contact));
+    Ok(all)
+}
+
+/// The positions of these contacts of one workspace that have a row, in the order of their ids, held
+/// until the transaction ends.
+fn positions_lock(conn: &mut Conn, of: &[Position]) -> Result<Vec<Position>, Error> {
+    let [first, rest @ ..] = of else {
+        return Ok(Vec::new());
+    };
+    if rest.is_empty() {
+        return Ok(position_lock(conn, &first.name)?.into_iter().collect());
+    }
+    let contacts: Vec<&str> = of.iter().map(|one| one.name.contact.as_str()).collect();
+    let rows: Vec<Row> = store::locked!(
+        conn,
+        update,
+        table::table
+            .filter(table::workspace.eq(&first.name.workspace))
+            .filter(table::contact.eq_any(&contacts))
+            .order(table::contact) => load
+    )?;
+    rows.into_iter().map(Position::try_from).collect()
 }
 
 /// Writes a position back. It is locked, and its newest transition is written.
 pub fn position_update(conn: &mut Conn, position: &Position) -> Result<(), Error> {
     let row = Row::from(position);
     let at = table::table.find((&position.name.workspace, &position.name.contact));
-    diesel::update(at).set(&row).execute(conn)?;
+    store::steady!(conn, diesel::update(at).set(&row))?;
     Ok(())
 }
 

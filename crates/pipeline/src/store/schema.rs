@@ -47,6 +47,7 @@ diesel::table! {
         gain_counts -> Text,
         loss_counts -> Text,
         mapped_count -> BigInt,
+        fenced -> Bool,
         actor -> Text,
         create_time -> BigInt,
         active_time -> Nullable<BigInt>,
@@ -141,6 +142,7 @@ diesel::table! {
         epoch -> BigInt,
         attached_epoch -> BigInt,
         attach_time -> BigInt,
+        forget_time -> Nullable<BigInt>,
     }
 }
 

@@ -69,40 +69,45 @@ impl TryFrom<Row> for Transition {
     }
 }
 
-/// Appends a transition to its contact's history.
-pub fn transition_insert(conn: &mut Conn, new: &Transition) -> Result<(), Error> {
-    let moved = &new.moved;
-    diesel::insert_into(table::table)
-        .values((
-            (
-                table::workspace.eq(&new.contact.workspace),
-                table::contact.eq(&new.contact.contact),
-                table::revision.eq(new.revision),
-                table::from_stage.eq(&moved.from),
-                table::to_stage.eq(&moved.to),
-                table::from_role.eq(&moved.from_role),
-                table::to_role.eq(&moved.to_role),
-                table::skip.eq(moved.skip),
-                table::cause.eq(&moved.cause),
-                table::actor.eq(&moved.actor),
-                table::reason.eq(&moved.reason),
-                table::note.eq(&moved.note),
-            ),
-            (
-                table::note_digest.eq(&new.note_digest[..]),
-                table::trigger_id.eq(&moved.trigger),
-                table::activity.eq(&moved.activity),
-                table::decision.eq(&new.decision),
-                table::policy.eq(&new.policy.policy),
-                table::policy_revision.eq(new.policy.revision),
-                table::activation.eq(new.activation),
-                table::effective_time.eq(moved.effective_time),
-                table::record_time.eq(new.record_time.0),
-                table::previous_hash.eq(&new.previous_hash[..]),
-                table::hash.eq(&new.hash[..]),
-            ),
-        ))
-        .execute(conn)?;
+impl From<&Transition> for Row {
+    fn from(new: &Transition) -> Self {
+        let moved = new.moved.clone();
+        Self {
+            workspace: new.contact.workspace.clone(),
+            contact: new.contact.contact.clone(),
+            revision: new.revision,
+            from_stage: moved.from,
+            to_stage: moved.to,
+            from_role: moved.from_role,
+            to_role: moved.to_role,
+            skip: moved.skip,
+            cause: moved.cause,
+            actor: moved.actor,
+            reason: moved.reason,
+            note: moved.note,
+            note_digest: new.note_digest.to_vec(),
+            trigger_id: moved.trigger,
+            activity: moved.activity,
+            decision: new.decision.clone(),
+            policy: new.policy.policy.clone(),
+            policy_revision: new.policy.revision,
+            activation: new.activation,
+            effective_time: moved.effective_time,
+            record_time: new.record_time.0,
+            previous_hash: new.previous_hash.to_vec(),
+            hash: new.hash.to_vec(),
+        }
+    }
+}
+
+/// Appends transitions to their contacts' histories.
+pub fn transitions_insert<'a>(
+    conn: &mut Conn,
+    new: impl IntoIterator<Item = &'a Transition>,
+) -> Result<(), Error> {
+    let rows: Vec<Row> = new.into_iter().map(Row::from).collect();
+    store::all!(conn, rows, |some| diesel::insert_into(table::table)
+        .values(some))?;
     Ok(())
 }
 

@@ -1,13 +1,14 @@
 //! The list of transitions: a contact's in their order, or a workspace's as they were recorded.
 
-use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
+use ::store::filter::{Comparison, Expr, Test};
 use ::store::pages::Key;
 use ::store::{Conn, Error};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Bool;
 
+use super::conditions::{like, related};
 use super::schema::transitions as table;
 use super::transitions::Row;
 use crate::domain::transitions::Transition;
@@ -30,11 +31,6 @@ pub struct TransitionList {
 type Db = <Conn as Connection>::Backend;
 type Condition = Box<dyn BoxableExpression<table::table, Db, SqlType = Bool>>;
 type Query<'a> = dsl::IntoBoxed<'a, table::table, Db>;
-
-diesel::define_sql_function! {
-    /// The text in lower case; letters beyond ASCII stay as they are on both engines.
-    fn lower(text: Text) -> Text;
-}
 
 /// One page of a list, each transition with the keys by which the next page begins after it.
 ///
@@ -107,39 +103,19 @@ fn query(list: &TransitionList) -> Result<Query<'_>, Error> {
 
 /// The condition of one comparison. The fields and kinds are those of `app::lists::TRANSITIONS`.
 fn condition(comparison: &Comparison) -> Condition {
-    macro_rules! moment {
-        ($column:expr, $relation:expr, $at:expr) => {
-            match $relation {
-                Relation::Eq => Box::new($column.eq($at)) as Condition,
-                Relation::Lt => Box::new($column.lt($at)),
-                Relation::Le => Box::new($column.le($at)),
-                Relation::Gt => Box::new($column.gt($at)),
-                Relation::Ge => Box::new($column.ge($at)),
-            }
-        };
-    }
-    macro_rules! text {
-        ($column:expr, $pattern:expr) => {{
-            let pattern: &Pattern = $pattern;
-            match pattern.folded().like() {
-                None => Box::new($column.eq(pattern.text().to_owned())) as Condition,
-                Some(like) => Box::new(lower($column).like(like).escape('\\')),
-            }
-        }};
-    }
     match (comparison.field, &comparison.test) {
-        ("from_stage", Test::Text(pattern)) => text!(table::from_stage, pattern),
-        ("to_stage", Test::Text(pattern)) => text!(table::to_stage, pattern),
-        ("actor", Test::Text(pattern)) => text!(table::actor, pattern),
+        ("from_stage", Test::Text(pattern)) => like!(table::from_stage, pattern),
+        ("to_stage", Test::Text(pattern)) => like!(table::to_stage, pattern),
+        ("actor", Test::Text(pattern)) => like!(table::actor, pattern),
         ("to_role", Test::Word("UNSPECIFIED")) => Box::new(table::to_role.eq("")),
         ("to_role", Test::Word(word)) => Box::new(table::to_role.eq(*word)),
         ("cause", Test::Word(word)) => {
             Box::new(table::cause.eq_any(crate::wire::transitions::causes(word)))
         }
         ("effective_time", Test::Time(relation, at)) => {
-            moment!(table::effective_time, relation, at.0)
+            related!(table::effective_time, relation, at.0)
         }
-        ("record_time", Test::Time(relation, at)) => moment!(table::record_time, relation, at.0),
+        ("record_time", Test::Time(relation, at)) => related!(table::record_time, relation, at.0),
         // Whatever the declaration does not allow never comes here.
         _ => Box::new(table::contact.eq("")),
     }

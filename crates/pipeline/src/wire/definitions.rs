@@ -8,6 +8,7 @@ use policy::definition::{
 use prost_types::Duration;
 use proto::convert::{role_from_wire, role_to_wire};
 use proto::pipeline::v1::{self, policy_definition, policy_entry_effect, policy_trigger};
+use types::Role;
 
 /// A field that the engine's form cannot hold: its path and what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +19,35 @@ pub struct Misfit {
     pub problem: &'static str,
 }
 
-fn misfit(path: String, problem: &'static str) -> Misfit {
-    Misfit { path, problem }
+/// The misfits found so far.
+#[derive(Default)]
+struct Misfits(Vec<Misfit>);
+
+impl Misfits {
+    /// The value, or where there is none what stands in for it until the misfit is refused.
+    fn or<T>(&mut self, value: Option<T>, instead: T, path: String, problem: &'static str) -> T {
+        value.unwrap_or_else(|| {
+            self.0.push(Misfit { path, problem });
+            instead
+        })
+    }
 }
 
-/// The engine's form of a definition.
-pub fn definition(wire: &v1::PolicyDefinition) -> Result<Definition, Misfit> {
+/// The engine's form of a definition, or every field that it cannot hold.
+pub fn definition(wire: &v1::PolicyDefinition) -> Result<Definition, Vec<Misfit>> {
+    let mut misfits = Misfits::default();
+    let found = read(wire, &mut misfits);
+    if misfits.0.is_empty() {
+        Ok(found)
+    } else {
+        Err(misfits.0)
+    }
+}
+
+fn read(wire: &v1::PolicyDefinition, misfits: &mut Misfits) -> Definition {
     let stages = wire.stages.iter().enumerate();
     let triggers = wire.triggers.iter().enumerate();
-    Ok(Definition {
+    Definition {
         display_name: wire.display_name.clone(),
         description: wire.description.clone(),
         mode: match wire.mode() {
@@ -40,9 +61,7 @@ pub fn definition(wire: &v1::PolicyDefinition) -> Result<Definition, Misfit> {
         }),
         initial: wire.initial.clone(),
         create_in: wire.create_in.clone(),
-        stages: stages
-            .map(|(at, wire)| stage(at, wire))
-            .collect::<Result<_, _>>()?,
+        stages: stages.map(|(at, wire)| stage(at, wire, misfits)).collect(),
         transitions: wire.transitions.iter().map(transition).collect(),
         guards: wire
             .guards
@@ -64,8 +83,8 @@ pub fn definition(wire: &v1::PolicyDefinition) -> Result<Definition, Misfit> {
             })
             .collect(),
         triggers: triggers
-            .map(|(at, wire)| trigger(at, wire))
-            .collect::<Result<_, _>>()?,
+            .map(|(at, wire)| trigger(at, wire, misfits))
+            .collect(),
         scores: wire
             .scores
             .iter()
@@ -76,32 +95,38 @@ pub fn definition(wire: &v1::PolicyDefinition) -> Result<Definition, Misfit> {
             })
             .collect(),
         reasons: wire.reasons.clone(),
-    })
+    }
 }
 
-fn stage(at: usize, wire: &v1::PolicyStage) -> Result<Stage, Misfit> {
+fn stage(at: usize, wire: &v1::PolicyStage, misfits: &mut Misfits) -> Stage {
     let path = |field: &str| format!("stages[{at}].{field}");
     let effects = wire.on_enter.iter().enumerate();
-    Ok(Stage {
+    let role = role_from_wire(wire.role);
+    let order = u32::try_from(wire.order).ok();
+    let percent = wire.probability_percent;
+    let percent = percent.map(|percent| u8::try_from(percent).ok());
+    Stage {
         id: wire.id.clone(),
         display_name: wire.display_name.clone(),
-        role: role_from_wire(wire.role)
-            .ok_or_else(|| misfit(path("role"), "must be CONTACT, LEAD, PROSPECT or CLIENT"))?,
+        role: misfits.or(
+            role,
+            Role::Contact,
+            path("role"),
+            "must be CONTACT, LEAD, PROSPECT or CLIENT",
+        ),
         entitlements: wire.entitlements.clone(),
         enter: wire.enter.clone(),
         on_enter: effects
-            .map(|(number, wire)| entry_effect(&path(&format!("on_enter[{number}]")), wire))
-            .collect::<Result<_, _>>()?,
+            .map(|(number, wire)| {
+                entry_effect(&path(&format!("on_enter[{number}]")), wire, misfits)
+            })
+            .collect(),
         reasons: wire.reasons.clone(),
-        time_budget: span(wire.time_budget.as_ref(), || path("time_budget"))?,
-        order: u32::try_from(wire.order)
-            .map_err(|_| misfit(path("order"), "must not be negative"))?,
-        probability_percent: wire
-            .probability_percent
-            .map(u8::try_from)
-            .transpose()
-            .map_err(|_| misfit(path("probability_percent"), "must be 0 to 100"))?,
-    })
+        time_budget: span(wire.time_budget.as_ref(), path("time_budget"), misfits),
+        order: misfits.or(order, 0, path("order"), "must not be negative"),
+        probability_percent: percent
+            .map(|percent| misfits.or(percent, 0, path("probability_percent"), "must be 0 to 100")),
+    }
 }
 
 fn transition(wire: &v1::PolicyTransition) -> Transition {
@@ -116,9 +141,9 @@ fn transition(wire: &v1::PolicyTransition) -> Transition {
     }
 }
 
-fn trigger(at: usize, wire: &v1::PolicyTrigger) -> Result<Trigger, Misfit> {
+fn trigger(at: usize, wire: &v1::PolicyTrigger, misfits: &mut Misfits) -> Trigger {
     let path = |field: &str| format!("triggers[{at}].{field}");
-    Ok(Trigger {
+    Trigger {
         id: wire.id.clone(),
         display_name: wire.display_name.clone(),
         on: match wire.on() {
@@ -137,53 +162,57 @@ fn trigger(at: usize, wire: &v1::PolicyTrigger) -> Result<Trigger, Misfit> {
                 Firing::Suggest
             }
         },
-        trail: wire
-            .trail
-            .as_ref()
-            .map(|trail| {
-                Ok(Trail {
-                    count: u32::try_from(trail.count)
-                        .map_err(|_| misfit(path("trail.count"), "must not be negative"))?,
-                    within: span(trail.within.as_ref(), || path("trail.within"))?
-                        .ok_or_else(|| misfit(path("trail.within"), "must be set"))?,
-                })
-            })
-            .transpose()?,
-        after: span(wire.after.as_ref(), || path("after"))?,
+        trail: wire.trail.as_ref().map(|trail| {
+            let count = u32::try_from(trail.count).ok();
+            let within = trail.within.as_ref();
+            if within.is_none() {
+                misfits.or(None, (), path("trail.within"), "must be set");
+            }
+            Trail {
+                count: misfits.or(count, 0, path("trail.count"), "must not be negative"),
+                within: span(within, path("trail.within"), misfits).unwrap_or_default(),
+            }
+        }),
+        after: span(wire.after.as_ref(), path("after"), misfits),
         since: match wire.since() {
             policy_trigger::Since::Entry | policy_trigger::Since::Unspecified => Since::Entry,
             policy_trigger::Since::Activity => Since::Activity,
         },
         message: wire.message.clone(),
-    })
+    }
 }
 
-fn entry_effect(path: &str, wire: &v1::PolicyEntryEffect) -> Result<EntryEffect, Misfit> {
-    Ok(EntryEffect {
-        effect: match wire.effect() {
-            policy_entry_effect::Kind::WorkItem => EffectKind::WorkItem,
-            policy_entry_effect::Kind::Opportunity => EffectKind::Opportunity,
-            policy_entry_effect::Kind::Enrol => EffectKind::Enrol,
-            policy_entry_effect::Kind::Unspecified => {
-                return Err(misfit(format!("{path}.effect"), "must be set"));
-            }
-        },
+fn entry_effect(path: &str, wire: &v1::PolicyEntryEffect, misfits: &mut Misfits) -> EntryEffect {
+    let effect = match wire.effect() {
+        policy_entry_effect::Kind::WorkItem => Some(EffectKind::WorkItem),
+        policy_entry_effect::Kind::Opportunity => Some(EffectKind::Opportunity),
+        policy_entry_effect::Kind::Enrol => Some(EffectKind::Enrol),
+        policy_entry_effect::Kind::Unspecified => None,
+    };
+    EntryEffect {
+        effect: misfits.or(
+            effect,
+            EffectKind::WorkItem,
+            format!("{path}.effect"),
+            "must be set",
+        ),
         message: wire.message.clone(),
         sequence: wire.sequence.clone(),
-        due_in: span(wire.due_in.as_ref(), || format!("{path}.due_in"))?,
-    })
+        due_in: span(wire.due_in.as_ref(), format!("{path}.due_in"), misfits),
+    }
 }
 
-fn span(wire: Option<&Duration>, path: impl Fn() -> String) -> Result<Option<Span>, Misfit> {
-    let Some(wire) = wire else {
-        return Ok(None);
-    };
-    u64::try_from(wire.seconds)
+fn span(wire: Option<&Duration>, path: String, misfits: &mut Misfits) -> Option<Span> {
+    let wire = wire?;
+    let span = u64::try_from(wire.seconds)
         .ok()
         .filter(|_| wire.nanos == 0)
-        .and_then(Span::from_seconds)
-        .map(Some)
-        .ok_or_else(|| misfit(path(), "must be whole seconds, at most ten thousand days"))
+        .and_then(Span::from_seconds);
+    if span.is_none() {
+        let problem = "must be whole seconds, at most ten thousand days";
+        misfits.or(None, (), path, problem);
+    }
+    span
 }
 
 /// The proto message of a definition.
@@ -332,14 +361,23 @@ mod tests {
         let preset = policy::presets::get("one-way").expect("it ships");
         let mut wire = to_wire(&preset.definition().expect("it reads"));
         wire.stages[1].role = 0;
-        let wrong = definition(&wire).expect_err("no role");
-        assert_eq!(wrong.path, "stages[1].role");
-        wire.stages[1].role = 1;
         wire.stages[0].time_budget = Some(Duration {
             seconds: -1,
             nanos: 0,
         });
-        let wrong = definition(&wire).expect_err("a negative span");
-        assert_eq!(wrong.path, "stages[0].time_budget");
+        wire.stages[0].probability_percent = Some(300);
+        wire.triggers = vec![v1::PolicyTrigger {
+            trail: Some(v1::PolicyTrail::default()),
+            ..v1::PolicyTrigger::default()
+        }];
+        let wrong = definition(&wire).expect_err("nothing of it fits");
+        let paths: Vec<&str> = wrong.iter().map(|misfit| misfit.path.as_str()).collect();
+        let expected = [
+            "stages[0].time_budget",
+            "stages[0].probability_percent",
+            "stages[1].role",
+            "triggers[0].trail.within",
+        ];
+        assert_eq!(paths, expected);
     }
 }

@@ -4,99 +4,18 @@ use std::time::Duration;
 
 use proto::contacts::v1::contact;
 use proto::pipeline::v1::{
-    AcknowledgeRecallRequest, AttachHolderRequest, BatchConvertContactsRequest,
-    CancelTransitionRequest, CheckEntitlementRequest, ConvertContactRequest,
-    ConvertContactResponse, Recall, WatchRecallsRequest, WatchRecallsResponse, position,
+    BatchConvertContactsRequest, CancelTransitionRequest, ConvertContactRequest, Recall, position,
 };
-use tonic::{Request, Status};
+use tonic::Request;
+use types::Clock;
 
-use crate::suite::{
-    HOLDER, HOLDER_EPOCH, Instance, Suite, eventually, metadata, on_each_engine, reason,
+use crate::holding::{
+    OTHER, acknowledge, allowed, forget, free_switch, hasty, held_client, orders,
 };
+use crate::suite::{eventually, metadata, on_each_engine, reason};
 
 const ADA: &str = "workspaces/default/contacts/ada";
 const BOB: &str = "workspaces/default/contacts/bob";
-
-/// A client under `free-switch`, whose grant the holder has.
-async fn held_client(suite: &Suite, contact: &str) {
-    suite.directory.person(contact, "");
-    suite.one.position(contact).await.expect("a position");
-    suite
-        .one
-        .convert(contact, "client")
-        .await
-        .expect("a client");
-    let grant = suite.one.acquire(contact).await.expect("a grant");
-    assert!(grant.entitlements.contains(&"invoice".to_owned()));
-}
-
-async fn free_switch(suite: &Suite) {
-    suite.one.activate_preset("default", "free-switch").await;
-    suite.one.attach().await;
-}
-
-/// Asks for a move and does not wait for long.
-async fn hasty(
-    instance: &Instance,
-    contact: &str,
-    stage: &str,
-    request_id: &str,
-) -> Result<ConvertContactResponse, Status> {
-    let mut request = Request::new(ConvertContactRequest {
-        contact: contact.to_owned(),
-        stage: stage.to_owned(),
-        request_id: request_id.to_owned(),
-        ..ConvertContactRequest::default()
-    });
-    request.set_timeout(Duration::from_millis(600));
-    Ok(instance
-        .positions()
-        .convert_contact(request)
-        .await?
-        .into_inner())
-}
-
-/// The next message of a holder's stream that tells of something.
-async fn orders(instance: &Instance) -> WatchRecallsResponse {
-    let request = WatchRecallsRequest {
-        holder: HOLDER.to_owned(),
-        holder_epoch: HOLDER_EPOCH,
-    };
-    let mut stream = instance
-        .entitlements()
-        .watch_recalls(request)
-        .await
-        .expect("a stream")
-        .into_inner();
-    loop {
-        let told = stream.message().await.expect("a message").expect("no end");
-        if !told.recalls.is_empty() || !told.fences.is_empty() {
-            return told;
-        }
-    }
-}
-
-async fn acknowledge(instance: &Instance, recall: &Recall, epoch: i64) -> bool {
-    let request = AcknowledgeRecallRequest {
-        contact: recall.contact.clone(),
-        holder: HOLDER.to_owned(),
-        grant_revision: recall.grant_revision,
-        documents_exist: true,
-        epoch,
-    };
-    let answer = instance.entitlements().acknowledge_recall(request).await;
-    answer.expect("an answer").into_inner().completed
-}
-
-async fn allowed(instance: &Instance, contact: &str, entitlement: &str) -> bool {
-    let request = CheckEntitlementRequest {
-        contact: contact.to_owned(),
-        entitlement: entitlement.to_owned(),
-        ..CheckEntitlementRequest::default()
-    };
-    let answer = instance.entitlements().check_entitlement(request).await;
-    answer.expect("an answer").into_inner().allowed
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_holder_one_transaction_does_it_all() {
@@ -313,11 +232,29 @@ async fn a_deletion_takes_the_place_of_a_move_that_waits() {
 async fn a_crash_between_the_two_transactions_loses_nothing() {
     on_each_engine(async |suite| {
         free_switch(suite).await;
+        let epoch = suite.one.attach().await;
         held_client(suite, ADA).await;
         hasty(&suite.one, ADA, "lead", "").await.expect("accepted");
-        suite.restart().await;
-        // No time completes it.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        suite
+            .one
+            .attach_as(OTHER, 1, epoch)
+            .await
+            .expect("attached");
+        suite.directory.person(BOB, "");
+        suite.one.position(BOB).await.expect("a position");
+        suite.one.convert(BOB, "client").await.expect("a client");
+        let granted = suite.one.acquire_as(OTHER, 1, BOB).await;
+        granted.expect("a grant");
+        hasty(&suite.one, BOB, "lead", "").await.expect("accepted");
+        // No time completes it: not a month, and no look at what waits.
+        let clock = Clock::fixed(Clock::system().now().plus(Duration::from_hours(30 * 24)));
+        suite.restart_at(clock).await;
+        forget(suite, OTHER).await;
+        eventually("the sweeper, who sees what nobody holds", || async {
+            let swept = suite.one.position(BOB).await.expect("a position");
+            (swept.state() == position::State::Open).then_some(())
+        })
+        .await;
         let still = suite.one.position(ADA).await.expect("a position");
         assert_eq!(
             (still.state(), still.stage.as_str()),
@@ -398,70 +335,6 @@ async fn an_atomic_batch_completes_with_its_last_acknowledgement_and_is_given_up
                 assert_eq!(position.stage, if give_up { before } else { after });
             }
         }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_restore_nothing_is_taken_away_until_holders_attach_again() {
-    on_each_engine(async |suite| {
-        free_switch(suite).await;
-        held_client(suite, ADA).await;
-        suite.directory.person(BOB, "");
-        suite.one.position(BOB).await.expect("a position");
-        suite.one.convert(BOB, "client").await.expect("a client");
-        let store = store::testing::open(&suite.url, &pipeline::MIGRATIONS);
-        let epoch = store
-            .bump_epoch(store::testing::soon())
-            .await
-            .expect("a new epoch");
-        suite.restart().await;
-        // Nobody holds a grant on Bob as far as is remembered, which may be too little.
-        let waiting = hasty(&suite.one, BOB, "lead", "").await.expect("accepted");
-        assert_eq!(waiting.state(), position::State::Revoking);
-        let refused = suite
-            .one
-            .acquire(ADA)
-            .await
-            .expect_err("it has to attach first");
-        assert_eq!(reason(&refused), "CONCURRENT_UPDATE");
-        assert_eq!(suite.one.attach().await, epoch.number);
-        let moved = suite.one.position(BOB).await.expect("a position");
-        assert_eq!(
-            (moved.state(), moved.stage.as_str()),
-            (position::State::Open, "lead")
-        );
-        let grant = suite.one.acquire(ADA).await.expect("a grant");
-        assert_eq!(grant.epoch, epoch.number);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_grant_on_nobody_is_refused_and_one_without_a_position_is_empty() {
-    on_each_engine(async |suite| {
-        suite.one.attach().await;
-        let absent = suite.one.acquire(ADA).await.expect_err("nobody");
-        assert_eq!(reason(&absent), "RESOURCE_NOT_FOUND");
-        suite.one.activate_preset("default", "relationship").await;
-        // Under `relationship` a lead needs a source of interest.
-        suite.directory.person(ADA, "");
-        let grant = suite.one.acquire(ADA).await.expect("a grant");
-        assert!(grant.entitlements.is_empty() && grant.stage.is_empty());
-        assert_eq!((grant.role, grant.policy_activation), (0, 2));
-        // A holder with another epoch than it attached with is told to attach.
-        let request = AttachHolderRequest {
-            holder: HOLDER.to_owned(),
-            holder_epoch: HOLDER_EPOCH + 1,
-        };
-        suite
-            .one
-            .entitlements()
-            .attach_holder(request)
-            .await
-            .expect("attached");
-        let refused = suite.one.acquire(ADA).await.expect_err("another epoch");
-        assert_eq!(reason(&refused), "CONCURRENT_UPDATE");
     })
     .await;
 }

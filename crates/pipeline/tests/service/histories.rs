@@ -1,6 +1,5 @@
 //! Histories: verified, sealed, and out of reach of whoever has the database.
 
-use diesel::prelude::*;
 use proto::pipeline::v1::{VerifyHistoryRequest, VerifyHistoryResponse};
 use tonic::{Code, Status};
 
@@ -19,19 +18,6 @@ async fn verify(suite: &Suite, parent: &str) -> Result<VerifyHistoryResponse, St
         .verify_history(request)
         .await?
         .into_inner())
-}
-
-/// Runs SQL as whoever has the database.
-fn sql(suite: &Suite, text: &str) -> QueryResult<usize> {
-    if suite.engine.is_postgres() {
-        let mut conn = PgConnection::establish(&suite.url).expect("a connection");
-        diesel::sql_query(text).execute(&mut conn)
-    } else {
-        let path = suite.url.strip_prefix("sqlite:").expect("a path");
-        let mut conn = SqliteConnection::establish(path).expect("a connection");
-        diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut conn)?;
-        diesel::sql_query(text).execute(&mut conn)
-    }
 }
 
 async fn moved(suite: &Suite) {
@@ -62,7 +48,7 @@ async fn raw_sql_that_disagrees_with_the_history_fails() {
              policy_revision, activation, effective_time, record_time, previous_hash, hash \
              FROM transitions WHERE revision = 3",
         ] {
-            assert!(sql(suite, text).is_err(), "{text}");
+            assert!(suite.sql(text).is_err(), "{text}");
         }
         let verified = verify(suite, ADA).await.expect("it holds");
         assert_eq!((verified.contacts, verified.transitions), (1, 3));
@@ -86,14 +72,16 @@ async fn histories_are_sealed_and_a_broken_seal_is_found() {
             (verified.checkpoints > 0).then_some(())
         })
         .await;
-        assert!(sql(suite, "UPDATE checkpoints SET heads = 0").is_err());
+        assert!(suite.sql("UPDATE checkpoints SET heads = 0").is_err());
         let disarm = if suite.engine.is_postgres() {
             "ALTER TABLE checkpoint_heads DISABLE TRIGGER ALL"
         } else {
             "DROP TRIGGER checkpoint_heads_update"
         };
-        sql(suite, disarm).expect("disarmed");
-        sql(suite, "UPDATE checkpoint_heads SET revision = 1").expect("altered");
+        suite.sql(disarm).expect("disarmed");
+        suite
+            .sql("UPDATE checkpoint_heads SET revision = 1")
+            .expect("altered");
         let broken = verify(suite, ALL).await.expect_err("the seal is broken");
         assert_eq!(
             (broken.code(), reason(&broken).as_str()),
@@ -120,7 +108,7 @@ async fn a_single_flipped_byte_is_found_and_the_row_named() {
             ]
         };
         for text in disarm {
-            sql(suite, text).expect("disarmed");
+            suite.sql(text).expect("disarmed");
         }
         for (alter, mend, revision) in [
             (
@@ -139,7 +127,7 @@ async fn a_single_flipped_byte_is_found_and_the_row_named() {
                 "3",
             ),
         ] {
-            sql(suite, alter).expect("altered");
+            suite.sql(alter).expect("altered");
             for parent in [ADA, ALL] {
                 let broken = verify(suite, parent).await.expect_err(alter);
                 assert_eq!(
@@ -149,7 +137,7 @@ async fn a_single_flipped_byte_is_found_and_the_row_named() {
                 assert_eq!(metadata(&broken, "contact"), ADA);
                 assert_eq!(metadata(&broken, "revision"), revision, "{alter}");
             }
-            sql(suite, mend).expect("mended");
+            suite.sql(mend).expect("mended");
             verify(suite, ALL).await.expect("it holds again");
         }
     })

@@ -239,7 +239,7 @@ async fn transitions_are_listed_for_one_and_for_all() {
         let refused = suite.one.positions().batch_get_positions(foreign).await;
         assert_eq!(
             reason(&refused.expect_err("another workspace")),
-            "RESOURCE_NOT_FOUND"
+            "FIELD_INVALID"
         );
     })
     .await;

@@ -1,12 +1,20 @@
 //! The service over real ports, on both engines, with a directory made of memory beside it.
 
+mod activating;
+mod activations;
+mod attaching;
+mod batches;
 mod conversions;
 mod directory;
 mod gate;
 mod histories;
+mod holding;
 mod lists;
 mod openings;
 mod policies;
+mod policy_lists;
 mod races;
+mod recalls;
 mod recoveries;
+mod refusals;
 mod suite;

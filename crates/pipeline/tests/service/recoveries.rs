@@ -51,6 +51,7 @@ async fn a_clock_that_was_ahead_keeps_no_contact_as_it_is() {
             .convert(ADA, "prospect")
             .await
             .expect("the directory's answer is taken");
+        suite.one.attach().await;
         suite.one.acquire(ADA).await.expect("a grant");
         suite.directory.set_back(1_000_000_000);
         suite.directory.change(ADA, |ada| {
@@ -157,6 +158,7 @@ async fn a_grant_does_not_hide_a_change_from_the_triggers() {
                 ..Identity::default()
             });
         });
+        suite.one.attach().await;
         suite.one.acquire(ADA).await.expect("a grant");
         // There is no place in the log yet: all it gets is a snapshot.
         let other = suite.another().await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use diesel::prelude::*;
 use pipeline::{Config, Pipeline};
 use proto::pipeline::v1::entitlement_service_client::EntitlementServiceClient;
 use proto::pipeline::v1::policy_service_client::PolicyServiceClient;
@@ -62,6 +63,11 @@ async fn serve(services: Services, stop: CancellationToken, tasks: &mut JoinSet<
 impl Instance {
     /// A pipeline on this database; `background` says whether it does anything besides answering.
     pub async fn start(url: &str, contacts_uri: &str, background: bool) -> Self {
+        Self::start_at(Clock::system(), url, contacts_uri, background).await
+    }
+
+    /// The same with this clock.
+    async fn start_at(clock: Clock, url: &str, contacts_uri: &str, background: bool) -> Self {
         let config = Config {
             migrate: true,
             contacts_uri: contacts_uri.to_owned(),
@@ -69,7 +75,7 @@ impl Instance {
             pool_max: 12,
             ..Config::new(url)
         };
-        let pipeline = Pipeline::open(config, Clock::system(), Ids::system())
+        let pipeline = Pipeline::open(config, clock, Ids::system())
             .await
             .expect("the pipeline opens");
         let stop = CancellationToken::new();
@@ -166,24 +172,48 @@ impl Instance {
         activated.into_inner().activation.expect("an activation")
     }
 
+    /// Attaches as a holder does: learns the epoch first, and confirms it then.
     pub async fn attach(&self) -> i64 {
-        let request = AttachHolderRequest {
-            holder: HOLDER.to_owned(),
-            holder_epoch: HOLDER_EPOCH,
-        };
-        let answer = self
-            .entitlements()
-            .attach_holder(request)
+        let learnt = self
+            .attach_as(HOLDER, HOLDER_EPOCH, 0)
             .await
-            .expect("attached");
-        answer.into_inner().epoch
+            .expect("learnt");
+        let attached = self.attach_as(HOLDER, HOLDER_EPOCH, learnt).await;
+        assert_eq!(attached.expect("attached"), learnt);
+        learnt
+    }
+
+    /// AttachHolder; answers pipeline's epoch.
+    pub async fn attach_as(
+        &self,
+        holder: &str,
+        holder_epoch: i64,
+        pipeline_epoch: i64,
+    ) -> Result<i64, Status> {
+        let request = AttachHolderRequest {
+            holder: holder.to_owned(),
+            holder_epoch,
+            pipeline_epoch,
+        };
+        let answer = self.entitlements().attach_holder(request).await?;
+        Ok(answer.into_inner().epoch)
     }
 
     pub async fn acquire(&self, contact: &str) -> Result<Grant, Status> {
+        self.acquire_as(HOLDER, HOLDER_EPOCH, contact).await
+    }
+
+    /// AcquireGrant, by this holder.
+    pub async fn acquire_as(
+        &self,
+        holder: &str,
+        holder_epoch: i64,
+        contact: &str,
+    ) -> Result<Grant, Status> {
         let request = AcquireGrantRequest {
             contact: contact.to_owned(),
-            holder: HOLDER.to_owned(),
-            holder_epoch: HOLDER_EPOCH,
+            holder: holder.to_owned(),
+            holder_epoch,
         };
         let answer = self
             .entitlements()
@@ -229,8 +259,37 @@ impl Suite {
 
     /// The process is killed and another one started.
     pub async fn restart(&mut self) {
-        let next = Instance::start(&self.url, &self.contacts_uri, true).await;
+        self.restart_at(Clock::system()).await;
+    }
+
+    /// The same with this clock.
+    pub async fn restart_at(&mut self, clock: Clock) {
+        let next = Instance::start_at(clock, &self.url, &self.contacts_uri, true).await;
         std::mem::replace(&mut self.one, next).kill().await;
+    }
+
+    /// Another process takes over from one that stops in good order.
+    pub async fn replace(&mut self) {
+        let next = Instance::start(&self.url, &self.contacts_uri, true).await;
+        std::mem::replace(&mut self.one, next).stop().await;
+    }
+
+    /// Runs SQL as whoever has the database.
+    pub fn sql(&self, text: &str) -> QueryResult<usize> {
+        if self.engine.is_postgres() {
+            let mut conn = PgConnection::establish(&self.url).expect("a connection");
+            diesel::sql_query(text).execute(&mut conn)
+        } else {
+            let path = self.url.strip_prefix("sqlite:").expect("a path");
+            let mut conn = SqliteConnection::establish(path).expect("a connection");
+            diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut conn)?;
+            diesel::sql_query(text).execute(&mut conn)
+        }
+    }
+
+    /// The database as an operator's command opens it.
+    pub fn store(&self) -> store::Store {
+        store::testing::open(&self.url, &pipeline::MIGRATIONS)
     }
 }
 
@@ -266,6 +325,14 @@ pub fn reason(status: &Status) -> String {
     status
         .get_details_error_info()
         .map_or_else(|| format!("{status:?}"), |info| info.reason)
+}
+
+/// The fields that a refusal names.
+pub fn fields(status: &Status) -> Vec<String> {
+    use tonic_types::StatusExt as _;
+    let details = status.get_details_bad_request().expect("BadRequest");
+    let fields = details.field_violations.into_iter();
+    fields.map(|violation| violation.field).collect()
 }
 
 /// The metadata of a refusal.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tonic::{Code, Response};
+use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::errors::v1::Reason;
@@ -52,6 +53,19 @@ impl ThingService for Handler {
     }
 }
 
+/// The service's own rule: no title is shouted, and no workspace is called `taken`.
+impl crate::fixture::services::rules::ThingServiceRules for Handler {
+    fn create_thing(&self, request: &CreateThingRequest, found: &mut Findings) {
+        if request.parent == "workspaces/taken" {
+            found.field("parent", "thing.parent", "must not be taken");
+        }
+        let title = request.thing.as_ref().map(|thing| thing.title.as_str());
+        if title.is_some_and(|title| title.contains('!')) {
+            found.field("thing.title", "thing.calm", "must not be shouted");
+        }
+    }
+}
+
 /// What the guard asked of the admission.
 type Asked = (&'static str, Option<String>);
 
@@ -63,11 +77,12 @@ impl Admission for Doorman {
     fn admit(
         &self,
         method: &'static Method,
-        workspace: Option<&str>,
+        scope: Option<Scope<'_>>,
         _: &MetadataMap,
         _: &Extensions,
     ) -> Result<(), Status> {
         let mut asked = self.0.lock().expect("no test panics with the lock");
+        let workspace = scope.map(|scope| scope.workspace);
         asked.push((method.name, workspace.map(str::to_owned)));
         if workspace == Some("closed") {
             return Err(Status::not_found("no such workspace"));
@@ -158,6 +173,39 @@ async fn an_invalid_request_does_not_reach_the_handler() {
 }
 
 #[tokio::test]
+async fn what_the_proto_states_and_what_the_service_knows_is_one_answer() {
+    let (service, _) = guarded();
+    let told = async |parent: &str, title: &str| {
+        let refused = service.create_thing(create(parent, title)).await;
+        let status = refused.expect_err("refused");
+        assert_eq!(status::reason(&status), Some(Reason::FieldInvalid));
+        let details = status.get_details_bad_request().expect("BadRequest");
+        let fields = details.field_violations.into_iter();
+        fields
+            .map(|violation| format!("{} {}", violation.field, violation.description))
+            .collect::<Vec<_>>()
+    };
+    let short = told("workspaces/a", "hey!").await;
+    assert_eq!(short, ["thing.title must not be shouted"]);
+    let long = ["thing.title must have at most 5 characters"];
+    assert_eq!(told("workspaces/a", "far too long!").await, long);
+    let both = [
+        "thing.title must have at most 5 characters",
+        "parent must not be taken",
+    ];
+    assert_eq!(told("workspaces/taken", "far too long!").await, both);
+}
+
+#[tokio::test]
+async fn who_is_not_admitted_learns_nothing_of_the_service_s_rules() {
+    let (service, _) = guarded();
+    let refused = service
+        .create_thing(create("workspaces/closed", "hey!"))
+        .await;
+    assert_eq!(refused.expect_err("closed").code(), Code::NotFound);
+}
+
+#[tokio::test]
 async fn a_request_without_its_workspace_never_passes() {
     let (service, doorman) = guarded();
     for parent in [
@@ -166,6 +214,8 @@ async fn a_request_without_its_workspace_never_passes() {
         "workspaces/",
         "workspaces//things/t",
         "Workspaces/a",
+        "workspaces/A",
+        "workspaces/../contacts",
     ] {
         let refused = service.create_thing(create(parent, "t")).await;
         let status = refused.expect_err("no workspace");
@@ -188,6 +238,27 @@ async fn a_request_without_its_workspace_never_passes() {
     assert!(asked(&doorman).is_empty());
 }
 
+#[tokio::test]
+async fn a_request_stays_within_its_workspace() {
+    let (service, _) = guarded();
+    let refused = async |twins: &[&str], made_from: &str| {
+        let mut request = create("workspaces/a", "t");
+        let thing = request.get_mut().thing.as_mut().expect("a thing");
+        thing.twins = twins.iter().map(|&twin| twin.to_owned()).collect();
+        thing.made_from = made_from.to_owned();
+        let answer = service.create_thing(request).await;
+        answer.map_or_else(|status| status.message().to_owned(), |_| String::new())
+    };
+    assert_eq!(refused(&["workspaces/a/things/x"], "").await, "");
+    let both = ["workspaces/a/things/x", "workspaces/closed/things/y"];
+    let expected = "thing.twins[1] must be in the workspace of the request";
+    assert_eq!(refused(&both, "").await, expected);
+    let absent = ["workspaces/a/things/x", "workspaces/absent/things/y"];
+    assert_eq!(refused(&absent, "").await, expected, "whatever is there");
+    // What callers cannot set is ignored, and what is no name is refused for that.
+    assert_eq!(refused(&["", "x"], "workspaces/b/things/x").await, "");
+}
+
 #[test]
 fn the_table_says_what_the_options_say() {
     let methods = &crate::fixture::services::METHODS;
@@ -203,6 +274,7 @@ fn the_table_says_what_the_options_say() {
         idempotency: Idempotency::Natural,
         criticality: Criticality::Critical,
         internal: true,
+        callers: &["pipeline"],
         streaming: false,
         scoped: true,
     };

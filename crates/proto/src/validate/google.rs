@@ -90,6 +90,9 @@ fn part(text: &str, path: &Path<'_>, out: &mut Violations) {
     if rules::longer_than(text, PART_CHARS_MAX) {
         out.add(path, "string.max_len", "must have at most 300 characters");
     }
+    if rules::has_nul(text) {
+        out.add(path, "string.nul", "must not have the character U+0000");
+    }
 }
 
 fn lines(lines: &[String], path: &Path<'_>, out: &mut Violations) {

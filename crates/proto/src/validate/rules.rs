@@ -1,6 +1,7 @@
 //! What the generated checks call.
 
-use prost_types::{Duration, Timestamp};
+use prost_types::value::Kind;
+use prost_types::{Duration, Struct, Timestamp, Value};
 use regex::Regex;
 
 use super::{Path, Violations};
@@ -23,6 +24,11 @@ pub(crate) fn longer_than(text: &str, most: usize) -> bool {
 /// Whether `text` has fewer than `least` characters.
 pub(crate) fn shorter_than(text: &str, least: usize) -> bool {
     text.len() < least || (text.len() < least.saturating_mul(4) && text.chars().count() < least)
+}
+
+/// Whether `text` has the character U+0000.
+pub(crate) fn has_nul(text: &str) -> bool {
+    text.as_bytes().contains(&0)
 }
 
 /// Whether `text` is a UUID of any version, written with hyphens.
@@ -65,5 +71,32 @@ pub(crate) fn duration(value: &Duration, path: &Path<'_>, out: &mut Violations) 
             "duration.range",
             "must be at most 10,000 years, with seconds and nanos of one sign",
         );
+    }
+}
+
+/// A Struct has no text with U+0000 and no number that JSON can't write.
+pub(crate) fn structure(value: &Struct, path: &Path<'_>, out: &mut Violations) {
+    let mut open: Vec<&Value> = Vec::new();
+    let (mut nul, mut infinite) = (false, false);
+    let in_keys = |fields: &Struct| fields.fields.keys().any(|key| has_nul(key));
+    nul |= in_keys(value);
+    open.extend(value.fields.values());
+    while let Some(value) = open.pop() {
+        match &value.kind {
+            Some(Kind::StringValue(text)) => nul |= has_nul(text),
+            Some(Kind::NumberValue(number)) => infinite |= !number.is_finite(),
+            Some(Kind::ListValue(list)) => open.extend(&list.values),
+            Some(Kind::StructValue(fields)) => {
+                nul |= in_keys(fields);
+                open.extend(fields.fields.values());
+            }
+            Some(Kind::NullValue(_) | Kind::BoolValue(_)) | None => {}
+        }
+    }
+    if nul {
+        out.add(path, "string.nul", "must not have the character U+0000");
+    }
+    if infinite {
+        out.add(path, "double.finite", "must have finite numbers only");
     }
 }

@@ -89,6 +89,63 @@ fn bad_texts_name_field_and_rule() {
     assert_eq!(found(&bad), expected);
 }
 
+#[test]
+fn no_text_has_a_nul_wherever_it_stands() {
+    let bad = Texts {
+        small: "\0".into(),
+        maybe: Some("\0".into()),
+        output: "\0".into(),
+        ..texts()
+    };
+    assert_eq!(found(&bad), ["small: string.nul", "maybe: string.nul"]);
+    let bad = Nested {
+        words: vec!["\0".into()],
+        labels: BTreeMap::from([("\0".into(), "\0".into())]),
+        ..nested()
+    };
+    let expected = [
+        "words[0]: string.nul",
+        "labels[\"\\0\"]: string.pattern",
+        "labels[\"\\0\"]: string.nul",
+        "labels[\"\\0\"]: string.nul",
+    ];
+    assert_eq!(found(&bad), expected);
+}
+
+#[test]
+fn structs_hold_what_json_and_the_databases_can() {
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value};
+
+    use crate::contacts::v1::Contact;
+
+    let of = |kind| Value { kind: Some(kind) };
+    let within = |key: &str, kind| {
+        let inner = Struct {
+            fields: BTreeMap::from([(key.to_owned(), of(kind))]),
+        };
+        let list = ListValue {
+            values: vec![of(Kind::StructValue(inner)), of(Kind::NullValue(0))],
+        };
+        Contact {
+            attributes: Some(Struct {
+                fields: BTreeMap::from([("list".to_owned(), of(Kind::ListValue(list)))]),
+            }),
+            ..Contact::default()
+        }
+    };
+    let fine = within("a", Kind::StringValue("x".into()));
+    assert_eq!(found(&fine), Vec::<String>::new());
+    for nul in [
+        within("a", Kind::StringValue("\0".into())),
+        within("\0", Kind::BoolValue(true)),
+    ] {
+        assert_eq!(found(&nul), ["attributes: string.nul"]);
+    }
+    let infinite = within("a", Kind::NumberValue(f64::INFINITY));
+    assert_eq!(found(&infinite), ["attributes: double.finite"]);
+}
+
 fn numbers() -> Numbers {
     Numbers {
         chosen: Colour::Blue as i32,

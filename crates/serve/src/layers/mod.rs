@@ -4,6 +4,7 @@
 //! workspace, validation) stands in the decorator that `proto` generates; idempotency stands in the
 //! store, inside the transaction.
 
+mod authenticate;
 mod body;
 mod deadline;
 mod drain;
@@ -21,6 +22,7 @@ use tower::Service;
 
 use crate::rpcs::Rpc;
 
+pub(crate) use authenticate::AuthenticateLayer;
 pub(crate) use deadline::margin;
 pub use deadline::{DeadlineLayer, Deadlines, deadline};
 pub use drain::{DrainLayer, rotation};

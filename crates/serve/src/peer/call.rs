@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use http_body::{Frame, SizeHint};
 use opentelemetry::trace::Status as SpanStatus;
 use tonic::body::Body;
@@ -15,7 +15,7 @@ use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use types::Deadline;
 
-use super::{PEER_KEY, errors};
+use super::{Credential, PEER_KEY, errors};
 use crate::layers::{Deadlines, TARGET, margin};
 use crate::trace_context;
 
@@ -29,9 +29,13 @@ pub(super) struct Prepared {
     pub upstream: String,
 }
 
-/// Opens the client span and writes the headers: who calls, the trace, and what is left of the
+/// Opens the client span and writes the headers: who calls and its proof, the trace, and what is left of the
 /// deadline. Refused at once if nothing is left.
-pub(super) fn prepare(mut request: Request<Body>, name: &HeaderValue) -> Result<Prepared, Status> {
+pub(super) fn prepare(
+    mut request: Request<Body>,
+    name: &HeaderValue,
+    credential: &Credential,
+) -> Result<Prepared, Status> {
     let deadline = deadline_of(&request);
     let method = request.extensions().get::<GrpcMethod<'static>>();
     let (service, method) = method.map_or((UNKNOWN, UNKNOWN), |method| {
@@ -41,6 +45,9 @@ pub(super) fn prepare(mut request: Request<Body>, name: &HeaderValue) -> Result<
     let upstream = upstream_of(service).to_owned();
     let headers = request.headers_mut();
     headers.insert(PEER_KEY, name.clone());
+    if let Some(proof) = credential.header() {
+        headers.insert(header::AUTHORIZATION, proof);
+    }
     trace_context::inject(&span.context(), headers);
     if let Some(deadline) = deadline {
         let left = deadline.remaining();
@@ -173,7 +180,7 @@ mod tests {
             request.extensions_mut().insert(deadline);
         }
         let name = HeaderValue::from_static("billing");
-        let prepared = prepare(request, &name).expect("there is time");
+        let prepared = prepare(request, &name, &Credential::None).expect("there is time");
         assert_eq!(prepared.request.headers()[PEER_KEY], "billing");
         let header = prepared
             .request

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod call;
+mod credential;
 mod errors;
 mod retry;
 
@@ -22,6 +23,7 @@ use tower::Service;
 use types::Deadline;
 
 pub use backoff::Backoff;
+pub use credential::{Credential, CredentialError, TokenFile};
 pub use retry::Budget;
 
 /// The metadata key with which a service of the suite names itself.
@@ -55,6 +57,7 @@ pub enum PeerError {
 pub struct Peer {
     channel: Channel,
     name: HeaderValue,
+    credential: Credential,
     budget: Arc<Budget>,
 }
 
@@ -63,7 +66,7 @@ impl Peer {
     /// service that calls: `contacts`, `pipeline` or `billing`.
     ///
     /// One URI for now; a list of them, balanced over, comes with the deployment on several
-    /// machines. TLS and this service's own identity belong here too (issue "Safe to run").
+    /// machines. TLS belongs here too (issue "Safe to run").
     ///
     /// Must be called within a tokio runtime.
     pub fn connect_lazy(uri: &str, name: &str) -> Result<Self, PeerError> {
@@ -87,8 +90,16 @@ impl Peer {
         Ok(Self {
             channel,
             name,
+            credential: Credential::None,
             budget: Arc::new(Budget::default()),
         })
+    }
+
+    /// The same channel, on which this service proves who it is.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Credential) -> Self {
+        self.credential = credential;
+        self
     }
 
     /// Repeats `call` while the peer is UNAVAILABLE, inside the deadline and the peer's budget. Only
@@ -125,7 +136,7 @@ impl Service<Request<Body>> for Peer {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match call::prepare(request, &self.name) {
+        match call::prepare(request, &self.name, &self.credential) {
             Ok(prepared) => {
                 let answer = self.channel.call(prepared.request);
                 Box::pin(call::finish(answer, prepared.span, prepared.upstream))

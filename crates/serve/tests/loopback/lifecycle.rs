@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Note, Probe, Running, SERVICE, call, open, read_out, reason, within};
-use serve::Config;
+use crate::support::{
+    Note, Probe, Running, SERVICE, call, descriptors, open, read_out, reason, within,
+};
+use serve::identity::{Mapping, Settings};
+use serve::{Authenticator, Config, Server, Services};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -260,7 +263,7 @@ async fn an_address_in_use_is_named() {
         listen: server.address,
         ..Config::default()
     };
-    let error = serve::Server::bind(config)
+    let error = Server::bind(config)
         .await
         .err()
         .expect("in use")
@@ -273,4 +276,36 @@ async fn an_address_in_use_is_named() {
     )
     .await
     .expect("lives on");
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_say_who_may_call_it_is_not_served() {
+    let server = Server::bind(Config::on_free_port()).await.expect("binds");
+    let services = Services::new().with(Probe::default());
+    let refused = server.run(services, std::future::pending()).await;
+    let told = refused.expect_err("no permissions").to_string();
+    assert!(
+        told.contains(SERVICE) && told.contains("method_policy"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn where_callers_are_told_apart_no_described_service_is_served_either() {
+    let settings = Settings {
+        keys: "https://127.0.0.1:1/keys".parse().expect("a URL"),
+        issuer: "https://issuer.example".to_owned(),
+        audience: "clientele".to_owned(),
+        mapping: Mapping::default(),
+        process: None,
+    };
+    let authenticator = Authenticator::start(settings, types::Clock::system()).await;
+    let server = Server::bind(Config::on_free_port()).await.expect("binds");
+    let server = server
+        .describe(descriptors())
+        .authenticated_by(authenticator.expect("keys may come later"));
+    let services = Services::new().with(Probe::default());
+    let refused = server.run(services, std::future::pending()).await;
+    let told = refused.expect_err("no permissions").to_string();
+    assert!(told.contains(&format!("{SERVICE}/")), "{told}");
 }

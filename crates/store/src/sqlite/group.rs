@@ -20,6 +20,7 @@ use crate::failure::{Failure, Note};
 use crate::options::OpenError;
 use crate::pool::{depth, roll_back_to};
 use crate::schema::change_log;
+use crate::steady::Fixed;
 use crate::wake::Wake;
 use crate::{Conn, Driver, Error, retry};
 
@@ -28,6 +29,12 @@ const MEMBERS_MAX: usize = 64;
 
 /// How long a group takes in further members, measured from its begin.
 const OPEN_TIME_MAX: Duration = Duration::from_millis(5);
+
+// A member's savepoint is not made by Diesel's transaction manager, which would have SQLite parse
+// its statements each time: a quarter of what a small write costs.
+const SAVEPOINT: Fixed = Fixed("SAVEPOINT member");
+const RELEASE: Fixed = Fixed("RELEASE member");
+const UNDO: Fixed = Fixed("ROLLBACK TO member");
 
 type Manager = <Conn as Connection>::TransactionManager;
 
@@ -124,7 +131,7 @@ impl Group {
         let Some((conn, note)) = &mut self.conn else {
             return Fate::Lost;
         };
-        if Manager::begin_transaction(conn).is_err() {
+        if SAVEPOINT.execute(conn).is_err() {
             return Fate::Lost;
         }
         note.wipe();
@@ -135,12 +142,12 @@ impl Group {
             return Fate::Lost;
         }
         let settled = match (outcome, depth(conn)) {
-            (Outcome::Done, Some(2)) => Manager::commit_transaction(conn).is_ok(),
+            (Outcome::Done, Some(1)) => RELEASE.execute(conn).is_ok(),
             (Outcome::Done, _) => {
                 member.refuse(Error::database("the write left a savepoint open"));
-                roll_back_to(conn, 1)
+                undo(conn)
             }
-            (Outcome::Refused | Outcome::Panicked, _) => roll_back_to(conn, 1),
+            (Outcome::Refused | Outcome::Panicked, _) => undo(conn),
         };
         if settled && depth(conn) == Some(1) {
             Fate::Settled
@@ -242,6 +249,11 @@ impl Group {
         self.conn = Some((conn, note));
         Ok(())
     }
+}
+
+/// Takes back what the member did, its own savepoints first.
+fn undo(conn: &mut Conn) -> bool {
+    roll_back_to(conn, 1) && UNDO.execute(conn).is_ok() && RELEASE.execute(conn).is_ok()
 }
 
 fn refuse(mut member: Box<dyn Member>, error: Error) {

@@ -6,6 +6,7 @@ mod read;
 mod writer;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -20,6 +21,12 @@ use crate::options::OpenError;
 /// Below this SQLite had a defect of its write-ahead log that could lose a commit.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
 
+/// How long opening waits for one who closes the file.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// What SQLite says to one who comes while the file is kept.
+const LOCKED: &str = "database is locked";
+
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -29,8 +36,21 @@ pub(crate) enum Access {
     Read,
 }
 
-/// Opens the database file, making it and its folder when absent.
+/// Opens the database file, making it and its folder when absent. Waits for whoever closes it as the
+/// last one and keeps it to himself for that moment, since not every pragma does.
 pub(crate) fn connect(path: &Path, access: Access) -> Result<Conn, OpenError> {
+    let until = Instant::now() + CLOSING_TIME;
+    loop {
+        match connect_once(path, access) {
+            Err(OpenError::Unreachable(text)) if text == LOCKED && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn connect_once(path: &Path, access: Access) -> Result<Conn, OpenError> {
     if let Some(folder) = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use store::epoch;
 use store::testing::{open, soon};
 
-use crate::{MIGRATIONS, on_each, on_postgres};
+use crate::{MIGRATIONS, eventually, on_each, on_postgres};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_stays_over_a_restart_and_grows_with_a_restore() {
@@ -21,6 +21,34 @@ async fn an_epoch_stays_over_a_restart_and_grows_with_a_restore() {
         assert!(bumped.number > first.number);
         assert_eq!(bumped.restores, first.restores + 1);
         assert_eq!(open(&fresh.url, &MIGRATIONS).epoch(), bumped.number);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_store_notices_an_epoch_that_another_process_began() {
+    on_each(async |fresh| {
+        let first = fresh.store.epoch();
+        let bumped = open(&fresh.url, &MIGRATIONS)
+            .bump_epoch(soon())
+            .await
+            .unwrap();
+        eventually("the new epoch is noticed", async || {
+            fresh.store.epoch() != first
+        })
+        .await;
+        assert_eq!(fresh.store.epoch(), bumped.number);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_sees_the_present_epoch_at_once() {
+    on_each(async |fresh| {
+        let other = open(&fresh.url, &MIGRATIONS);
+        let bumped = other.bump_epoch(soon()).await.unwrap();
+        assert_eq!(fresh.store.epoch_look(soon()).await, Ok(bumped.number));
+        assert_eq!(fresh.store.epoch(), bumped.number);
     })
     .await;
 }

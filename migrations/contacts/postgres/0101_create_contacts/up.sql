@@ -28,6 +28,8 @@ CREATE TABLE contacts (
 CREATE INDEX contacts_create_time ON contacts (workspace, create_time, contact);
 CREATE INDEX contacts_update_time ON contacts (workspace, update_time, contact);
 CREATE INDEX contacts_display_key ON contacts (workspace, display_key, contact);
+CREATE INDEX contacts_family_key ON contacts (workspace, family_key, contact);
+CREATE INDEX contacts_owner ON contacts (workspace, owner, contact);
 CREATE INDEX contacts_company ON contacts (workspace, company) WHERE company <> '';
 CREATE INDEX contacts_purge_time ON contacts (purge_time) WHERE purge_time IS NOT NULL;
 

@@ -32,6 +32,7 @@ CREATE TABLE policy_revisions (
 
 -- The times that a revision was put in force, numbered from 1 per workspace. stage_map, gain_counts
 -- and loss_counts are JSON objects. A number is never given twice, also where it was cancelled.
+-- fenced: every holder of grants has to know of it before it comes into force.
 CREATE TABLE policy_activations (
     workspace TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -48,6 +49,7 @@ CREATE TABLE policy_activations (
     gain_counts TEXT NOT NULL,
     loss_counts TEXT NOT NULL,
     mapped_count INTEGER NOT NULL,
+    fenced INTEGER NOT NULL,
     actor TEXT NOT NULL,
     create_time INTEGER NOT NULL,
     active_time INTEGER,

@@ -1,10 +1,12 @@
 -- Databases that hold grants. epoch is the holder's own, attached_epoch that of this database when
 -- the holder last attached: until it has, in the present epoch, nothing is taken away from anybody.
+-- One that was forgotten (forget_time) is waited for no more, and attaches only in a later epoch.
 CREATE TABLE holders (
     holder TEXT NOT NULL PRIMARY KEY,
     epoch INTEGER NOT NULL,
     attached_epoch INTEGER NOT NULL,
-    attach_time INTEGER NOT NULL
+    attach_time INTEGER NOT NULL,
+    forget_time INTEGER
 ) STRICT;
 
 -- Which holders were ever given a grant in a workspace: whom a fence is put to.

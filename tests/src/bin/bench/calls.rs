@@ -22,10 +22,10 @@ use proto::pipeline::v1::{
 };
 use tonic::transport::Channel;
 
-use crate::CLIENTS;
 use crate::empty::channels;
 use crate::load::{self, Call};
 use crate::report::Report;
+use crate::{Arguments, CLIENTS, Rows};
 
 const WORKSPACE: &str = "workspaces/bench";
 /// How long opening the positions of all contacts may take.
@@ -33,70 +33,67 @@ const SETTLED_WITHIN: Duration = Duration::from_mins(2);
 const SELECT: &str = "point select";
 const ONE: &str = "create, one statement";
 const FIVE: &str = "create, five round trips";
+const CREATE: &str = "CreateContact, with request_id";
+const READ: &str = "GetContact";
+const LIST: &str = "ListContacts, a page of 100";
+const CONVERT: &str = "ConvertContact, no holder";
+const ISSUE: &str = "IssueInvoice, one series, grant held";
 
-/// Measures every call on one engine.
+/// Measures the calls that are wanted on one engine.
 pub async fn measure(
     engine: Engine,
     suite: &Suite,
-    span: Duration,
+    arguments: &Arguments,
     report: &mut Report,
 ) -> Result<()> {
     let uri = suite.process("up").uri.clone();
-    for clients in CLIENTS {
-        let create = Create {
-            channels: channels(&uri, clients)?,
-        };
-        let figures = load::run(clients, span, &create).await;
-        report.ours(
-            engine,
-            "CreateContact, with request_id",
-            clients,
-            figures,
-            &[ONE, FIVE],
-        );
+    let span = Duration::from_secs(arguments.seconds);
+    if arguments.wants(Rows::Create) {
+        for clients in CLIENTS {
+            let channels = channels(&uri, clients)?;
+            let figures = load::run(clients, span, &Create { channels }).await;
+            report.ours(engine, CREATE, clients, figures, &[ONE, FIVE]);
+        }
     }
     let seeds = seed(&uri, 10_000).await?;
     settle(&uri, &seeds[seeds.len() - 1]).await?;
-    for clients in CLIENTS {
-        let read = Read {
-            channels: channels(&uri, clients)?,
-            names: &seeds,
-        };
-        let figures = load::run(clients, span, &read).await;
-        report.ours(engine, "GetContact", clients, figures, &[SELECT]);
+    let names = &seeds;
+    if arguments.wants(Rows::Read) {
+        for clients in CLIENTS {
+            let channels = channels(&uri, clients)?;
+            let figures = load::run(clients, span, &Read { channels, names }).await;
+            report.ours(engine, READ, clients, figures, &[SELECT]);
+        }
     }
-    for clients in CLIENTS {
-        let list = List {
-            channels: channels(&uri, clients)?,
-        };
-        let figures = load::run(clients, span, &list).await;
-        report.ours(engine, "ListContacts, a page of 100", clients, figures, &[]);
+    if arguments.wants(Rows::List) {
+        for clients in CLIENTS {
+            let channels = channels(&uri, clients)?;
+            let figures = load::run(clients, span, &List { channels }).await;
+            report.ours(engine, LIST, clients, figures, &[]);
+        }
+    }
+    if !arguments.wants(Rows::Convert) && !arguments.wants(Rows::Issue) {
+        return Ok(());
     }
     activate(&uri).await?;
-    for clients in CLIENTS {
-        let convert = Convert {
-            channels: channels(&uri, clients)?,
-            names: &seeds,
-        };
-        let figures = load::run(clients, span, &convert).await;
-        report.ours(engine, "ConvertContact, no holder", clients, figures, &[]);
+    if arguments.wants(Rows::Convert) {
+        for clients in CLIENTS {
+            let channels = channels(&uri, clients)?;
+            let figures = load::run(clients, span, &Convert { channels, names }).await;
+            report.ours(engine, CONVERT, clients, figures, &[]);
+        }
     }
-    for clients in CLIENTS {
-        let wanted = usize::try_from(span.as_secs())? * 3_000;
-        let drafts = drafts(&uri, &seeds[seeds.len() - 1], wanted).await?;
-        let issue = Issue {
-            channels: channels(&uri, clients)?,
-            drafts,
-            next: AtomicUsize::new(0),
-        };
-        let figures = load::run(clients, span, &issue).await;
-        report.ours(
-            engine,
-            "IssueInvoice, one series, grant held",
-            clients,
-            figures,
-            &[],
-        );
+    if arguments.wants(Rows::Issue) {
+        for clients in CLIENTS {
+            let wanted = usize::try_from(span.as_secs())? * 3_000;
+            let issue = Issue {
+                channels: channels(&uri, clients)?,
+                drafts: drafts(&uri, &seeds[seeds.len() - 1], wanted).await?,
+                next: AtomicUsize::new(0),
+            };
+            let figures = load::run(clients, span, &issue).await;
+            report.ours(engine, ISSUE, clients, figures, &[]);
+        }
     }
     Ok(())
 }

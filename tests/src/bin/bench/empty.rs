@@ -81,7 +81,7 @@ impl Process {
     /// Starts this program again as the server.
     pub async fn start() -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("empty-server")
+            .arg("--empty-server")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;

@@ -12,6 +12,7 @@ mod report;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::{Parser, ValueEnum};
 use harness::engine::engines;
 use harness::suite::{Layout, Suite};
 
@@ -20,37 +21,73 @@ use report::Report;
 /// How many clients call at once.
 const CLIENTS: [usize; 3] = [1, 16, 64];
 
+/// Measures our calls beside an empty gRPC call and pgbench, as ratios.
+#[derive(Parser)]
+struct Arguments {
+    /// How long each row is measured, in seconds.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// The rows to measure, with commas between them; all when left out.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Rows>,
+    /// Serves empty calls instead, until it is killed.
+    #[arg(long, hide = true)]
+    empty_server: bool,
+}
+
+/// Rows of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rows {
+    /// The empty gRPC call.
+    Empty,
+    /// pgbench on the same PostgreSQL.
+    Pgbench,
+    /// CreateContact.
+    Create,
+    /// GetContact.
+    Read,
+    /// ListContacts.
+    List,
+    /// ConvertContact.
+    Convert,
+    /// IssueInvoice.
+    Issue,
+}
+
+impl Arguments {
+    fn wants(&self, rows: Rows) -> bool {
+        self.only.is_empty() || self.only.contains(&rows)
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("empty-server") => return empty::serve().await,
-        Some("--seconds") | None => {}
-        Some(other) => anyhow::bail!("bench takes --seconds N, not {other}"),
+    let arguments = Arguments::parse();
+    if arguments.empty_server {
+        return empty::serve().await;
     }
-    let seconds: u64 = arguments.next().map_or(Ok(4), |text| text.parse())?;
-    let span = Duration::from_secs(seconds);
-    let mut report = Report::begin(seconds);
-
-    let server = empty::Process::start().await?;
-    for clients in CLIENTS {
-        report.empty(
-            clients,
-            load::run(clients, span, &empty::Caller::new(&server.uri, clients)?).await,
-        );
+    let span = Duration::from_secs(arguments.seconds);
+    let mut report = Report::begin(arguments.seconds);
+    if arguments.wants(Rows::Empty) {
+        let server = empty::Process::start().await?;
+        for clients in CLIENTS {
+            let caller = empty::Caller::new(&server.uri, clients)?;
+            report.empty(clients, load::run(clients, span, &caller).await);
+        }
     }
-    drop(server);
-
-    if let Some(pgbench) = pgbench::Pgbench::prepare()? {
+    if arguments.wants(Rows::Pgbench)
+        && let Some(pgbench) = pgbench::Pgbench::prepare()?
+    {
         for script in pgbench::SCRIPTS {
             for clients in CLIENTS {
-                report.pgbench(script, clients, pgbench.run(script, clients, seconds)?);
+                let figures = pgbench.run(script, clients, arguments.seconds)?;
+                report.pgbench(script, clients, figures);
             }
         }
     }
     for engine in engines() {
         let suite = Suite::start(engine, Layout::One).await;
-        calls::measure(engine, &suite, span, &mut report).await?;
+        calls::measure(engine, &suite, &arguments, &mut report).await?;
     }
     Ok(())
 }

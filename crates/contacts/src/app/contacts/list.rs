@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::contacts::v1;
-use store::filter::{self, Field, Kind as FieldKind};
+use store::filter::{self, Expr, Field, Kind as FieldKind};
 use store::order;
 use store::pages::{self, Key, PageToken};
 use types::Deadline;
@@ -35,7 +35,7 @@ pub struct ListInput {
 }
 
 /// What contacts can be filtered by. `store::contacts` knows what each means.
-pub const FILTER_FIELDS: &[Field] = &[
+const FILTER_FIELDS: &[Field] = &[
     Field::one("kind", FieldKind::Word(Kind::WORDS)),
     Field::one("display_name", FieldKind::Text),
     Field::one("given_name", FieldKind::Text),
@@ -63,15 +63,43 @@ pub const FILTER_FIELDS: &[Field] = &[
     Field::one("update_time", FieldKind::Time),
 ];
 
-/// What contacts can be sorted by.
-pub const ORDER_FIELDS: &[&str] = &[
+/// What contacts can be sorted by: each has an index that pages are read from in order. There is none
+/// by `stage`, which other rows hold: the pipeline service lists positions by it.
+const ORDER_FIELDS: &[&str] = &[
     "create_time",
     "update_time",
     "display_name",
     "family_name",
-    "stage",
     "owner",
 ];
+
+/// A filter of contacts, read.
+pub fn contact_filter(text: &str) -> Result<Option<Expr>, Error> {
+    Ok(filter::parse(text, FILTER_FIELDS)?)
+}
+
+impl ListInput {
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<Error> {
+        let filter = contact_filter(&self.filter).err();
+        let order = order_of(&self.order_by).err();
+        let place = PageToken::decode(&self.page_token, &self.args_hash()).err();
+        let list = [filter, order, place.map(Error::from)];
+        list.into_iter().flatten().collect()
+    }
+
+    /// What must stay the same from page to page.
+    fn args_hash(&self) -> [u8; 16] {
+        let shown = if self.show_deleted { "deleted" } else { "" };
+        pages::args_hash(&[
+            "ListContacts",
+            &self.workspace,
+            &self.filter,
+            &self.order_by,
+            shown,
+        ])
+    }
+}
 
 impl App {
     /// Lists contacts; the token of the next page, empty at the end. A page that would be too large
@@ -82,17 +110,10 @@ impl App {
         freshness: &Freshness,
         deadline: Deadline,
     ) -> Result<(Vec<v1::Contact>, String), Error> {
-        let shown = if input.show_deleted { "deleted" } else { "" };
-        let args_hash = pages::args_hash(&[
-            "ListContacts",
-            &input.workspace,
-            &input.filter,
-            &input.order_by,
-            shown,
-        ]);
+        let args_hash = input.args_hash();
         let size = pages::page_size(input.page_size)?;
         let list = ContactList {
-            filter: filter::parse(&input.filter, FILTER_FIELDS)?,
+            filter: contact_filter(&input.filter)?,
             order: order_of(&input.order_by)?,
             after: PageToken::decode(&input.page_token, &args_hash)?,
             workspace: input.workspace,
@@ -132,7 +153,6 @@ fn order_of(order_by: &str) -> Result<Vec<(SortKey, bool)>, Error> {
                 "update_time" => SortKey::UpdateTime,
                 "display_name" => SortKey::DisplayName,
                 "family_name" => SortKey::FamilyName,
-                "stage" => SortKey::Stage,
                 "owner" => SortKey::Owner,
                 _ => SortKey::CreateTime,
             };

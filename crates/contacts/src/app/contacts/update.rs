@@ -7,7 +7,7 @@ use super::super::calls::{Done, Stop};
 use super::super::log::Entry;
 use super::super::{App, Call, Written};
 use super::references::{check_references, require_identities};
-use super::{finish, insert, merged, prefixed, require_etags};
+use super::{finish, insert, merged, require_etags};
 use crate::domain::contacts::{Change, Contact, State};
 use crate::domain::masks;
 use crate::error::Error;
@@ -35,9 +35,6 @@ impl App {
         if let Some(stored) = self.earlier(&call).await? {
             return self.replayed(&call, &stored).await;
         }
-        if input.mask.is_empty() {
-            return Err(Error::MaskRequired);
-        }
         let event_id = self.ids.next();
         let now = self.clock.now();
         let (owned, given) = (call.clone(), input.clone());
@@ -48,7 +45,6 @@ impl App {
             match rows::contact_lock(conn, &given.name)? {
                 Some(old) => update(conn, &owned, old, &given, &event_id, now),
                 None if given.allow_missing => {
-                    prefixed(&given.draft.faults, "contact.", |_| true)?;
                     let facts = given.draft.facts.clone();
                     let contact = Contact::created(given.name.clone(), facts, &owned.actor, now);
                     check_references(conn, &contact.name, &given.draft.references)?;
@@ -78,13 +74,6 @@ fn update(
 ) -> Result<Done, Stop> {
     require_present(&old)?;
     require_etags(&old, &input.etags)?;
-    let named = |path: &str| {
-        input.mask.iter().any(|mask| {
-            let field = |path: &str| path.split(['.', '[']).next().map(str::to_owned);
-            mask == "*" || field(mask) == field(path)
-        })
-    };
-    prefixed(&input.draft.faults, "contact.", named)?;
     let facts = masks::applied(
         &old.facts,
         &input.draft.facts,
@@ -97,7 +86,7 @@ fn update(
         .draft
         .references
         .iter()
-        .filter(|(path, _)| named(path))
+        .filter(|(path, _)| masks::names(&input.mask, path))
         .cloned()
         .collect();
     check_references(conn, &old.name, &references)?;

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::formats::csv::{self, Analysis, Analyzer, Mapping, MappingProblem};
 use crate::formats::record::ContactRecord;
 use crate::formats::vcard;
-use crate::wire::contacts::{Draft, draft};
+use crate::wire::contacts::{Draft, check, draft};
 use crate::wire::{ndjson, records};
 
 /// How many characters of a display name a row's report keeps.
@@ -300,11 +300,10 @@ fn prepared(
             .map(|violation| format!("{} {}", violation.field, violation.description))
             .collect(),
     };
-    if crate::wire::has_nul(&contact) {
-        problems.push("no text may have the character U+0000".to_owned());
-    }
+    let mut faults = Faults::default();
+    check(&contact, &mut faults);
+    problems.extend(texts(&faults));
     let mut found = draft(&contact);
-    problems.extend(texts(&std::mem::take(&mut found.faults)));
     if !is_said {
         found.facts.source.channel = Channel::Import;
     }

@@ -3,7 +3,7 @@
 //! Pages go on by key. The first key is compared twice, once alone: that is what an index is entered
 //! by, where the whole condition with its `OR` would be checked row by row from the beginning.
 
-use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
+use ::store::filter::{Comparison, Expr, Pattern, Test};
 use ::store::pages::Key;
 use ::store::{Conn, Error, prefix_end};
 use diesel::dsl;
@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
 use types::ContactName;
 
+use super::super::relations::related;
 use super::row::{ContactRow, columns, email_term, joined, label_field};
 use super::{contact_external_ids, contact_positions, contact_terms, contacts};
 use crate::domain::contacts::{Contact, State};
@@ -30,8 +31,6 @@ pub enum SortKey {
     FamilyName,
     /// `owner`.
     Owner,
-    /// `stage`; contacts without a position come first.
-    Stage,
 }
 
 /// Which contacts, in which order, from where on.
@@ -149,7 +148,6 @@ fn ordered(query: Query<'_>, key: SortKey, descending: bool) -> Query<'_> {
         SortKey::DisplayName => by!(contacts::display_key),
         SortKey::FamilyName => by!(contacts::family_key),
         SortKey::Owner => by!(contacts::owner),
-        SortKey::Stage => by!(coalesce(contact_positions::stage.nullable(), "")),
     }
 }
 
@@ -162,7 +160,6 @@ fn keys_of(contact: &Contact, order: &[(SortKey, bool)]) -> Vec<Key> {
         SortKey::DisplayName => Key::Text(folded(&facts.shown_name())),
         SortKey::FamilyName => Key::Text(folded(&facts.family_name)),
         SortKey::Owner => Key::Text(facts.owner.clone()),
-        SortKey::Stage => Key::Text(contact.position.stage.clone()),
     };
     let id = Key::Text(contact.name.contact.clone());
     order.iter().map(key).chain([id]).collect()
@@ -226,12 +223,6 @@ fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {
         (SortKey::DisplayName, Key::Text(value)) => against!(contacts::display_key, value.clone()),
         (SortKey::FamilyName, Key::Text(value)) => against!(contacts::family_key, value.clone()),
         (SortKey::Owner, Key::Text(value)) => against!(contacts::owner, value.clone()),
-        (SortKey::Stage, Key::Text(value)) => {
-            against!(
-                coalesce(contact_positions::stage.nullable(), ""),
-                value.clone()
-            )
-        }
         _ => return Err(Error::PageTokenInvalid),
     })
 }
@@ -305,8 +296,12 @@ fn condition(workspace: &str, comparison: &Comparison) -> Condition {
         }
         ("relationship_kinds", _) => Box::new(contacts::relationship_kinds.ne("")),
         ("ready_to_buy", Test::Bool(value)) => Box::new(contacts::ready_to_buy.eq(*value)),
-        ("create_time", Test::Time(relation, at)) => moment!(contacts::create_time, relation, at.0),
-        ("update_time", Test::Time(relation, at)) => moment!(contacts::update_time, relation, at.0),
+        ("create_time", Test::Time(relation, at)) => {
+            related!(contacts::create_time, relation, at.0)
+        }
+        ("update_time", Test::Time(relation, at)) => {
+            related!(contacts::update_time, relation, at.0)
+        }
         ("display_name", Test::Text(text)) => {
             matches_pattern!(contacts::display_key, text.folded())
         }
@@ -339,19 +334,6 @@ fn condition(workspace: &str, comparison: &Comparison) -> Condition {
         _ => Box::new(contacts::contact.eq("")),
     }
 }
-
-macro_rules! moment {
-    ($column:expr, $relation:expr, $at:expr) => {
-        match $relation {
-            Relation::Eq => Box::new($column.eq($at)) as Condition,
-            Relation::Lt => Box::new($column.lt($at)),
-            Relation::Le => Box::new($column.le($at)),
-            Relation::Gt => Box::new($column.gt($at)),
-            Relation::Ge => Box::new($column.ge($at)),
-        }
-    };
-}
-use moment;
 
 /// The id in a company's name. A name of another workspace, or none at all, is nobody's; the empty
 /// text stands for contacts without a company.

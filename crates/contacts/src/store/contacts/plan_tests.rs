@@ -46,7 +46,7 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
         document, creator, updater, create_time, update_time, merged_into";
     let values = |ready: &str| {
         format!(
-            "SELECT w, 'c' || n, 'PERSON', 'ACTIVE', 1, 'd' || (n % 977), '', '', '', '', '', \
+            "SELECT w, 'c' || n, 'PERSON', 'ACTIVE', 1, 'd' || (n % 977), '', 'f' || (n % 977), '', 'o' || (n % 29), '', \
              'DIRECT', '', {ready}, '{{}}', '', '', n / 3, n % 1009, ''"
         )
     };
@@ -123,6 +123,12 @@ async fn pages_are_read_from_their_index_in_order() {
                 "contacts_display_key",
                 Key::Text("d5".to_owned()),
             ),
+            (
+                SortKey::FamilyName,
+                "contacts_family_key",
+                Key::Text("f5".to_owned()),
+            ),
+            (SortKey::Owner, "contacts_owner", Key::Text("o2".to_owned())),
         ] {
             for descending in [false, true] {
                 for after in [None, Some(vec![at.clone(), id()])] {

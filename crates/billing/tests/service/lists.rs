@@ -1,0 +1,205 @@
+//! Lists of invoices, and the tokens that reads may bring.
+
+use proto::billing::v1;
+use proto::errors::v1::Reason;
+use proto::google::r#type as google;
+
+use super::support::{
+    PARENT, Running, assert_refused, contact, create_request, invoice, on_every_engine, with_client,
+};
+
+async fn list(billing: &Running, filter: &str, order_by: &str, page_size: i32) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = v1::ListInvoicesRequest {
+            parent: PARENT.into(),
+            page_size,
+            page_token,
+            filter: filter.into(),
+            order_by: order_by.into(),
+            ..Default::default()
+        };
+        let page = billing
+            .invoices
+            .clone()
+            .list_invoices(request)
+            .await
+            .expect(filter);
+        let page = page.into_inner();
+        names.extend(page.invoices.iter().map(|invoice| {
+            invoice
+                .name
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        }));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return names;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_filtered_sorted_and_paged() {
+    on_every_engine(async |engine| {
+        let (suite, billing, ada) = with_client(&engine).await;
+        suite.pipeline.put(&contact("ben"), "client");
+        for (id, who, month, tier) in [
+            ("a", "ada", 3, "gold"),
+            ("b", "ben", 1, "gold_plus"),
+            ("c", "ada", 2, "silver"),
+            ("d", "ada", 1, "a\"b"),
+        ] {
+            let given = v1::Invoice {
+                issue_date: Some(google::Date {
+                    year: 2026,
+                    month,
+                    day: 1,
+                }),
+                labels: [("tier".to_owned(), tier.to_owned())].into(),
+                ..invoice(&contact(who))
+            };
+            let request = v1::CreateInvoiceRequest {
+                invoice: Some(given),
+                invoice_id: id.into(),
+                ..create_request()
+            };
+            billing.create(request).await.expect("a client");
+        }
+        billing
+            .issue("workspaces/default/invoices/b")
+            .await
+            .expect("a client");
+        let plain = invoice(&ada);
+        let request = v1::CreateInvoiceRequest {
+            invoice: Some(plain),
+            invoice_id: "e".into(),
+            ..create_request()
+        };
+        billing.create(request).await.expect("a client");
+        for (filter, expected) in [
+            ("", "abcde"),
+            ("state = ISSUED", "b"),
+            ("NOT state = ISSUED", "acde"),
+            ("contact = \"workspaces/default/contacts/ada\"", "acde"),
+            ("contact = \"workspaces/other/contacts/ada\"", ""),
+            ("issue_date >= \"2026-02-01\"", "ac"),
+            ("issue_date < \"2026-02-01\"", "bd"),
+            ("number = \"INV-2026-*\"", "b"),
+            ("number = \"*-000001\"", "b"),
+            ("series = INV AND currency_code = EUR", "abcde"),
+            ("currency_code = eur", ""),
+            ("labels.tier = gold", "a"),
+            ("labels.tier = \"gold*\"", "ab"),
+            ("labels:tier", "abcd"),
+            ("labels.tier = \"a\\\"b\"", "d"),
+            ("labels.tier = silver OR state = ISSUED", "bc"),
+            ("create_time > \"2020-01-01T00:00:00Z\"", "abcde"),
+        ] {
+            for page_size in [0, 1, 2] {
+                let found = list(&billing, filter, "", page_size).await.concat();
+                assert_eq!(found, expected, "{filter}");
+            }
+        }
+        for (order_by, expected) in [
+            ("create_time desc", "edcba"),
+            ("issue_date", "ebdca"),
+            ("issue_date desc", "acdbe"),
+            ("issue_date, create_time desc", "edbca"),
+            ("number desc", "bedca"),
+        ] {
+            for page_size in [0, 1, 2, 4] {
+                let found = list(&billing, "", order_by, page_size).await.concat();
+                assert_eq!(found, expected, "{order_by}");
+            }
+        }
+        for (filter, order_by, page_token, reason) in [
+            ("colour = red", "", "", Reason::FilterInvalid),
+            ("issue_date = 1", "", "", Reason::FilterInvalid),
+            ("labels.tier = \"*gold\"", "", "", Reason::FilterInvalid),
+            (
+                "state = ISSUED and number = 1",
+                "",
+                "",
+                Reason::FilterInvalid,
+            ),
+            ("", "note", "", Reason::OrderByInvalid),
+            ("", "", "AQ", Reason::PageTokenMismatch),
+        ] {
+            let request = v1::ListInvoicesRequest {
+                parent: PARENT.into(),
+                filter: filter.into(),
+                order_by: order_by.into(),
+                page_token: page_token.into(),
+                ..Default::default()
+            };
+            let refused = billing.invoices.clone().list_invoices(request).await;
+            assert_refused(&refused.expect_err(filter), reason);
+        }
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_other_lives_are_refused() {
+    on_every_engine(async |engine| {
+        let (suite, billing, ada) = with_client(&engine).await;
+        let request = v1::CreateInvoiceRequest {
+            invoice: Some(invoice(&ada)),
+            ..create_request()
+        };
+        let made = billing
+            .invoices
+            .clone()
+            .create_invoice(request)
+            .await
+            .expect("a client");
+        let made = made.into_inner();
+        let name = made.invoice.expect("an invoice").name;
+        let get = |token: &str| v1::GetInvoiceRequest {
+            name: name.clone(),
+            at_least_as_fresh_as: vec![token.to_owned()],
+        };
+        let token = made.consistency_token;
+        billing
+            .invoices
+            .clone()
+            .get_invoice(get(&token))
+            .await
+            .expect("fresh enough");
+        let refused = billing
+            .invoices
+            .clone()
+            .get_invoice(get("AQID"))
+            .await
+            .expect_err("junk");
+        assert_refused(&refused, Reason::ConsistencyTokenForeign);
+        billing.stop().await;
+        suite
+            .store()
+            .bump_epoch(store::testing::soon())
+            .await
+            .expect("a new epoch");
+        let billing = suite.start_without_follower().await;
+        let refused = billing
+            .invoices
+            .clone()
+            .get_invoice(get(&token))
+            .await
+            .expect_err("old");
+        assert_refused(&refused, Reason::ConsistencyTokenForeign);
+        let info = billing
+            .invoices
+            .clone()
+            .get_server_info(v1::GetServerInfoRequest {})
+            .await;
+        let info = info.expect("the server's word").into_inner();
+        assert!(!info.version.is_empty() && !info.newest_token.is_empty());
+        billing.stop().await;
+    })
+    .await;
+}

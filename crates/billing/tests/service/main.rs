@@ -1,0 +1,17 @@
+//! Billing as its callers see it, on both engines, with a pipeline that the tests hold in their hands.
+
+mod answers;
+mod buyers;
+mod demotions;
+mod drafts;
+mod epochs;
+mod frozen;
+mod gate;
+mod lists;
+mod numbers;
+mod outside;
+mod projects;
+mod recalls;
+mod refused;
+mod schema;
+mod support;

@@ -1,0 +1,162 @@
+//! Lists of imports and of what became of their rows.
+
+use store::Error as StoreError;
+use store::filter::{self, Field, Kind};
+use store::order;
+use store::pages::{self, Key, PageToken};
+use types::{Deadline, ImportName};
+
+use super::App;
+use super::contacts::page_token;
+use crate::domain::imports::{Format, Import, Outcome, RowReport, State};
+use crate::error::Error;
+use crate::store::import_files::{RowList, rows_list};
+use crate::store::imports::{ImportList, imports_list};
+
+/// What imports can be filtered by. `store::imports` knows what each means.
+const IMPORTS: &[Field] = &[
+    Field::one("state", Kind::Word(State::WORDS)),
+    Field::one("format", Kind::Word(Format::WORDS)),
+    Field::one("dry_run", Kind::Bool),
+    Field::one("create_time", Kind::Time),
+];
+
+/// What rows can be filtered by. `store::import_files` knows what each means.
+const ROWS: &[Field] = &[
+    Field::one("outcome", Kind::Word(Outcome::WORDS)),
+    Field::one("row", Kind::Int),
+];
+
+/// What ListImports was given.
+#[derive(Clone, Debug)]
+pub struct ImportsInput {
+    /// The workspace's id.
+    pub workspace: String,
+    /// How many at most, as asked for.
+    pub page_size: i32,
+    /// Where to go on.
+    pub page_token: String,
+    /// Which imports.
+    pub filter: String,
+    /// In which order.
+    pub order_by: String,
+}
+
+/// What ListImportRows was given.
+#[derive(Clone, Debug)]
+pub struct RowsInput {
+    /// The import.
+    pub name: ImportName,
+    /// How many at most, as asked for.
+    pub page_size: i32,
+    /// Where to go on.
+    pub page_token: String,
+    /// Which rows.
+    pub filter: String,
+}
+
+impl ImportsInput {
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<Error> {
+        let filter = filter::parse(&self.filter, IMPORTS).err();
+        let order = newest_first(&self.order_by).err();
+        let place = PageToken::decode(&self.page_token, &self.args_hash()).err();
+        let list = [filter.map(Error::from), order, place.map(Error::from)];
+        list.into_iter().flatten().collect()
+    }
+
+    /// What must stay the same from page to page.
+    fn args_hash(&self) -> [u8; 16] {
+        pages::args_hash(&["ListImports", &self.workspace, &self.filter, &self.order_by])
+    }
+}
+
+impl RowsInput {
+    /// Everything that is wrong with it but the page token, which depends on the import's run.
+    pub fn faults(&self) -> Vec<Error> {
+        let filter = filter::parse(&self.filter, ROWS).err();
+        filter.map(Error::from).into_iter().collect()
+    }
+}
+
+impl App {
+    /// Lists a workspace's imports; the token of the next page.
+    pub async fn list_imports(
+        &self,
+        input: ImportsInput,
+        deadline: Deadline,
+    ) -> Result<(Vec<Import>, String), Error> {
+        let args_hash = input.args_hash();
+        let size = pages::page_size(input.page_size)?;
+        let asked = ImportList {
+            filter: filter::parse(&input.filter, IMPORTS)?,
+            newest_first: newest_first(&input.order_by)?,
+            after: PageToken::decode(&input.page_token, &args_hash)?,
+            workspace: input.workspace,
+            limit: size + 1,
+        };
+        let found = self.store.read("imports.list", deadline, move |conn| {
+            imports_list(conn, &asked)
+        });
+        let (found, goes_on) = page(found.await?, size);
+        let next = match found.last() {
+            Some(last) if goes_on => {
+                let keys = vec![Key::Int(last.create_time.0), Key::Text(last.id.clone())];
+                page_token(args_hash, keys)
+            }
+            _ => String::new(),
+        };
+        Ok((found, next))
+    }
+
+    /// Lists what became of the rows of an import's present run; the token of the next page.
+    pub async fn list_import_rows(
+        &self,
+        input: RowsInput,
+        deadline: Deadline,
+    ) -> Result<(Vec<RowReport>, String), Error> {
+        let import = self.get_import(input.name.clone(), deadline).await?;
+        let args_hash = pages::args_hash(&[
+            "ListImportRows",
+            &input.name.to_string(),
+            &import.run.to_string(),
+            &input.filter,
+        ]);
+        let size = pages::page_size(input.page_size)?;
+        let after = match PageToken::decode(&input.page_token, &args_hash)?.as_deref() {
+            None => 0,
+            Some([Key::Int(row)]) => *row,
+            Some(_) => return Err(Error::Store(StoreError::PageTokenInvalid)),
+        };
+        let asked = RowList {
+            name: input.name,
+            run: import.run,
+            filter: filter::parse(&input.filter, ROWS)?,
+            after,
+            limit: size + 1,
+        };
+        let found = self.store.read("imports.rows", deadline, move |conn| {
+            rows_list(conn, &asked)
+        });
+        let (found, goes_on) = page(found.await?, size);
+        let next = match found.last() {
+            Some(last) if goes_on => page_token(args_hash, vec![Key::Int(last.row)]),
+            _ => String::new(),
+        };
+        Ok((found, next))
+    }
+}
+
+/// Whether an `order_by` asks for the newest first, as a list without one does.
+fn newest_first(order_by: &str) -> Result<bool, Error> {
+    let keys = order::parse(order_by, &["create_time"])?;
+    Ok(keys.first().is_none_or(|key| key.descending))
+}
+
+/// Cuts a page out of one row more than it has; whether there was one more.
+fn page<T>(mut found: Vec<T>, size: i64) -> (Vec<T>, bool) {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let goes_on = found.len() > size;
+    found.truncate(size);
+    (found, goes_on)
+}

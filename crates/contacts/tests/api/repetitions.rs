@@ -1,0 +1,220 @@
+//! What makes a create safe: request ids, names that are taken, checking only.
+
+use proto::contacts::v1::{Contact, CreateContactRequest, ExternalId, GetContactRequest, Source};
+use proto::errors::v1::Reason;
+use tonic::Code;
+
+use crate::support::{REQUEST_ID, create, is_replayed, name, on_each_engine, person, refused};
+
+#[tokio::test]
+async fn a_repeated_create_gives_the_first_answer_even_after_a_restart() {
+    on_each_engine(|mut suite| async move {
+        let request = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            contact_id: "ada".into(),
+            ..create(Contact {
+                external_ids: vec![ExternalId {
+                    system: "erp".into(),
+                    id: "7".into(),
+                }],
+                labels: [("tier", "gold"), ("area", "north"), ("size", "s")]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+                ..person("Ada", "ada@example.com")
+            })
+        };
+        let first = suite
+            .contacts
+            .create_contact(request.clone())
+            .await
+            .expect("created");
+        assert!(!is_replayed(&first));
+        let again = suite
+            .contacts
+            .create_contact(request.clone())
+            .await
+            .expect("replayed");
+        assert!(is_replayed(&again));
+        let first = first.into_inner().contact;
+        assert_eq!(again.into_inner().contact, first);
+
+        let mut suite = suite.restarted().await;
+        let mut upper = request.clone();
+        upper.request_id = REQUEST_ID.to_uppercase();
+        let again = suite
+            .contacts
+            .create_contact(upper)
+            .await
+            .expect("replayed");
+        assert!(is_replayed(&again));
+        assert_eq!(again.into_inner().contact, first);
+
+        let mut other = request.clone();
+        other.contact = Some(person("Al", "al@example.com"));
+        let answer = suite.contacts.create_contact(other).await;
+        refused(answer, Code::InvalidArgument, Reason::RequestIdReused);
+
+        let zero = CreateContactRequest {
+            request_id: "00000000-0000-0000-0000-000000000000".into(),
+            ..create(Contact::default())
+        };
+        let answer = suite.contacts.create_contact(zero).await;
+        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_request_id_never_deduplicates_and_a_refusal_is_not_stored() {
+    on_each_engine(|mut suite| async move {
+        let request = create(person("Ada", "ada@example.com"));
+        let one = suite
+            .contacts
+            .create_contact(request.clone())
+            .await
+            .expect("created");
+        let two = suite
+            .contacts
+            .create_contact(request)
+            .await
+            .expect("created");
+        assert_ne!(
+            one.into_inner().contact.map(|c| c.name),
+            two.into_inner().contact.map(|c| c.name)
+        );
+
+        let mut request = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            ..create(person("Ada", "nobody"))
+        };
+        let answer = suite.contacts.create_contact(request.clone()).await;
+        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
+        request.contact = Some(person("Ada", "ada@example.com"));
+        suite
+            .contacts
+            .create_contact(request)
+            .await
+            .expect("the id is still free");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn twins_at_once_make_one_contact() {
+    on_each_engine(|suite| async move {
+        let request = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            ..create(person("Ada", "ada@example.com"))
+        };
+        let calls = (0..16).map(|_| {
+            let (mut contacts, request) = (suite.contacts.clone(), request.clone());
+            tokio::spawn(async move { contacts.create_contact(request).await })
+        });
+        let mut names = std::collections::BTreeSet::new();
+        for call in futures::future::join_all(calls).await {
+            match call.expect("no panic") {
+                Ok(answer) => {
+                    names.insert(answer.into_inner().contact.expect("a contact").name);
+                }
+                Err(status) => assert_eq!(
+                    proto::status::reason(&status),
+                    Some(Reason::RequestInProgress),
+                    "{status:?}"
+                ),
+            }
+        }
+        assert_eq!(names.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_taken_is_refused_by_name() {
+    on_each_engine(|mut suite| async move {
+        let erp = |id: &str| ExternalId {
+            system: "erp".into(),
+            id: id.into(),
+        };
+        let ada = Contact {
+            external_ids: vec![erp("7")],
+            ..person("Ada", "ada@example.com")
+        };
+        suite.create("ada", ada.clone()).await;
+        let mut request = create(ada.clone());
+        request.contact_id = "ada".into();
+        let metadata = refused(
+            suite.contacts.create_contact(request).await,
+            Code::AlreadyExists,
+            Reason::ResourceExists,
+        );
+        assert_eq!(metadata["resource"], name("ada"));
+
+        for referrer in ["", "workspaces/w/contacts/ada"] {
+            let mut twin = Contact {
+                external_ids: vec![erp("8"), erp("7")],
+                ..Contact::default()
+            };
+            twin.source = Some(Source {
+                referrer: referrer.into(),
+                ..Source::default()
+            });
+            let answer = suite.contacts.create_contact(create(twin)).await;
+            let metadata = refused(answer, Code::AlreadyExists, Reason::DuplicateIdentity);
+            assert_eq!(metadata["existing"], name("ada"));
+            assert_eq!(metadata["system"], "erp");
+        }
+        let elsewhere = CreateContactRequest {
+            parent: "workspaces/other".into(),
+            contact_id: "ada".into(),
+            ..create(ada)
+        };
+        suite
+            .contacts
+            .create_contact(elsewhere)
+            .await
+            .expect("another workspace is another one");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn checking_only_leaves_nothing() {
+    on_each_engine(|mut suite| async move {
+        let mut request = CreateContactRequest {
+            contact_id: "ada".into(),
+            request_id: REQUEST_ID.into(),
+            validate_only: true,
+            ..create(person("Ada", "ada@example.com"))
+        };
+        let checked = suite
+            .contacts
+            .create_contact(request.clone())
+            .await
+            .expect("it would do");
+        let checked = checked.into_inner();
+        let contact = checked.contact.expect("a contact");
+        assert_eq!(
+            (contact.name.as_str(), checked.consistency_token.as_str()),
+            ("", "")
+        );
+        let answer = suite
+            .contacts
+            .get_contact(GetContactRequest {
+                name: name("ada"),
+                ..GetContactRequest::default()
+            })
+            .await;
+        refused(answer, Code::NotFound, Reason::ResourceNotFound);
+        request.validate_only = false;
+        suite
+            .contacts
+            .create_contact(request.clone())
+            .await
+            .expect("the real call");
+        request.validate_only = true;
+        request.request_id = String::new();
+        let answer = suite.contacts.create_contact(request).await;
+        refused(answer, Code::AlreadyExists, Reason::ResourceExists);
+    })
+    .await;
+}
