@@ -20,6 +20,7 @@ mod postgres;
 mod retry;
 mod schema;
 mod sqlite;
+mod statistics;
 mod steady;
 mod store;
 #[cfg(feature = "testing")]

@@ -14,7 +14,7 @@ use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
 use crate::wake::{Seen, Wake};
-use crate::{Conn, Error, change_log, epoch, migrate, notice, postgres, retry};
+use crate::{Conn, Error, change_log, epoch, migrate, notice, postgres, retry, statistics};
 
 /// One service's database. Clones are cheap and share everything.
 ///
@@ -81,6 +81,9 @@ impl Store {
             wake,
         });
         notice::watch(&inner);
+        if matches!(inner.engine, Engine::Postgres) {
+            statistics::keep(&inner);
+        }
         Ok(Self { inner })
     }
 

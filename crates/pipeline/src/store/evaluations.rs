@@ -109,8 +109,11 @@ pub fn evaluations_done(conn: &mut Conn, done: &[Evaluation]) -> Result<(), Erro
         })
         .reduce(|left, right| Box::new(left.or(right)));
     if let Some(any) = any {
+        // The contacts once more, alone: that is what the index is entered by.
+        let contacts = done.iter().map(|one| &one.contact.contact);
         let rows = table::table
             .filter(table::workspace.eq(&first.contact.workspace))
+            .filter(table::contact.eq_any(contacts))
             .filter(any);
         diesel::delete(rows).execute(conn)?;
     }

@@ -9,13 +9,39 @@ use store::testing::soon;
 use store::{Conn, Error, OpenError, Options, Store};
 use types::Deadline;
 
-use crate::{MIGRATIONS, ids, notes, on_postgres, put};
+use crate::{MIGRATIONS, eventually, ids, notes, on_postgres, put};
 
 fn raise(conn: &mut Conn, id: &str) -> Result<(), Error> {
     diesel::update(notes::table.find(("w", id)))
         .set(notes::count.eq(notes::count + 1))
         .execute(conn)?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planner_soon_knows_of_a_table_that_fills() {
+    on_postgres(async |fresh| {
+        let fill = |conn: &mut Conn| (0..1000).try_for_each(|id| put(conn, &format!("n{id}")));
+        fresh.store.write("test", soon(), fill).await.unwrap();
+        eventually("the table is analyzed", async || {
+            let known = fresh
+                .store
+                .read("test", soon(), |conn| -> Result<_, Error> {
+                    let query =
+                        "SELECT reltuples::int AS count FROM pg_class WHERE relname = 'notes'";
+                    Ok(diesel::sql_query(query).get_result::<Known>(conn)?)
+                });
+            known.await.unwrap().count == 1000
+        })
+        .await;
+    })
+    .await;
+}
+
+#[derive(QueryableByName)]
+struct Known {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    count: i32,
 }
 
 #[tokio::test(flavor = "multi_thread")]

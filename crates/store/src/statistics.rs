@@ -1,0 +1,70 @@
+//! Statistics of young tables, for the planner of PostgreSQL.
+//!
+//! PostgreSQL plans by what it knows of a table, and looks at a table by itself about a minute after
+//! it began to fill. Until then it takes a workspace for a handful of rows and reads all of it for
+//! each batch of contacts: a hundred times the work. So tables that have grown a lot since they were
+//! looked at last are analyzed at once; of large ones that is never true, and left to the server.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use types::Deadline;
+
+use crate::store::Inner;
+use crate::{Conn, Error, Store};
+
+/// How often there is a look for tables that have grown.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// How long one look, with what it finds to do, may take.
+const LOOK_TIME: Duration = Duration::from_secs(5);
+
+/// Tables with at least 500 new rows, that is four times as many as the planner knows of.
+const GROWN: &str = "SELECT quote_ident(relation.relname) AS name \
+     FROM pg_stat_user_tables AS counted \
+     JOIN pg_class AS relation ON relation.oid = counted.relid \
+     WHERE counted.schemaname = current_schema() \
+       AND counted.n_mod_since_analyze > 500 \
+       AND counted.n_live_tup > 4 * GREATEST(relation.reltuples, 0)";
+
+#[derive(QueryableByName)]
+struct Grown {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// Looks every [`PERIOD`] until the store is gone, on PostgreSQL.
+pub(crate) fn keep(inner: &Arc<Inner>) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(look_again_and_again(Arc::downgrade(inner)));
+    }
+}
+
+async fn look_again_and_again(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        let store = Store { inner };
+        let looked = store
+            .read("statistics.keep", Deadline::after(LOOK_TIME), analyze_grown)
+            .await;
+        // Whoever needs the database says so louder; a role that may not analyze is only warned.
+        if let Err(error) = looked {
+            tracing::debug!(?error, "young tables could not be analyzed");
+        }
+    }
+}
+
+fn analyze_grown(conn: &mut Conn) -> Result<(), Error> {
+    let Conn::Postgres(conn) = conn else {
+        return Ok(());
+    };
+    for Grown { name } in diesel::sql_query(GROWN).load::<Grown>(conn)? {
+        diesel::sql_query(format!("ANALYZE {name}")).execute(conn)?;
+    }
+    Ok(())
+}
