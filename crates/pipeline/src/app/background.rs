@@ -1,6 +1,6 @@
 //! What runs besides calls: each task on one replica at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::leases::{self, Lease};
 use store::{change_log, idempotency};
@@ -34,6 +34,15 @@ macro_rules! leased {
                 .await;
         });
     }};
+}
+
+/// Does a piece of work that no call waits for, and rests for as long as it took: however slow the
+/// machine is, those who call get the larger part of it.
+pub(super) async fn unhurried<T>(work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let done = work.await;
+    tokio::time::sleep(started.elapsed()).await;
+    done
 }
 
 impl App {

@@ -7,6 +7,7 @@ use policy::definition::Mode;
 use store::leases::Lease;
 use types::{ContactName, Deadline};
 
+use super::background::unhurried;
 use super::evaluation::{Verdict, evaluate_together};
 use super::{Abort, App, gate};
 use crate::domain::contacts::{Contact, Presence};
@@ -16,8 +17,7 @@ use crate::store::evaluations::Evaluation;
 
 /// Contacts that are taken up at once.
 const TAKE: i64 = 256;
-/// Contacts whose looks share a transaction. One such transaction at a time keeps those who open
-/// positions from crowding out those who call.
+/// Contacts whose looks share a transaction.
 const TOGETHER: usize = 32;
 /// How often there is a look at what is due, where nothing wakes.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +72,8 @@ impl App {
             // Rows are locked in one order everywhere.
             looks.sort_by(|left, right| gate::by_name(&left.0.contact, &right.0.contact));
             for share in looks.chunks(TOGETHER) {
-                self.look_at_all(share, deadline).await?;
+                let deadline = Deadline::after(STEP_TIME);
+                unhurried(Box::pin(self.look_at_all(share, deadline))).await?;
             }
         }
         Ok(any)

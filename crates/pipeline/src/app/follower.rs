@@ -14,6 +14,7 @@ use store::leases::{self, Lease};
 use types::{ContactName, Deadline};
 
 use super::App;
+use super::background::unhurried;
 use crate::domain::contacts::Presence;
 use crate::error::Error;
 use crate::peers::contacts::{Followed, is_expired};
@@ -85,7 +86,7 @@ impl App {
                 }
             }
             if !fresh.is_empty() {
-                self.take(lease, fresh, &mut snapshot).await?;
+                unhurried(self.take(lease, fresh, &mut snapshot)).await?;
                 backoff.reset();
             }
             if let Some(left) = left {

@@ -16,6 +16,7 @@ use store::feed::Feed;
 use store::leases::{self, Lease};
 use types::{Deadline, Service, Token, TokenKind};
 
+use super::background::unhurried;
 use super::log::POSITION_CHANGED;
 use super::{App, conversions, gate};
 use crate::error::Error;
@@ -62,7 +63,7 @@ impl App {
                 continue;
             }
             let told = newest(&bulk.changes);
-            self.tell_all(told, at, bulk.through).await?;
+            unhurried(self.tell_all(told, at, bulk.through)).await?;
             self.note_projected(lease, bulk.through).await?;
             at = bulk.through;
             backoff.reset();
