@@ -302,10 +302,11 @@ struct Convert<'a> {
 
 impl Call for Convert<'_> {
     async fn call(&self, client: usize, number: usize) -> bool {
-        // Each client has contacts of its own and moves them to and fro.
+        // Each client has contacts of its own and moves them to and fro: from where they all stand at
+        // first, or the other way where a run before has left them elsewhere.
         let own = (self.names.len() - 1) / 64;
         let name = &self.names[client * own + number % own];
-        let to_and_fro = ["lead", "contact"];
+        let to_and_fro = ["contact", "lead"];
         for offset in 0..2 {
             let stage = to_and_fro[(number / own + offset) % 2].to_owned();
             let request = ConvertContactRequest {
