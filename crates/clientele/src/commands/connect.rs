@@ -83,7 +83,7 @@ pub fn explain(status: &Status) -> String {
 }
 
 fn line(what: &str, description: &str) -> String {
-    format!("    {what}: {description}")
+    format!("  {what}: {description}")
 }
 
 /// Turns a refusal into the error that the command ends with.

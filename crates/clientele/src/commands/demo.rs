@@ -353,7 +353,9 @@ fn expect_refusal<T>(what: &str, answer: Result<Response<T>, Status>) -> Result<
     ensure!(answer.is_err(), "{what} should have been refused");
     if let Err(status) = answer {
         say(&format!("   {what}: refused"));
-        say(&format!("     {}", explain(&status)));
+        for line in explain(&status).lines() {
+            say(&format!("     {line}"));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod calls;
 mod empty;
 mod load;
 mod pgbench;
+mod prepare;
 mod report;
 
 use std::time::Duration;
@@ -50,6 +51,8 @@ enum Rows {
     List,
     /// ConvertContact.
     Convert,
+    /// ConvertContact, taking away what billing holds a grant for.
+    Recall,
     /// IssueInvoice.
     Issue,
 }
