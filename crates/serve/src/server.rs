@@ -41,7 +41,7 @@ pub enum ServerError {
     #[error(transparent)]
     NotLoopback(#[from] NotLoopback),
     /// The address can't be bound.
-    #[error("can't listen on {address}: {source}")]
+    #[error("can't listen on {address}")]
     Bind {
         /// The address asked for.
         address: SocketAddr,

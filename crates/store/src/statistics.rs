@@ -3,7 +3,7 @@
 //! PostgreSQL plans by what it knows of a table, and looks at a table by itself about a minute after
 //! it began to fill. Until then it takes a workspace for a handful of rows and reads all of it for
 //! each batch of contacts: a hundred times the work. So tables that have grown a lot since they were
-//! looked at last are analyzed at once; of large ones that is never true, and left to the server.
+//! looked at last are analyzed at once; large ones hardly ever grow so fast, and are left to the server.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,7 +21,8 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// How long one look, with what it finds to do, may take.
 const LOOK_TIME: Duration = Duration::from_secs(5);
 
-/// Tables with at least 500 new rows, that is four times as many as the planner knows of.
+/// Tables with more than 500 changes since they were analyzed, and more than four times the rows that
+/// the planner knows of.
 const GROWN: &str = "SELECT quote_ident(relation.relname) AS name \
      FROM pg_stat_user_tables AS counted \
      JOIN pg_class AS relation ON relation.oid = counted.relid \

@@ -37,11 +37,13 @@ pub async fn run(command: Holders) -> Result<()> {
 /// Opens pipeline's database as it is: what another service's URL leads to is refused, not migrated.
 fn open(database_url: &str) -> Result<Store> {
     let options = || Options::new("pipeline", database_url, &pipeline::MIGRATIONS);
-    let pending = store::pending(&options()).map_err(running::wrong_database)?;
+    let pending = store::pending(&options()).map_err(running::wrong_database("--database-url"))?;
     if !pending.is_empty() {
-        return Err(running::wrong_database(OpenError::SchemaOld { pending }));
+        return Err(running::wrong_database("--database-url")(
+            OpenError::SchemaOld { pending },
+        ));
     }
-    Store::open(options()).map_err(running::wrong_database)
+    Store::open(options()).map_err(running::wrong_database("--database-url"))
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

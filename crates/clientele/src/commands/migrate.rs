@@ -22,5 +22,5 @@ pub fn open(args: &Migrate) -> Result<Store> {
         Service::Billing => &billing::MIGRATIONS,
     };
     let options = Options::new(args.service.name(), &args.database_url, migrations).migrating();
-    Store::open(options).map_err(running::wrong_database)
+    Store::open(options).map_err(running::wrong_database("--database-url"))
 }

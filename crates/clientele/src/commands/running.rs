@@ -71,20 +71,23 @@ pub fn wrong_listen(error: ServerError) -> anyhow::Error {
     }
 }
 
-/// A database URL that can't be read is a wrong setting; a database that does not answer is not.
-pub fn wrong_database<E>(error: E) -> anyhow::Error
+/// A database URL that can't be read is a wrong setting, `setting`; a database that does not answer is
+/// not.
+pub fn wrong_database<E>(setting: &'static str) -> impl FnOnce(E) -> anyhow::Error
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    let error = anyhow::Error::new(error);
-    let wrong = error.chain().any(|cause| {
-        cause.is::<store::UrlError>()
-            || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
-    });
-    if wrong {
-        WrongSetting::new("--database-url", &error).into()
-    } else {
-        error
+    move |error| {
+        let error = anyhow::Error::new(error);
+        let wrong = error.chain().any(|cause| {
+            cause.is::<store::UrlError>()
+                || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
+        });
+        if wrong {
+            WrongSetting::new(setting, &error).into()
+        } else {
+            error
+        }
     }
 }
 

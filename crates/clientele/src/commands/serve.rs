@@ -36,7 +36,7 @@ pub async fn run(args: Serve) -> Result<()> {
             Arc::new(
                 Contacts::open(config, clock, ids)
                     .await
-                    .map_err(running::wrong_database)?,
+                    .map_err(running::wrong_database("--database-url"))?,
             )
         }
         Service::Pipeline => {
@@ -50,7 +50,7 @@ pub async fn run(args: Serve) -> Result<()> {
             Arc::new(
                 Pipeline::open(config, clock, ids)
                     .await
-                    .map_err(running::wrong_database)?,
+                    .map_err(running::wrong_database("--database-url"))?,
             )
         }
         Service::Billing => {
@@ -64,7 +64,7 @@ pub async fn run(args: Serve) -> Result<()> {
             Arc::new(
                 Billing::open(config, clock, ids)
                     .await
-                    .map_err(running::wrong_database)?,
+                    .map_err(running::wrong_database("--database-url"))?,
             )
         }
     };

@@ -38,7 +38,7 @@ pub async fn run(args: Up) -> Result<()> {
         pool_max: args.server.pool_max,
     };
     let contacts = Contacts::open(contacts, clock.clone(), ids.clone()).await;
-    let contacts = contacts.map_err(running::wrong_database)?;
+    let contacts = contacts.map_err(running::wrong_database("--contacts-database-url"))?;
     let pipeline = pipeline::Config {
         migrate: true,
         pool_max: args.server.pool_max,
@@ -47,7 +47,7 @@ pub async fn run(args: Up) -> Result<()> {
         ..pipeline::Config::new(url(args.pipeline_database_url, "pipeline"))
     };
     let pipeline = Pipeline::open(pipeline, clock.clone(), ids.clone()).await;
-    let pipeline = pipeline.map_err(running::wrong_database)?;
+    let pipeline = pipeline.map_err(running::wrong_database("--pipeline-database-url"))?;
     let billing = billing::Config {
         database_url: url(args.billing_database_url, "billing"),
         migrate: true,
@@ -57,7 +57,7 @@ pub async fn run(args: Up) -> Result<()> {
     };
     let billing = Billing::open(billing, clock, ids)
         .await
-        .map_err(running::wrong_database)?;
+        .map_err(running::wrong_database("--billing-database-url"))?;
     let services: [(&str, Arc<dyn running::Running>); 3] = [
         ("contacts", Arc::new(contacts)),
         ("pipeline", Arc::new(pipeline)),

@@ -150,6 +150,29 @@ fn dangling(conn: &mut Conn) -> Result<usize, Error> {
         .execute(conn)?)
 }
 
+/// Without stable plans SQLite plans every statement with a bound limit anew at each call.
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_is_built_with_stable_plans_and_without_global_locks() {
+    #[derive(QueryableByName)]
+    struct Told {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        compile_options: String,
+    }
+    let fresh = crate::fresh(crate::engines().remove(0)).await;
+    let told = fresh
+        .store
+        .read("test", soon(), |conn| -> Result<_, Error> {
+            Ok(diesel::sql_query("PRAGMA compile_options").load::<Told>(conn)?)
+        });
+    let told = told.await.unwrap();
+    for option in ["ENABLE_QPSG", "THREADSAFE=2"] {
+        assert!(
+            told.iter().any(|one| one.compile_options == option),
+            "{option}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_in_a_savepoint_can_be_handled() {
     on_each(async |fresh| {
