@@ -1,13 +1,15 @@
 //! Statements whose plan is kept, although Diesel would not keep it.
 //!
 //! Diesel keeps no plan of an UPDATE or of ON CONFLICT DO UPDATE, since their text may differ from
-//! call to call with the columns that are set. Ours set the same columns each time. Without a plan
-//! each of them costs a second round trip on PostgreSQL, and is parsed and planned anew on SQLite,
-//! which takes longer than to carry it out.
+//! call to call with the columns that are set. Ours set the same columns each time, and to parse
+//! and plan one anew takes longer than to carry it out, on both engines.
 
 use diesel::backend::Backend;
+use diesel::internal::derives::multiconnection::AstPassHelper as _;
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::sqlite::Sqlite;
 
 /// A statement whose plan the connection keeps, by its text. See [`steady!`](crate::steady).
 #[derive(Clone, Copy, Debug)]
@@ -21,18 +23,38 @@ impl<S> QueryId for Steady<S> {
 
 impl<S, C> RunQueryDsl<C> for Steady<S> {}
 
-impl<S, DB> QueryFragment<DB> for Steady<S>
+impl<S: QueryFragment<Pg>> QueryFragment<Pg> for Steady<S> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        walk_opaque(&self.0, out, &Pg)
+    }
+}
+
+impl<S: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Steady<S> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        walk_opaque(&self.0, out, &Sqlite)
+    }
+}
+
+/// Gives a statement's text and its values away, and nothing else: a statement that walked the pass
+/// by itself would mark itself as one whose plan is not to be kept. Diesel asks through references,
+/// where overriding the question itself has no effect.
+fn walk_opaque<'b, S, DB>(
+    statement: &'b S,
+    mut out: AstPass<'_, 'b, DB>,
+    backend: &'b DB,
+) -> QueryResult<()>
 where
     DB: Backend,
+    DB::QueryBuilder: Default,
     S: QueryFragment<DB>,
 {
-    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.0.walk_ast(out)
+    if let Some((values, lookup)) = out.bind_collector() {
+        return statement.collect_binds(values, lookup, backend);
     }
-
-    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
-        Ok(true)
-    }
+    let mut text = DB::QueryBuilder::default();
+    statement.to_sql(&mut text, backend)?;
+    out.push_sql(&text.finish());
+    Ok(())
 }
 
 /// A statement without parameters that is only its text.
@@ -111,4 +133,46 @@ macro_rules! steady {
             c
         ))
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::connection::InstrumentationEvent;
+
+    use super::*;
+
+    diesel::table! { notes (id) { id -> Text, body -> Text } }
+
+    #[test]
+    fn a_plan_is_kept_for_the_statement_and_the_values_are_those_of_the_call() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        diesel::sql_query("CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT NOT NULL)")
+            .execute(&mut conn)
+            .unwrap();
+        let kept = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&kept);
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::CacheQuery { .. } = event {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let put = |conn: &mut SqliteConnection, id: &str, body: &str| {
+            let row = (notes::id.eq(id), notes::body.eq(body));
+            let statement = diesel::insert_into(notes::table).values(row);
+            let statement = statement.on_conflict(notes::id).do_update();
+            Steady(statement.set(notes::body.eq(body))).execute(conn)
+        };
+        for (id, body) in [("a", "one"), ("b", "two"), ("a", "three")] {
+            assert_eq!(put(&mut conn, id, body), Ok(1));
+        }
+        assert_eq!(kept.load(Ordering::Relaxed), 1);
+        let rows = notes::table
+            .order(notes::id)
+            .load::<(String, String)>(&mut conn);
+        let expected = [("a", "three"), ("b", "two")].map(|(id, body)| (id.into(), body.into()));
+        assert_eq!(rows, Ok(expected.to_vec()));
+    }
 }

@@ -79,9 +79,13 @@ where
 {
     move |error| {
         let error = anyhow::Error::new(error);
+        // Errors that stand for another one by the same words do not name it as their cause.
         let wrong = error.chain().any(|cause| {
-            cause.is::<store::UrlError>()
-                || matches!(cause.downcast_ref(), Some(store::OpenError::Url(_)))
+            let store = match cause.downcast_ref() {
+                Some(pipeline::OpenError::Store(store)) => Some(store),
+                _ => cause.downcast_ref(),
+            };
+            cause.is::<store::UrlError>() || matches!(store, Some(store::OpenError::Url(_)))
         });
         if wrong {
             WrongSetting::new(setting, &error).into()

@@ -45,6 +45,24 @@ struct Known {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_made_steady_is_prepared_once_and_kept() {
+    on_postgres(async |fresh| {
+        let twice = |conn: &mut Conn| -> Result<_, Error> {
+            put(conn, "a")?;
+            for count in [1, 2] {
+                let row = notes::table.find(("w", "a"));
+                store::steady!(conn, diesel::update(row).set(notes::count.eq(count)))?;
+            }
+            let query = "SELECT count(*)::int AS count FROM pg_prepared_statements \
+                         WHERE statement LIKE 'UPDATE %notes%'";
+            Ok(diesel::sql_query(query).get_result::<Known>(conn)?.count)
+        };
+        assert_eq!(fresh.store.write("test", soon(), twice).await, Ok(1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_is_run_again() {
     on_postgres(async |fresh| {
         let store = &fresh.store;

@@ -1,0 +1,59 @@
+//! A setting that can't be used ends the start with exit code 64, and the message names it.
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn clientele(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    Command::new(env!("CARGO_BIN_EXE_clientele"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .expect("the binary runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn each_wrong_setting_is_named() {
+    let up = |setting, value| vec!["up", "--listen", "127.0.0.1:0", setting, value];
+    for (arguments, named) in [
+        (
+            up("--contacts-database-url", "mysql://x"),
+            "--contacts-database-url",
+        ),
+        (
+            up("--pipeline-database-url", "a.db"),
+            "--pipeline-database-url",
+        ),
+        (
+            up("--billing-database-url", "mysql://x"),
+            "--billing-database-url",
+        ),
+        (up("--log", "=="), "--log"),
+        (up("--issuer", "x"), "--jwks"),
+        (vec!["up", "--listen", "0.0.0.0:0"], "--listen"),
+        (
+            vec!["migrate", "contacts", "--database-url", "mysql://x"],
+            "--database-url",
+        ),
+    ] {
+        let output = clientele(&arguments);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(named), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let output = clientele(&["up", "--listen", &address]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&address), "{said}");
+    assert_eq!(said.matches("in use").count(), 1, "{said}");
+}
