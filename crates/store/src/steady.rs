@@ -8,7 +8,7 @@ use diesel::backend::Backend;
 use diesel::internal::derives::multiconnection::AstPassHelper as _;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::sqlite::Sqlite;
 
 /// A statement whose plan the connection keeps, by its text. See [`steady!`](crate::steady).
@@ -22,6 +22,10 @@ impl<S> QueryId for Steady<S> {
 }
 
 impl<S, C> RunQueryDsl<C> for Steady<S> {}
+
+impl<S: Query> Query for Steady<S> {
+    type SqlType = S::SqlType;
+}
 
 impl<S: QueryFragment<Pg>> QueryFragment<Pg> for Steady<S> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

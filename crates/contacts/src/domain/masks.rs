@@ -114,10 +114,40 @@ pub fn applied(
     Ok(facts)
 }
 
+/// Hands the fields on that change as a whole; labels also change key by key.
+macro_rules! each_whole_field {
+    ($then:ident) => {
+        $then!(
+            display_name,
+            given_name,
+            family_name,
+            title,
+            company,
+            emails,
+            phones,
+            postal_addresses,
+            urls,
+            relationship_kinds,
+            source,
+            interest,
+            identity,
+            qualification,
+            owner,
+            ready_to_buy,
+            next_step_due_time,
+            external_ids,
+            tax_id,
+            legal_name,
+            attributes,
+            note,
+        )
+    };
+}
+
 /// Takes one field over; false where there is no such path.
 fn set(facts: &mut Facts, new: &Facts, path: &str) -> bool {
     macro_rules! take {
-        ($($field:ident),+) => {
+        ($($field:ident),+ $(,)?) => {
             match path {
                 $(stringify!($field) => {
                     facts.$field.clone_from(&new.$field);
@@ -127,31 +157,11 @@ fn set(facts: &mut Facts, new: &Facts, path: &str) -> bool {
             }
         };
     }
-    take!(
-        display_name,
-        given_name,
-        family_name,
-        title,
-        company,
-        emails,
-        phones,
-        postal_addresses,
-        urls,
-        relationship_kinds,
-        source,
-        interest,
-        identity,
-        qualification,
-        owner,
-        ready_to_buy,
-        next_step_due_time,
-        external_ids,
-        tax_id,
-        legal_name,
-        labels,
-        attributes,
-        note
-    );
+    each_whole_field!(take);
+    if path == "labels" {
+        facts.labels.clone_from(&new.labels);
+        return true;
+    }
     match path.split_once('.') {
         Some(("labels", key)) if is_label_key(key) => {
             take_key(&mut facts.labels, &new.labels, key);
@@ -256,30 +266,7 @@ pub fn changed_paths(old: &Facts, new: &Facts) -> Vec<String> {
             })+
         };
     }
-    compare!(
-        display_name,
-        given_name,
-        family_name,
-        title,
-        company,
-        emails,
-        phones,
-        postal_addresses,
-        urls,
-        relationship_kinds,
-        source,
-        interest,
-        identity,
-        qualification,
-        owner,
-        ready_to_buy,
-        next_step_due_time,
-        external_ids,
-        tax_id,
-        legal_name,
-        attributes,
-        note,
-    );
+    each_whole_field!(compare);
     let keys: std::collections::BTreeSet<&String> =
         old.labels.keys().chain(new.labels.keys()).collect();
     for key in keys {

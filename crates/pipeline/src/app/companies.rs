@@ -36,12 +36,7 @@ pub fn leader<T>(
         return Ok(None);
     };
     // Also one that was never opened is held: it could be opened at the same time.
-    let unopened = Position::unopened(
-        primary,
-        Kind::Person,
-        active.number,
-        active.reference.clone(),
-    );
+    let unopened = scene.unopened(primary, Kind::Person);
     let led = tables::positions::position_ensure(conn, &unopened)?;
     if !scene.lineage.reaches(led.activation) {
         return Err(Stale::Lineage.into());
@@ -199,12 +194,7 @@ pub fn copy(
     followed: &Move,
 ) -> Result<Option<Step>, Abort<()>> {
     let active = scene.lineage.active();
-    let unopened = Position::unopened(
-        company.clone(),
-        Kind::Company,
-        active.number,
-        active.reference.clone(),
-    );
+    let unopened = scene.unopened(company.clone(), Kind::Company);
     let position = tables::positions::position_ensure(conn, &unopened)?;
     if !scene.lineage.reaches(position.activation) {
         return Err(Stale::Lineage.into());

@@ -2,6 +2,8 @@
 //!
 //! The same whether the change log brought the contact or somebody asked for it before.
 
+use std::collections::BTreeSet;
+
 use policy::company::Kind;
 use policy::definition::Mode;
 use policy::{Closing, Command, Decision, Refusal, Withheld};
@@ -138,6 +140,33 @@ fn evaluate(
         None => attend(conn, scene, contact, associate),
         Some(closing) => leave(conn, scene, contact, closing),
     }
+}
+
+/// Opens contacts of one workspace that the directory has just made, as its log tells of them; the
+/// others, which somebody has looked at before, are answered. All of it or nothing.
+pub(super) fn open_together(
+    conn: &mut Conn,
+    scene: &Scene,
+    created: &[Contact],
+) -> Result<Vec<ContactName>, Abort<()>> {
+    gate::enter::<Abort<()>>(conn, scene, false)?;
+    let ids: Vec<String> = created.iter().map(|one| one.name.contact.clone()).collect();
+    let known: BTreeSet<ContactName> =
+        tables::positions::positions_of(conn, &scene.workspace, &ids)?
+            .into_iter()
+            .map(|position| position.name)
+            .collect();
+    let mut all = Vec::with_capacity(created.len());
+    for contact in created {
+        if !known.contains(&contact.name) {
+            // Nothing is held: if somebody looks at it at the same time, one of the two fails to
+            // write its first transition or its position, and is done again with what then is there.
+            let position = steps::unopened(scene, contact)?;
+            all.push(attended(conn, scene, contact, position)?);
+        }
+    }
+    settle(conn, scene, all)?;
+    Ok(known.into_iter().collect())
 }
 
 /// Looks at contacts that are there, in a workspace that does not put companies first, and notes

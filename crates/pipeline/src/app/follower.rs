@@ -1,13 +1,17 @@
-//! Following the directory's change log: every contact that changed is put down to be looked at,
-//! and the place in the log is stored with it.
+//! Following the directory's change log: a contact that is new is opened at once, from what the log
+//! tells of it; every other one that changed is put down to be looked at, and the place in the log is
+//! stored with it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use policy::definition::Mode;
 use proto::contacts::v1::watch_contacts_response::Event;
-use proto::contacts::v1::{Contact as WireContact, WatchContactsResponse};
+use proto::contacts::v1::{
+    Contact as WireContact, ContactChange, WatchContactsResponse, contact_change,
+};
 use serve::peer::Backoff;
 use store::cursors;
 use store::leases::{self, Lease};
@@ -15,7 +19,8 @@ use types::{ContactName, Deadline};
 
 use super::App;
 use super::background::unhurried;
-use crate::domain::contacts::Presence;
+use super::evaluation::open_together;
+use crate::domain::contacts::{Contact, Presence};
 use crate::error::Error;
 use crate::peers::contacts::{Followed, is_expired};
 use crate::store as tables;
@@ -104,16 +109,18 @@ impl App {
         snapshot: &mut Option<Seen>,
     ) -> Result<(), Error> {
         let mut touched: Vec<ContactName> = Vec::new();
+        let mut created: Vec<Contact> = Vec::new();
         let mut present: Vec<WireContact> = Vec::new();
         let mut token = String::new();
         for message in messages {
             match message.event {
                 Some(Event::Changes(changes)) => {
-                    let told = changes
-                        .changes
-                        .iter()
-                        .filter_map(|change| change.contact.as_ref());
-                    touched.extend(told.filter_map(|contact| contact.name.parse().ok()));
+                    for change in &changes.changes {
+                        match new_contact(change) {
+                            Some(contact) => created.push(contact),
+                            None => touched.extend(name_of(change)),
+                        }
+                    }
                 }
                 Some(Event::Snapshot(page)) => {
                     if let Some(seen) = snapshot {
@@ -130,6 +137,7 @@ impl App {
             }
             token = message.resume_token;
         }
+        touched.extend(self.open_new(created).await);
         touched.sort();
         touched.dedup();
         let (lease, now) = (lease.clone(), self.clock.now());
@@ -157,6 +165,39 @@ impl App {
             .await?;
         self.wake_evaluator();
         Ok(())
+    }
+
+    /// Opens contacts that are new; answers those that are to be looked at by themselves.
+    async fn open_new(&self, created: Vec<Contact>) -> Vec<ContactName> {
+        let mut by_workspace: BTreeMap<String, Vec<Contact>> = BTreeMap::new();
+        for contact in created {
+            let workspace = contact.name.workspace.clone();
+            by_workspace.entry(workspace).or_default().push(contact);
+        }
+        let mut left = Vec::new();
+        for (workspace, mut created) in by_workspace {
+            // Rows are written in one order everywhere.
+            created.sort_by(|left, right| left.name.cmp(&right.name));
+            let names: Vec<ContactName> = created.iter().map(|one| one.name.clone()).collect();
+            // What is wrong with one of them is found out with each for itself.
+            left.extend(self.open_all(&workspace, created).await.unwrap_or(names));
+        }
+        left
+    }
+
+    /// Opens new contacts of one workspace in one transaction; answers those that were known, or
+    /// `None` where that is not the way to do it.
+    async fn open_all(&self, workspace: &str, created: Vec<Contact>) -> Option<Vec<ContactName>> {
+        let deadline = Deadline::after(STEP_TIME);
+        let lineage = self.lineage(workspace, deadline).await.ok()?;
+        if lineage.active().policy.mode() == Mode::CompanyFirst {
+            return None;
+        }
+        let scene = self.scene(lineage, workspace, policy::POLICY_ACTOR, "");
+        let opened = self.store.write("contacts.open", deadline, move |conn| {
+            open_together(conn, &scene, &created)
+        });
+        opened.await.ok()
     }
 
     /// Whoever has a position and was not in the snapshot is gone from the directory.
@@ -201,6 +242,20 @@ impl App {
             .await?;
         Ok(())
     }
+}
+
+/// The contact of a change that made it; `None` for any other.
+fn new_contact(change: &ContactChange) -> Option<Contact> {
+    let contact = change
+        .contact
+        .as_ref()
+        .filter(|_| change.kind() == contact_change::Kind::Created)
+        .and_then(wire::contacts::contact);
+    contact.filter(|contact| contact.presence == Presence::Active)
+}
+
+fn name_of(change: &ContactChange) -> Option<ContactName> {
+    change.contact.as_ref()?.name.parse().ok()
 }
 
 /// Whom a snapshot had, by the hashes of their names: eight bytes a contact.

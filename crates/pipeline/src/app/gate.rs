@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use policy::company::Kind;
 use store::change_log::LogPosition;
 use store::{Conn, epoch};
 use types::{ContactName, Ids, Micros};
@@ -37,6 +38,14 @@ pub struct Scene {
     /// Ages of facts with which positions were seen before the directory was asked again: what it
     /// then told is newer, whatever its clocks say.
     pub superseded: Vec<Micros>,
+}
+
+impl Scene {
+    /// The position of a contact that was never looked at, under the policy in force.
+    pub fn unopened(&self, name: ContactName, kind: Kind) -> Position {
+        let active = self.lineage.active();
+        Position::unopened(name, kind, active.number, active.reference.clone())
+    }
 }
 
 /// What was decided for one contact. `settled` is written in any case; `moves` go through the gate.
@@ -284,8 +293,9 @@ fn finish_all(
     tables::transitions::transitions_insert(conn, transitions)?;
     for one in &mut finished {
         one.position.change += 1;
-        tables::positions::position_update(conn, &one.position)?;
     }
+    let positions: Vec<&Position> = finished.iter().map(|one| &one.position).collect();
+    tables::positions::positions_write(conn, &positions)?;
     let mut outcomes = Vec::with_capacity(finished.len());
     for Finished {
         position,
@@ -321,7 +331,7 @@ pub fn note(
     seen: bool,
 ) -> Result<(), store::Error> {
     if !seen {
-        return tables::positions::position_update(conn, &position);
+        return tables::positions::positions_write(conn, &[&position]);
     }
     let finished = Finished {
         position,

@@ -45,7 +45,10 @@ pub fn locked<T>(
     scene: &Scene,
     contact: &Contact,
 ) -> Result<(Position, bool), Abort<T>> {
-    let position = tables::positions::position_ensure(conn, &unopened(scene, contact))?;
+    let position = tables::positions::position_ensure(
+        conn,
+        &scene.unopened(contact.name.clone(), contact.kind),
+    )?;
     with_facts_of(scene, contact, position)
 }
 
@@ -57,7 +60,7 @@ pub fn locked_all<T>(
 ) -> Result<Vec<Position>, Abort<T>> {
     let unopened: Vec<Position> = contacts
         .iter()
-        .map(|contact| unopened(scene, contact))
+        .map(|contact| scene.unopened(contact.name.clone(), contact.kind))
         .collect();
     tables::positions::positions_ensure(conn, &unopened)?
         .into_iter()
@@ -68,14 +71,10 @@ pub fn locked_all<T>(
         .collect()
 }
 
-fn unopened(scene: &Scene, contact: &Contact) -> Position {
-    let active = scene.lineage.active();
-    Position::unopened(
-        contact.name.clone(),
-        contact.kind,
-        active.number,
-        active.reference.clone(),
-    )
+/// The position of a contact that nobody has looked at, without a row.
+pub fn unopened<T>(scene: &Scene, contact: &Contact) -> Result<Position, Abort<T>> {
+    let position = scene.unopened(contact.name.clone(), contact.kind);
+    with_facts_of(scene, contact, position).map(|(position, _)| position)
 }
 
 /// Of two readings of a contact the later one has the later time of change, unless clocks were set

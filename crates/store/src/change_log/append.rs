@@ -6,7 +6,7 @@ use types::Micros;
 
 use super::LogPosition;
 use crate::schema::{change_log, database_state};
-use crate::{Conn, Error, context};
+use crate::{Conn, Error, ROWS_MAX, Steady, context};
 
 /// A change to be logged in the transaction that makes it.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ pub fn append(conn: &mut Conn, change: &NewChange<'_>) -> Result<LogPosition, Er
     append_all(conn, std::slice::from_ref(change))
 }
 
-/// Logs changes in their order, on PostgreSQL with one statement; answers the last one's position.
+/// Logs changes in their order, on PostgreSQL several with a statement; answers the last one's position.
 /// None at all answer [`LogPosition::START`].
 pub fn append_all(conn: &mut Conn, changes: &[NewChange<'_>]) -> Result<LogPosition, Error> {
     let position = match (conn, changes) {
@@ -50,18 +50,19 @@ pub fn append_all(conn: &mut Conn, changes: &[NewChange<'_>]) -> Result<LogPosit
             .get_result(c)
             .map(position)?,
         (Conn::Postgres(c), changes) => {
-            let rows: Vec<_> = changes
-                .iter()
-                .map(|change| values!(change, stored_epoch()))
-                .collect();
-            diesel::insert_into(change_log::table)
-                .values(rows)
-                .returning((change_log::epoch, change_log::tx, change_log::id))
-                .get_results(c)?
-                .into_iter()
-                .map(position)
-                .max()
-                .unwrap_or_default()
+            let mut last = LogPosition::START;
+            for some in changes.chunks(ROWS_MAX) {
+                let rows: Vec<_> = some
+                    .iter()
+                    .map(|change| values!(change, stored_epoch()))
+                    .collect();
+                let insert = diesel::insert_into(change_log::table)
+                    .values(rows)
+                    .returning((change_log::epoch, change_log::tx, change_log::id));
+                let inserted = Steady(insert).get_results(c)?.into_iter().map(position);
+                last = inserted.fold(last, LogPosition::max);
+            }
+            last
         }
     };
     context::set_appended(position);
