@@ -48,9 +48,13 @@ pub const BATCH_MAX: usize = 50;
 /// How long one read of the log may take.
 const READ_TIME: Duration = Duration::from_secs(10);
 
-/// The pause between two reads, unless there was more than one read takes. While much is committed a
-/// follower would else read, and do whatever it does, for each transaction, and slow the commits down.
-const GATHER_TIME: Duration = Duration::from_millis(5);
+/// The least and the longest pause between two reads, unless there was more than one read takes. While
+/// much is committed a follower would else read, and do whatever it does, for each transaction, and
+/// slow the commits down.
+const GATHER_TIME: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
+
+/// The pause is this many times as long as the read took: the busier the database, the longer.
+const GATHER_FACTOR: u32 = 4;
 
 /// Which changes are followed, by their kind.
 type Kinds = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -189,6 +193,7 @@ impl Feed {
 
     async fn read(&mut self) -> Result<change_log::Page, Error> {
         tokio::time::sleep_until(self.read_again).await;
+        let started = Instant::now();
         let (workspace, after) = (self.workspace.clone(), self.read_through);
         let deadline = Deadline::after(READ_TIME);
         let page = self
@@ -201,7 +206,8 @@ impl Feed {
         let pause = if page.more {
             Duration::ZERO
         } else {
-            GATHER_TIME
+            let (least, longest) = GATHER_TIME;
+            (started.elapsed() * GATHER_FACTOR).clamp(least, longest)
         };
         self.read_again = Instant::now() + pause;
         Ok(page)
