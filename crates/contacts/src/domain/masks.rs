@@ -189,24 +189,36 @@ fn set_source(facts: &mut Facts, new: &Facts, part: &str) -> bool {
     true
 }
 
+/// A part of an optional message. One that is not there on either side stays away: a default would
+/// be a claim that nobody made.
 fn set_interest(old: &mut Option<Interest>, new: Option<&Interest>, part: &str) -> bool {
-    let given = new.cloned().unwrap_or_default();
-    let target = old.get_or_insert_with(|| given.clone());
-    match part {
-        "expressed_time" => target.expressed_time = given.expressed_time,
-        "evidence" => target.evidence = given.evidence,
-        _ => return false,
+    if !matches!(part, "expressed_time" | "evidence") {
+        return false;
+    }
+    match (old.as_mut(), new) {
+        (None, new) => *old = new.cloned(),
+        // Without the time, which it must have, there is no interest.
+        (Some(_), None) if part == "expressed_time" => *old = None,
+        (Some(target), None) => target.evidence.clear(),
+        (Some(target), Some(new)) if part == "evidence" => {
+            target.evidence.clone_from(&new.evidence);
+        }
+        (Some(target), Some(new)) => target.expressed_time = new.expressed_time,
     }
     true
 }
 
 fn set_identity(old: &mut Option<Identity>, new: Option<&Identity>, part: &str) -> bool {
-    let given = new.cloned().unwrap_or_default();
-    let target = old.get_or_insert_with(|| given.clone());
-    match part {
-        "verified_time" => target.verified_time = given.verified_time,
-        "method" => target.method = given.method,
-        _ => return false,
+    if !matches!(part, "verified_time" | "method") {
+        return false;
+    }
+    match (old.as_mut(), new) {
+        (None, new) => *old = new.cloned(),
+        // Without the time, which it must have, nothing was verified.
+        (Some(_), None) if part == "verified_time" => *old = None,
+        (Some(target), None) => target.method.clear(),
+        (Some(target), Some(new)) if part == "method" => target.method.clone_from(&new.method),
+        (Some(target), Some(new)) => target.verified_time = new.verified_time,
     }
     true
 }
@@ -216,13 +228,20 @@ fn set_qualification(
     new: Option<&Qualification>,
     part: &str,
 ) -> bool {
-    let given = new.cloned().unwrap_or_default();
-    let target = old.get_or_insert_with(Qualification::default);
-    match part.split_once('.') {
-        None if part == "verdict" => target.verdict = given.verdict,
-        None if part == "checklist" => target.checklist = given.checklist,
-        Some(("checklist", key)) => take_key(&mut target.checklist, &given.checklist, key),
+    let key = match part.split_once('.') {
+        None if matches!(part, "verdict" | "checklist") => "",
+        Some(("checklist", key)) => key,
         _ => return false,
+    };
+    if old.is_none() && new.is_none() {
+        return true;
+    }
+    let given = new.cloned().unwrap_or_default();
+    let target = old.get_or_insert_default();
+    match part {
+        "verdict" => target.verdict = given.verdict,
+        "checklist" => target.checklist = given.checklist,
+        _ => take_key(&mut target.checklist, &given.checklist, key),
     }
     true
 }

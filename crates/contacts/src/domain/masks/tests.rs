@@ -87,7 +87,64 @@ fn parts_of_messages_are_addressed() {
     let paths = mask(&["interest.evidence", "qualification.checklist.budget"]);
     let facts = applied(&old(), &new, None, &paths).expect("a good mask");
     assert_eq!(facts.interest, new.interest);
-    assert!(facts.qualification.is_some_and(|q| q.checklist.is_empty()));
+    assert_eq!(facts.qualification, None);
+}
+
+#[test]
+fn a_part_of_a_message_that_is_not_given_claims_nothing() {
+    let parts = [
+        "interest.evidence",
+        "interest.expressed_time",
+        "identity.method",
+        "identity.verified_time",
+        "qualification.verdict",
+        "qualification.checklist",
+        "qualification.checklist.budget",
+    ];
+    for part in parts {
+        let facts = applied(&old(), &Facts::default(), None, &mask(&[part]));
+        assert_eq!(facts, Ok(old()), "{part}");
+    }
+}
+
+#[test]
+fn a_time_that_must_be_there_takes_its_message_with_it_when_it_is_cleared() {
+    let known = Facts {
+        interest: Some(Interest {
+            expressed_time: Micros(7),
+            evidence: "asked".into(),
+        }),
+        identity: Some(Identity {
+            verified_time: Micros(8),
+            method: "called back".into(),
+        }),
+        ..old()
+    };
+    let cleared = |path: &str| applied(&known, &Facts::default(), None, &mask(&[path]));
+    let facts = cleared("interest.expressed_time").expect("a good mask");
+    assert_eq!(
+        (facts.interest, facts.identity),
+        (None, known.identity.clone())
+    );
+    let facts = cleared("identity.verified_time").expect("a good mask");
+    assert_eq!(
+        (facts.interest, facts.identity),
+        (known.interest.clone(), None)
+    );
+    let facts = cleared("interest.evidence").expect("a good mask");
+    assert_eq!(
+        facts
+            .interest
+            .map(|interest| (interest.expressed_time, interest.evidence)),
+        Some((Micros(7), String::new()))
+    );
+    let facts = cleared("identity.method").expect("a good mask");
+    assert_eq!(
+        facts
+            .identity
+            .map(|identity| (identity.verified_time, identity.method)),
+        Some((Micros(8), String::new()))
+    );
 }
 
 #[test]
