@@ -4,6 +4,7 @@
 //! moves the count of done rows, from which a run goes on after a crash. So no row is done twice or
 //! left out, whoever runs it.
 
+pub mod columns;
 pub mod files;
 mod slices;
 
@@ -181,11 +182,18 @@ impl App {
                 break;
             }
             offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
-            analyzer.feed(&piece);
+            analyzer = off_thread(move || {
+                analyzer.feed(&piece);
+                analyzer
+            })
+            .await?;
         }
         let failed =
             |problem: crate::formats::csv::MappingProblem| End::Failed(problem.to_string());
-        let analysis = files::analysis(import, &analyzer).map_err(failed)?;
+        let asked = import.clone();
+        let analysis = off_thread(move || columns::applied(&asked, analyzer.finish()))
+            .await?
+            .map_err(failed)?;
         let program = analysis
             .program
             .map_or("", |program| program.name())
@@ -349,7 +357,7 @@ async fn read_rows(
     most: usize,
     defaults: Arc<Defaults>,
 ) -> Result<Read, End> {
-    let read = tokio::task::spawn_blocking(move || {
+    off_thread(move || {
         match input {
             Input::Nothing => {}
             Input::Piece(piece) => reader.feed(&piece),
@@ -363,7 +371,15 @@ async fn read_rows(
             }
         }
         Read { reader, found }
-    });
-    read.await
+    })
+    .await
+}
+
+/// Does work on a file off the async threads: files may be large, or made to be slow.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, End> {
+    tokio::task::spawn_blocking(work)
+        .await
         .map_err(|_| End::Failed("the file can't be read".to_owned()))
 }

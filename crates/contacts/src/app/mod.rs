@@ -27,7 +27,7 @@ pub use calls::{Call, Once, Written};
 pub use contacts::{CreateInput, ListInput, UpdateInput, contact_filter};
 pub use freshness::Freshness;
 pub use import_lists::{ImportsInput, RowsInput};
-pub use importer::files::check_mapping;
+pub use importer::columns::check_mapping;
 pub use log::resume_token as resume_token_of;
 pub use positions::RecordedPosition;
 pub use uploads::ChunkInput;

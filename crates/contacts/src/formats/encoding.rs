@@ -81,6 +81,15 @@ impl Detector {
             })
     }
 
+    /// The encoding, judged by a beginning of the file, which may end within a character.
+    pub fn so_far(&self) -> Encoding {
+        self.wide().unwrap_or(if self.invalid {
+            Encoding::Windows1252
+        } else {
+            Encoding::Utf8
+        })
+    }
+
     /// UTF-16 by its mark, or by the zero bytes that ASCII letters have in it.
     pub fn wide(&self) -> Option<Encoding> {
         let zeros = |parity: usize| {

@@ -38,6 +38,19 @@ pub fn chunk_insert(
     Ok(())
 }
 
+/// The beginning of the file: at least `most` bytes, where it has as many.
+pub fn head(conn: &mut Conn, name: &ImportName, most: usize) -> Result<Vec<u8>, Error> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let pieces: Vec<Vec<u8>> = import_chunks::table
+        .filter(import_chunks::workspace.eq(&name.workspace))
+        .filter(import_chunks::import.eq(&name.import))
+        .filter(import_chunks::byte_offset.lt(most))
+        .order(import_chunks::byte_offset)
+        .select(import_chunks::data)
+        .load(conn)?;
+    Ok(pieces.concat())
+}
+
 /// The piece of the file that begins at or before `offset`, with where it begins.
 pub fn chunk_at(
     conn: &mut Conn,

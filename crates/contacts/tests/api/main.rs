@@ -1,6 +1,7 @@
 //! The service over a real port, on each engine that is there.
 
 mod contacts;
+mod import_files;
 mod import_runs;
 mod imports;
 mod lists;

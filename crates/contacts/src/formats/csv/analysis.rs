@@ -1,11 +1,13 @@
 //! What a file is: encoding, separator, header row, program, and what each column seems to be.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::header_row::{Header, SEPARATORS, declared_separator, find_header, steady_width};
 use super::headers;
 use super::mapping::{Mapping, MappingProblem};
 use super::programs::Program;
 use super::records::first_rows;
 use super::target::Target;
-use crate::domain::emails::EmailAddress;
 use crate::formats::encoding::{Detector, Encoding, Narrower};
 
 /// The bytes from the beginning of a file that separator and header row are judged by.
@@ -13,9 +15,6 @@ const HEAD_LEN: usize = 64 << 10;
 
 /// The rows that may stand before the header row: titles, dates, remarks.
 const ROWS_BEFORE_HEADER_MAX: usize = 10;
-
-/// The separators that are tried, the likeliest first.
-const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// Finds out what a file is while its bytes pass by.
 ///
@@ -69,10 +68,19 @@ impl Analyzer {
         self.len += chunk.len() as u64;
     }
 
-    /// What the file is, judged by all bytes so far.
+    /// What the file is, judged by all its bytes.
     pub fn finish(&self) -> Analysis {
-        let encoding = self.detector.finish();
         let whole = self.len == self.head.len() as u64;
+        self.judge(self.detector.finish(), whole)
+    }
+
+    /// What the file seems to be by its beginning: more bytes are still to come, so that neither a
+    /// row nor a character that is not complete tells anything.
+    pub fn so_far(&self) -> Analysis {
+        self.judge(self.detector.so_far(), false)
+    }
+
+    fn judge(&self, encoding: Encoding, whole: bool) -> Analysis {
         let mut head = Vec::new();
         Narrower::new(encoding).push(&self.head, whole, &mut head);
         let declared = declared_separator(&head);
@@ -160,14 +168,15 @@ impl Analysis {
                     let names: Vec<&str> = targets.keys().map(String::as_str).collect();
                     self.find_named_header(&names)?;
                 }
+                let mut first = BTreeMap::new();
+                for (index, column) in self.columns.iter().enumerate() {
+                    first.entry(folded(&column.name)).or_insert(index);
+                }
                 for (name, target) in targets {
-                    let mut same = self
-                        .columns
-                        .iter_mut()
-                        .filter(|c| same_header(&c.name, name));
-                    let column = same
-                        .next()
-                        .ok_or_else(|| MappingProblem::ColumnUnknown(name.clone()))?;
+                    let index = first.get(&folded(name));
+                    let column = index.and_then(|index| self.columns.get_mut(*index));
+                    let column =
+                        column.ok_or_else(|| MappingProblem::ColumnUnknown(name.clone()))?;
                     column.target.clone_from(target);
                 }
                 self.mapped |= !targets.is_empty();
@@ -212,10 +221,10 @@ impl Analysis {
 
     /// Takes the first row that holds all these names for the header row.
     fn find_named_header(&mut self, names: &[&str]) -> Result<(), MappingProblem> {
+        let names: BTreeSet<String> = names.iter().map(|name| folded(name)).collect();
         let holds = |row: &Vec<String>| {
-            names
-                .iter()
-                .all(|name| row.iter().any(|cell| same_header(cell, name)))
+            let cells: BTreeSet<String> = row.iter().map(|cell| folded(cell)).collect();
+            names.is_subset(&cells)
         };
         let index = self
             .first_rows
@@ -235,73 +244,9 @@ impl Analysis {
     }
 }
 
-/// A row that was understood as headers.
-struct Header {
-    index: usize,
-    program: Option<Program>,
-    targets: Vec<Option<Target>>,
-    hits: usize,
-}
-
-/// The first row that is understood as headers. A row in which anything looks like data is none,
-/// and one word that happens to be a header is not enough below the first row.
-fn find_header(rows: &[Vec<String>]) -> Option<Header> {
-    let is_declaration = |row: &Vec<String>| row[0].to_lowercase().starts_with("sep=");
-    let top = usize::from(rows.first().is_some_and(is_declaration));
-    rows.iter().enumerate().find_map(|(index, row)| {
-        if row.iter().any(|cell| looks_like_data(cell)) {
-            return None;
-        }
-        let program = Program::recognise(row);
-        let targets = headers::targets(row, program);
-        let hits = targets.iter().flatten().count();
-        let named = row.iter().filter(|cell| !cell.trim().is_empty()).count();
-        let identifies = targets.iter().flatten().any(Target::identifies);
-        let enough = hits >= 2 || (index == top && (named == 1 || has_email(&targets)));
-        (identifies && enough).then_some(Header {
-            index,
-            program,
-            targets,
-            hits,
-        })
-    })
-}
-
-fn has_email(targets: &[Option<Target>]) -> bool {
-    targets
-        .iter()
-        .flatten()
-        .any(|target| matches!(target, Target::Email(..)))
-}
-
-fn looks_like_data(cell: &str) -> bool {
-    let cell = cell.trim();
-    EmailAddress::parse(cell).is_ok()
-        || cell.starts_with("http://")
-        || cell.starts_with("https://")
-        || cell.bytes().filter(u8::is_ascii_digit).count() >= 6
-}
-
-/// The number of cells, where the rows agree on it and it is more than one.
-fn steady_width(rows: &[Vec<String>]) -> usize {
-    let width = rows.first().map_or(0, Vec::len);
-    let agree = rows.iter().all(|row| row.len() == width);
-    if agree && width > 1 { width } else { 0 }
-}
-
-/// The separator that a first line `sep=;` declares, as some spreadsheets write it.
-fn declared_separator(head: &[u8]) -> Option<u8> {
-    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
-    match line.trim_ascii_end() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator] => Some(*separator),
-        _ if line.eq_ignore_ascii_case(b"sep=\t") => Some(b'\t'),
-        _ => None,
-    }
-    .filter(|separator| SEPARATORS.contains(separator))
-}
-
-fn same_header(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
+/// Headers are the same without regard to case and to blanks around them.
+fn folded(header: &str) -> String {
+    header.trim().to_lowercase()
 }
 
 #[cfg(test)]

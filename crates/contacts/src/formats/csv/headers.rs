@@ -3,6 +3,8 @@
 //! Invariant: a header is understood only if every word of it is. `E-mail` and `Work e-mail
 //! address` are e-mail addresses, `E-mail bounce reason` is not.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::nouns::{address, point};
 use super::programs::Program;
 use super::target::{AddressPart, DayPart, Field, PointPart, Slot, Target};
@@ -128,53 +130,70 @@ fn settle_titles(headers: &[String], targets: &mut [Option<Target>]) {
 /// A bare `Address` is the first line of an address that has no street column of its own. A region
 /// with no other part of an address is where some program thinks somebody is, not an address.
 fn settle_addresses(headers: &[String], targets: &mut [Option<Target>]) {
-    let parts: Vec<(Slot, AddressPart)> = targets
-        .iter()
-        .filter_map(|target| match target {
-            Some(Target::Address(slot, part)) => Some((slot.clone(), *part)),
-            _ => None,
-        })
-        .collect();
-    let has = |slot: &Slot, wanted: &dyn Fn(AddressPart) -> bool| {
-        parts
-            .iter()
-            .any(|(other, part)| other == slot && wanted(*part))
-    };
+    let (mut with_street, mut with_more) = (BTreeSet::new(), BTreeSet::new());
+    for target in targets.iter().flatten() {
+        if let Target::Address(slot, part) = target {
+            if *part == AddressPart::Line(1) {
+                with_street.insert(slot.clone());
+            }
+            if *part != AddressPart::Region {
+                with_more.insert(slot.clone());
+            }
+        }
+    }
     for (header, target) in headers.iter().zip(targets) {
         let Some(Target::Address(slot, part)) = target else {
             continue;
         };
         let is_marked = words(header).iter().any(|word| word == "formatted");
-        if *part == AddressPart::Formatted
-            && !is_marked
-            && !has(slot, &|other| other == AddressPart::Line(1))
-        {
+        if *part == AddressPart::Formatted && !is_marked && !with_street.contains(slot) {
             *part = AddressPart::Line(1);
-        } else if *part == AddressPart::Region && !has(slot, &|o| o != AddressPart::Region) {
+        } else if *part == AddressPart::Region && !with_more.contains(slot) {
             *target = None;
         }
     }
 }
 
-/// Columns with the same header are several addresses or numbers.
+/// Columns with the same header are several addresses or numbers: each gets the first number from
+/// its own on that none before it has.
 fn make_distinct(targets: &mut [Option<Target>]) {
-    for index in 1..targets.len() {
-        let (before, rest) = targets.split_at_mut(index);
-        let Some(target) = &mut rest[0] else { continue };
-        while before.iter().flatten().any(|other| other == target) {
-            match target {
-                Target::Email(slot, PointPart::Value)
-                | Target::Phone(slot, PointPart::Value)
-                | Target::Url(slot, PointPart::Value) => slot.number += 1,
-                _ => break,
-            }
+    // Where to look further for a target that is taken. Paths are shortened behind each walk, so
+    // that as many equal headers as a file can have cost no more than others.
+    let mut further: BTreeMap<Target, u32> = BTreeMap::new();
+    for target in targets.iter_mut().flatten() {
+        let mut passed = Vec::new();
+        while let (Some(number), Some(slot)) = (further.get(target), several(target)) {
+            passed.push(slot.number);
+            slot.number = *number;
         }
+        let Some(next) = several(target).and_then(|slot| slot.number.checked_add(1)) else {
+            continue;
+        };
+        further.insert(target.clone(), next);
+        for number in passed {
+            let mut taken = target.clone();
+            if let Some(slot) = several(&mut taken) {
+                slot.number = number;
+            }
+            further.insert(taken, next);
+        }
+    }
+}
+
+/// The slot of what a file may have several of under one header.
+fn several(target: &mut Target) -> Option<&mut Slot> {
+    match target {
+        Target::Email(slot, PointPart::Value)
+        | Target::Phone(slot, PointPart::Value)
+        | Target::Url(slot, PointPart::Value) => Some(slot),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::csv::records::COLUMNS_MAX;
 
     fn written(headers: &[&str]) -> Vec<String> {
         let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
@@ -211,6 +230,26 @@ mod tests {
             ("LinkedIn URL", ""),
             ("Status", ""),
         ]);
+    }
+
+    #[test]
+    fn as_many_equal_headers_as_a_file_can_have_are_told_apart() {
+        let headers = vec!["Email"; COLUMNS_MAX];
+        let found = written(&headers);
+        assert_eq!(
+            (found[0].as_str(), found[1].as_str()),
+            ("email", "email::1")
+        );
+        let distinct: BTreeSet<&String> = found.iter().collect();
+        assert_eq!(distinct.len(), COLUMNS_MAX);
+        let last = format!("Phone {}", u32::MAX);
+        let phone = format!("phone::{}", u32::MAX);
+        check(&[
+            ("Phone 1", "phone::1"),
+            ("Phone", "phone"),
+            ("Phone", "phone::2"),
+        ]);
+        check(&[(&last, &phone), (&last, &phone)]);
     }
 
     #[test]

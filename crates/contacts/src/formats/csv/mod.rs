@@ -18,6 +18,7 @@ mod cells;
 mod draft;
 mod export;
 mod finish;
+mod header_row;
 mod headers;
 mod mapping;
 mod nouns;

@@ -1,0 +1,57 @@
+//! Files of imports that are cut, large or made to do harm.
+
+use proto::contacts::v1::Import;
+use proto::contacts::v1::import::{Format, State};
+
+use crate::support::on_each_engine;
+use crate::transfer_support::{chunk, contacts, create, import, to_end};
+
+#[tokio::test]
+async fn a_file_is_read_the_same_wherever_its_pieces_are_cut() {
+    on_each_engine(|mut suite| async move {
+        let file = "Vorname,Straße,E-Mail\nJürgen,Allee 1,j@example.com\nZoë,Weg 2,z@example.com\n";
+        // The first piece ends in the header row, and within the ß.
+        for length in [3, 13] {
+            let name = create(&mut suite, import(Format::Csv)).await;
+            let mut offset = 0;
+            for piece in file.as_bytes().chunks(length) {
+                let request = chunk(&name, offset, piece);
+                let sent = suite.transfers.upload_import_chunk(request).await;
+                offset = sent
+                    .expect("uploaded")
+                    .into_inner()
+                    .import
+                    .expect("it")
+                    .uploaded_bytes;
+            }
+            let done = to_end(&mut suite, &name, true).await;
+            assert_eq!((done.state(), done.created_rows), (State::Checked, 2));
+            assert_eq!(done.applied_mapping["Straße"], "address.line1");
+            let mapped = Import {
+                mapping: [("Straße".to_owned(), "note".to_owned())].into(),
+                ..import(Format::Csv)
+            };
+            let name = create(&mut suite, mapped).await;
+            let (head, rest) = file.as_bytes().split_at(13);
+            for (offset, piece) in [(0, head), (13, rest)] {
+                let request = chunk(&name, offset, piece);
+                suite
+                    .transfers
+                    .upload_import_chunk(request)
+                    .await
+                    .expect("uploaded");
+            }
+            let done = to_end(&mut suite, &name, true).await;
+            assert_eq!(done.applied_mapping["Straße"], "note");
+            let real = to_end(&mut suite, &name, false).await;
+            assert_eq!((real.state(), real.refused_rows), (State::Succeeded, 0));
+        }
+        let notes: Vec<String> = contacts(&mut suite)
+            .await
+            .into_iter()
+            .map(|c| c.note)
+            .collect();
+        assert_eq!(notes, ["Allee 1", "Weg 2", "Allee 1", "Weg 2"]);
+    })
+    .await;
+}
