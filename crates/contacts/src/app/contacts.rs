@@ -21,8 +21,8 @@ use crate::store::contacts as rows;
 use crate::wire::contacts::{Draft, message};
 use references::{check_references, duplicate, is_identity};
 
-pub(super) use list::page_token;
 pub use list::{ListInput, contact_filter};
+pub(super) use list::{PAGE_BYTES_MAX, page_token};
 pub use update::UpdateInput;
 
 /// What CreateContact was given.

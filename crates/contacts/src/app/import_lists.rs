@@ -1,5 +1,6 @@
 //! Lists of imports and of what became of their rows.
 
+use prost::Message as _;
 use store::Error as StoreError;
 use store::filter::{self, Field, Kind};
 use store::order;
@@ -7,11 +8,12 @@ use store::pages::{self, Key, PageToken};
 use types::{Deadline, ImportName};
 
 use super::App;
-use super::contacts::page_token;
+use super::contacts::{PAGE_BYTES_MAX, page_token};
 use crate::domain::imports::{Format, Import, Outcome, RowReport, State};
 use crate::error::Error;
 use crate::store::import_files::{RowList, rows_list};
 use crate::store::imports::{ImportList, imports_list};
+use crate::wire::imports::{message, row_message};
 
 /// What imports can be filtered by. `store::imports` knows what each means.
 const IMPORTS: &[Field] = &[
@@ -98,7 +100,7 @@ impl App {
         let found = self.store.read("imports.list", deadline, move |conn| {
             imports_list(conn, &asked)
         });
-        let (found, goes_on) = page(found.await?, size);
+        let (found, goes_on) = page(found.await?, size, |import| message(import).encoded_len());
         let next = match found.last() {
             Some(last) if goes_on => {
                 let keys = vec![Key::Int(last.create_time.0), Key::Text(last.id.clone())];
@@ -129,7 +131,7 @@ impl App {
             Some(_) => return Err(Error::Store(StoreError::PageTokenInvalid)),
         };
         let asked = RowList {
-            name: input.name,
+            name: input.name.clone(),
             run: import.run,
             filter: filter::parse(&input.filter, ROWS)?,
             after,
@@ -138,7 +140,8 @@ impl App {
         let found = self.store.read("imports.rows", deadline, move |conn| {
             rows_list(conn, &asked)
         });
-        let (found, goes_on) = page(found.await?, size);
+        let bytes = |row: &RowReport| row_message(&input.name, row).encoded_len();
+        let (found, goes_on) = page(found.await?, size, bytes);
         let next = match found.last() {
             Some(last) if goes_on => page_token(args_hash, vec![Key::Int(last.row)]),
             _ => String::new(),
@@ -153,10 +156,33 @@ fn newest_first(order_by: &str) -> Result<bool, Error> {
     Ok(keys.first().is_none_or(|key| key.descending))
 }
 
-/// Cuts a page out of one row more than it has; whether there was one more.
-fn page<T>(mut found: Vec<T>, size: i64) -> (Vec<T>, bool) {
+/// Cuts a page out of one item more than it has, and shorter where its readers could not take it;
+/// whether more items follow.
+fn page<T>(mut found: Vec<T>, size: i64, bytes_of: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let goes_on = found.len() > size;
-    found.truncate(size);
+    let mut bytes = 0;
+    let fitting = found.iter().take_while(|item| {
+        bytes += bytes_of(item);
+        bytes <= PAGE_BYTES_MAX
+    });
+    let count = fitting.count().max(1).min(size);
+    let goes_on = found.len() > count;
+    found.truncate(count);
     (found, goes_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_its_readers_could_take_no_more() {
+        let third = PAGE_BYTES_MAX / 3;
+        assert_eq!(page(vec![1, 2, 3, 4], 3, |_| 1), (vec![1, 2, 3], true));
+        assert_eq!(page(vec![1, 2], 3, |_| third), (vec![1, 2], false));
+        assert_eq!(page(vec![1, 2, 3, 4], 9, |_| third), (vec![1, 2, 3], true));
+        let enormous = page(vec![1, 2], 9, |_| PAGE_BYTES_MAX + 1);
+        assert_eq!(enormous, (vec![1], true), "one is always told");
+        assert_eq!(page(Vec::<i32>::new(), 9, |_| 1), (Vec::new(), false));
+    }
 }

@@ -6,6 +6,8 @@
 
 pub mod columns;
 pub mod files;
+mod problems;
+mod reading;
 mod slices;
 
 use std::collections::BTreeSet;
@@ -17,17 +19,14 @@ use store::{Error as StoreError, leases};
 use tokio::task::JoinSet;
 use types::{Deadline, ImportName};
 
-use self::files::{Defaults, Prepared, Reader};
+use self::files::{Defaults, Prepared};
+use self::reading::{Input, Room, read_rows};
 use self::slices::Slice;
 use super::imports::append;
 use super::{App, Call};
-use crate::domain::imports::{Format, Import, State};
+use crate::domain::imports::{Import, State};
 use crate::error::Error;
-use crate::formats::csv::Analyzer;
 use crate::store::{import_files, imports as rows};
-
-/// How many rows a transaction takes.
-const SLICE_ROWS: usize = 250;
 
 /// How many imports run at the same time.
 const RUNS_MAX: usize = 4;
@@ -132,22 +131,23 @@ impl App {
         let (mut done, mut to_skip) = (import.counts.done, import.counts.done);
         let (mut offset, mut ended) = (0, false);
         let mut input = Input::Nothing;
-        let mut pending: Vec<Prepared> = Vec::new();
+        let (mut pending, mut room) = (Vec::new(), Room::default());
         loop {
-            let room = SLICE_ROWS - pending.len();
             let read = read_rows(reader, input, room, Arc::clone(&defaults)).await?;
-            let is_drained = read.found.len() < room;
+            let is_drained = read.is_drained;
             reader = read.reader;
             input = Input::Nothing;
             for row in read.found {
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
+                    room.take(&row);
                     pending.push(row);
                 }
             }
-            if pending.len() == SLICE_ROWS || (is_drained && ended && !pending.is_empty()) {
+            if room.is_used_up() || (is_drained && ended && !pending.is_empty()) {
                 let slice = std::mem::take(&mut pending);
+                room = Room::default();
                 done = self.write_slice(&import, lease, done, slice).await?;
             }
             if is_drained && ended {
@@ -164,88 +164,6 @@ impl App {
                     Input::Piece(piece)
                 };
             }
-        }
-    }
-
-    /// A reader at the beginning of the file. A CSV file is read through once before, to learn what
-    /// it is, and that is noted.
-    async fn open_file(&self, import: &Import, lease: &Lease) -> Result<Reader, End> {
-        if import.format != Format::Csv {
-            return Ok(Reader::of_cards_or_lines(import.format));
-        }
-        let name = import.name();
-        let mut analyzer = Analyzer::new();
-        let mut offset = 0;
-        loop {
-            let piece = self.piece(&name, offset, import.uploaded_bytes).await?;
-            if piece.is_empty() {
-                break;
-            }
-            offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
-            analyzer = off_thread(move || {
-                analyzer.feed(&piece);
-                analyzer
-            })
-            .await?;
-        }
-        let failed =
-            |problem: crate::formats::csv::MappingProblem| End::Failed(problem.to_string());
-        let asked = import.clone();
-        let analysis = off_thread(move || columns::applied(&asked, analyzer.finish()))
-            .await?
-            .map_err(failed)?;
-        let program = analysis
-            .program
-            .map_or("", |program| program.name())
-            .to_owned();
-        let applied = analysis.columns.iter().filter_map(|column| {
-            let target = column.target.as_ref()?;
-            Some((column.name.clone(), target.to_string()))
-        });
-        let applied = applied.collect();
-        let unused: Vec<String> = analysis.unused_columns().map(str::to_owned).collect();
-        let (lease, clock) = (lease.clone(), self.clock.clone());
-        let noted = Import {
-            program,
-            applied_mapping: applied,
-            unused_columns: unused,
-            ..Import::default()
-        };
-        self.store
-            .write(
-                "imports.analysed",
-                Deadline::after(STEP_TIME),
-                move |conn| {
-                    leases::hold(conn, &lease, clock.now())?;
-                    if let Some(mut import) = rows::import_lock(conn, &name)? {
-                        import.revision += 1;
-                        import.program.clone_from(&noted.program);
-                        import.applied_mapping.clone_from(&noted.applied_mapping);
-                        import.unused_columns.clone_from(&noted.unused_columns);
-                        rows::import_update(conn, &import)?;
-                    }
-                    Ok::<_, StoreError>(())
-                },
-            )
-            .await?;
-        Reader::csv(&analysis).map_err(failed)
-    }
-
-    /// The piece of the file that begins at `offset`; empty at the end.
-    async fn piece(&self, name: &ImportName, offset: i64, length: i64) -> Result<Vec<u8>, End> {
-        if offset >= length {
-            return Ok(Vec::new());
-        }
-        let target = name.clone();
-        let found = self
-            .store
-            .read("imports.piece", Deadline::after(STEP_TIME), move |conn| {
-                import_files::chunk_at(conn, &target, offset)
-            });
-        match found.await? {
-            Some((begin, data)) if begin == offset => Ok(data),
-            // The file was removed, or the import cancelled and pruned.
-            Some(_) | None => Err(End::Lost),
         }
     }
 
@@ -332,54 +250,4 @@ impl App {
         });
         Ok(ended.await?)
     }
-}
-
-/// What a reader is given before it is asked for rows.
-enum Input {
-    /// Nothing: it still holds rows.
-    Nothing,
-    /// The next piece of the file.
-    Piece(Vec<u8>),
-    /// That the file has no more.
-    End,
-}
-
-/// A reader with the rows that it gave.
-struct Read {
-    reader: Reader,
-    found: Vec<Prepared>,
-}
-
-/// Reads at most `most` rows, off the async threads. Fewer mean that the reader needs more input.
-async fn read_rows(
-    mut reader: Reader,
-    input: Input,
-    most: usize,
-    defaults: Arc<Defaults>,
-) -> Result<Read, End> {
-    off_thread(move || {
-        match input {
-            Input::Nothing => {}
-            Input::Piece(piece) => reader.feed(&piece),
-            Input::End => reader.finish(),
-        }
-        let mut found = Vec::new();
-        while found.len() < most {
-            match reader.next_row(&defaults) {
-                Some(row) => found.push(row),
-                None => break,
-            }
-        }
-        Read { reader, found }
-    })
-    .await
-}
-
-/// Does work on a file off the async threads: files may be large, or made to be slow.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, End> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| End::Failed("the file can't be read".to_owned()))
 }

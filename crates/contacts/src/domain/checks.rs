@@ -11,6 +11,9 @@ use super::phones;
 /// How many bytes the attributes may have as JSON.
 pub const ATTRIBUTES_BYTES_MAX: usize = 32 * 1024;
 
+/// How many faults are kept: more than a contact within the proto's limits can have.
+const FAULTS_MAX: usize = 500;
+
 /// One field that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -27,13 +30,16 @@ pub struct Fault {
 pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds one, unless there are so many that no more helps.
     pub fn push(
         &mut self,
         path: impl Into<String>,
         rule: &'static str,
         problem: impl Into<String>,
     ) {
+        if self.0.len() == FAULTS_MAX {
+            return;
+        }
         self.0.push(Fault {
             path: path.into(),
             rule,

@@ -4,7 +4,7 @@ use proto::contacts::v1::Import;
 use proto::contacts::v1::import::{Format, State};
 
 use crate::support::on_each_engine;
-use crate::transfer_support::{chunk, contacts, create, import, to_end};
+use crate::transfer_support::{chunk, contacts, create, import, rows, to_end, upload};
 
 #[tokio::test]
 async fn a_file_is_read_the_same_wherever_its_pieces_are_cut() {
@@ -52,6 +52,40 @@ async fn a_file_is_read_the_same_wherever_its_pieces_are_cut() {
             .map(|c| c.note)
             .collect();
         assert_eq!(notes, ["Allee 1", "Weg 2", "Allee 1", "Weg 2"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_is_reported_within_limits_whatever_it_holds() {
+    on_each_engine(|mut suite| async move {
+        let list = |item: &str, count: usize| vec![item; count].join(",");
+        let phones = list("{\"number\":\"none\"}", 5_000);
+        let emails = list("{\"address\":\"none\"}", 50);
+        let field = "x".repeat(10_000);
+        let file = format!(
+            "{{\"displayName\":\"Ada\",\"phones\":[{phones}]}}\n\
+             {{\"displayName\":\"Al\",\"emails\":[{emails}]}}\n{{\"{field}\":1}}\n"
+        );
+        let name = create(&mut suite, import(Format::Ndjson)).await;
+        upload(&mut suite, &name, file.as_bytes()).await;
+        let done = to_end(&mut suite, &name, false).await;
+        assert_eq!((done.created_rows, done.refused_rows), (1, 2));
+        let found = rows(&mut suite, &name, "").await;
+        let last = |row: usize| found[row].problems.last().map(String::as_str);
+        assert_eq!(
+            (found[0].problems.len(), last(0)),
+            (21, Some("and 4980 more"))
+        );
+        assert_eq!(
+            (found[1].problems.len(), last(1)),
+            (21, Some("and 30 more"))
+        );
+        let shortened = last(2).expect("a problem");
+        assert!(
+            shortened.len() <= 303 && shortened.ends_with("..."),
+            "{shortened}"
+        );
     })
     .await;
 }

@@ -15,7 +15,7 @@ use crate::store::contacts::{self as rows, ContactList, SortKey};
 use crate::wire::contacts::message;
 
 /// How many bytes a page has at most, as long as it has one contact: clients read 4 MiB.
-const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+pub(in crate::app) const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// What ListContacts was given.
 #[derive(Clone, Debug)]

@@ -3,9 +3,11 @@
 //! A reader is fed with the pieces of the file and gives prepared rows: contacts that passed every
 //! check which needs no database, or the reasons why there is none.
 
+use prost::Message as _;
 use proto::Validate as _;
 use proto::contacts::v1;
 
+use super::problems::Problems;
 use crate::domain::Faults;
 use crate::domain::facts::Channel;
 use crate::domain::imports::{Format, Import};
@@ -27,6 +29,8 @@ pub struct Prepared {
     pub display_name: String,
     /// The contact, or why there is none.
     pub content: Result<Content, Vec<String>>,
+    /// About how many bytes the row takes up.
+    pub bytes: usize,
 }
 
 /// A contact of a row.
@@ -104,33 +108,34 @@ impl Reader {
     pub fn next_row(&mut self, defaults: &Defaults) -> Option<Prepared> {
         match self {
             Self::Csv(reader, header) => Some(match reader.next_row()? {
-                Ok(row) => of_record(number(row.row) - *header, &row.record, Vec::new(), defaults),
+                Ok(row) => {
+                    let row_number = number(row.row) - *header;
+                    of_record(row_number, &row.record, Problems::default(), defaults)
+                }
                 Err(problem) => {
                     let reason = match &problem.column {
                         Some(column) => format!("column {column:?}: {}", problem.reason),
                         None => problem.reason.to_string(),
                     };
-                    refused(number(problem.row) - *header, vec![reason])
+                    refused(number(problem.row) - *header, reason)
                 }
             }),
             Self::Vcard(reader) => Some(match reader.next_card()? {
                 Ok(card) => {
-                    let left_out = card.dropped.iter().map(|name| format!("left out: {name}"));
-                    of_record(
-                        number(card.index),
-                        &card.record,
-                        left_out.collect(),
-                        defaults,
-                    )
+                    let mut notes = Problems::default();
+                    for name in &card.dropped {
+                        notes.push(|| format!("left out: {name}"));
+                    }
+                    of_record(number(card.index), &card.record, notes, defaults)
                 }
                 Err(problem) => {
                     let reason = format!("line {}: {}", problem.line, problem.reason);
-                    refused(number(problem.index).max(1), vec![reason])
+                    refused(number(problem.index).max(1), reason)
                 }
             }),
             Self::Ndjson(reader) => Some(match reader.next_line()? {
-                (line, Ok(contact)) => prepared(line, contact, Vec::new(), defaults),
-                (line, Err(reason)) => refused(line, vec![reason]),
+                (line, Ok(contact)) => prepared(line, contact, Problems::default(), defaults),
+                (line, Err(reason)) => refused(line, reason),
             }),
         }
     }
@@ -140,36 +145,49 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn refused(row: i64, problems: Vec<String>) -> Prepared {
+fn refused(row: i64, reason: String) -> Prepared {
+    let mut problems = Problems::default();
+    problems.push(|| reason);
+    made(row, String::new(), Err(problems.into_texts()), 0)
+}
+
+/// A row whose contact, if it has one, takes this many bytes.
+fn made(
+    row: i64,
+    display_name: String,
+    content: Result<Content, Vec<String>>,
+    contact_bytes: usize,
+) -> Prepared {
+    let texts = match &content {
+        Ok(content) => &content.notes,
+        Err(problems) => problems,
+    };
+    let text_bytes: usize = texts.iter().map(String::len).sum();
     Prepared {
         row,
-        display_name: String::new(),
-        content: Err(problems),
+        bytes: contact_bytes + text_bytes + display_name.len(),
+        display_name,
+        content,
     }
 }
 
-fn of_record(
-    row: i64,
-    record: &ContactRecord,
-    notes: Vec<String>,
-    defaults: &Defaults,
-) -> Prepared {
+fn of_record(row: i64, record: &ContactRecord, notes: Problems, defaults: &Defaults) -> Prepared {
     let mut faults = Faults::default();
     let contact = records::message(record, &mut faults);
     if faults.0.is_empty() {
         return prepared(row, contact, notes, defaults);
     }
-    Prepared {
-        display_name: shortened(&record.shown_name()),
-        ..refused(row, texts(&faults))
-    }
+    let mut problems = Problems::default();
+    add(&faults, &mut problems);
+    let display_name = shortened(&record.shown_name());
+    made(row, display_name, Err(problems.into_texts()), 0)
 }
 
 /// Checks a row as CreateContact would, and fills in what the import says for all rows.
 fn prepared(
     row: i64,
     mut contact: v1::Contact,
-    mut notes: Vec<String>,
+    mut notes: Problems,
     defaults: &Defaults,
 ) -> Prepared {
     for phone in &mut contact.phones {
@@ -187,55 +205,49 @@ fn prepared(
         .as_ref()
         .is_some_and(|source| source.channel != 0);
     leave_out_undialable(&mut contact, &mut notes);
-    let mut problems: Vec<String> = match contact.check() {
-        Ok(()) => Vec::new(),
-        Err(violations) => violations
-            .kept()
-            .iter()
-            .map(|violation| format!("{} {}", violation.field, violation.description))
-            .collect(),
-    };
+    let mut problems = Problems::default();
+    if let Err(violations) = contact.check() {
+        for violation in violations.kept() {
+            problems.push(|| format!("{} {}", violation.field, violation.description));
+        }
+        problems.omit(violations.omitted());
+    }
     let mut faults = Faults::default();
     check(&contact, &mut faults);
-    problems.extend(texts(&faults));
+    add(&faults, &mut problems);
     let mut found = draft(&contact);
     if !is_said {
         found.facts.source.channel = Channel::Import;
     }
     let display_name = shortened(&found.facts.shown_name());
-    Prepared {
-        row,
-        display_name,
-        content: if problems.is_empty() {
-            Ok(Content {
-                name: contact.name,
-                draft: Box::new(found),
-                notes,
-            })
-        } else {
-            Err(problems)
-        },
+    if !problems.is_empty() {
+        return made(row, display_name, Err(problems.into_texts()), 0);
     }
+    let bytes = contact.encoded_len();
+    let content = Content {
+        name: contact.name,
+        draft: Box::new(found),
+        notes: notes.into_texts(),
+    };
+    made(row, display_name, Ok(content), bytes)
 }
 
 /// What stands in a column for phone numbers is not always one: it is left out and said so, where a
 /// call of CreateContact would be refused.
-fn leave_out_undialable(contact: &mut v1::Contact, notes: &mut Vec<String>) {
+fn leave_out_undialable(contact: &mut v1::Contact, notes: &mut Problems) {
     contact.phones.retain(|phone| {
         let is_dialable = crate::domain::checks::is_dialable(&phone.number);
         if !is_dialable {
-            notes.push("left out: a phone number without digits".to_owned());
+            notes.push(|| "left out: a phone number without digits".to_owned());
         }
         is_dialable
     });
 }
 
-fn texts(faults: &Faults) -> Vec<String> {
-    faults
-        .0
-        .iter()
-        .map(|fault| format!("{} {}", fault.path, fault.problem))
-        .collect()
+fn add(faults: &Faults, problems: &mut Problems) {
+    for fault in &faults.0 {
+        problems.push(|| format!("{} {}", fault.path, fault.problem));
+    }
 }
 
 fn shortened(name: &str) -> String {
