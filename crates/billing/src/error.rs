@@ -107,6 +107,13 @@ pub enum Error {
         /// Its name.
         invoice: String,
     },
+    /// The draft can't be issued as it stands.
+    InvoiceIncomplete {
+        /// Its name.
+        invoice: String,
+        /// What to change in it; fields are those of the invoice.
+        lacking: Faults,
+    },
     /// The project is closed; nobody is assigned any more.
     ProjectClosed {
         /// Its name.

@@ -49,6 +49,7 @@ impl Reason {
             | Self::CurrencyMismatch
             | Self::ImportStateInvalid
             | Self::InvoiceStateInvalid
+            | Self::InvoiceIncomplete
             | Self::ProjectStateInvalid => Code::FailedPrecondition,
             Self::EtagMismatch
             | Self::ConcurrentUpdate

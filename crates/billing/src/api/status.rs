@@ -64,6 +64,9 @@ pub(super) fn of(error: Error) -> Status {
             found,
         } => currency_mismatch(&field, &expected, &found).into(),
         Error::InvoiceIssued { invoice } => invoice_issued(&invoice).into(),
+        Error::InvoiceIncomplete { invoice, lacking } => {
+            invoice_incomplete(&invoice, &lacking).into()
+        }
         Error::ProjectClosed { project } => project_closed(&project).into(),
         Error::EtagMismatch { resource } => {
             let message = format!("{resource} has changed since its etag was read, read it again");
@@ -250,6 +253,25 @@ fn invoice_issued(invoice: &str) -> Refusal {
         .metadata("invoice", invoice)
         .metadata("state", "ISSUED")
         .precondition("STATE", invoice, "must be a draft")
+}
+
+fn invoice_incomplete(invoice: &str, lacking: &Faults) -> Refusal {
+    let faults = lacking.list();
+    let sentences: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{} {}", fault.field, fault.description))
+        .collect();
+    let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    let message = format!(
+        "{invoice} can't be issued as it stands: {}",
+        sentences.join("; ")
+    );
+    let refusal = Refusal::new(Reason::InvoiceIncomplete, message)
+        .metadata("invoice", invoice)
+        .metadata("fields", fields.join(","));
+    faults.iter().fold(refusal, |refusal, fault| {
+        refusal.precondition("FIELD", fault.field.as_str(), fault.description.as_str())
+    })
 }
 
 fn project_closed(project: &str) -> Refusal {

@@ -195,7 +195,7 @@ fn make_ready(
         return Err(Stop::NoGrant(contact));
     };
     let told_since = job.write.now.minus(subjects::AGE_MAX);
-    if !job.any_age && invoice.content.buyer.is_none() && held.told_time() < told_since {
+    if !job.any_age && invoice.content.buyer_is_contact() && held.told_time() < told_since {
         return Err(Stop::SubjectOld(contact));
     }
     invoices::issue(invoice, job.write.actor.clone(), job.write.now, &held)
@@ -240,6 +240,10 @@ pub(super) fn refusal(refused: Refused, name: &InvoiceName) -> Error {
         Refused::Invalid(faults) => Error::Invalid(faults),
         Refused::NotDraft => Error::InvoiceIssued {
             invoice: name.to_string(),
+        },
+        Refused::Incomplete(lacking) => Error::InvoiceIncomplete {
+            invoice: name.to_string(),
+            lacking,
         },
         Refused::OtherContact => Error::Defect("the grant is another contact's"),
         Refused::Broken(rules) => Error::FiguresBroken {

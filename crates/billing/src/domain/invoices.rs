@@ -67,6 +67,8 @@ pub enum Refused {
     OtherContact,
     /// It is issued already.
     NotDraft,
+    /// It can be issued once these fields of the draft are changed.
+    Incomplete(Faults),
     /// Stored figures break these rules of EN 16931; they were damaged after they were computed.
     Broken(Vec<identities::Rule>),
 }
@@ -180,8 +182,8 @@ pub struct Ready {
 
 /// Makes a draft ready to be issued under a held grant. Without one this does not compile.
 ///
-/// The buyer is frozen, from the grant's subject where the draft has none; sums are computed anew
-/// and judged once more by the rules of EN 16931.
+/// The buyer is frozen, from the grant's subject where the draft names none, and must have a name
+/// (BR-07); sums are computed anew and judged once more by the rules of EN 16931.
 pub fn issue(
     invoice: Invoice,
     updater: String,
@@ -199,7 +201,13 @@ pub fn issue(
     let mut content = invoice.content;
     let issue_date = content.issue_date.unwrap_or(today);
     content.issue_date = Some(issue_date);
-    content.buyer = Some(content.buyer.unwrap_or_else(|| grant.subject.clone()));
+    let buyer = content.buyer.unwrap_or_default().of_contact(&grant.subject);
+    let mut lacking = Faults::default();
+    if !buyer.is_named() {
+        lacking.note("buyer.name", "must be given, the contact has no name");
+    }
+    lacking.into_result().map_err(Refused::Incomplete)?;
+    content.buyer = Some(buyer);
     let sums = content.sums()?;
     let broken = identities::broken(&figures::of(&content, &sums));
     if !broken.is_empty() {

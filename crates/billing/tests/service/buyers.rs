@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use prost_types::FieldMask;
 use proto::billing::v1;
+use proto::errors::v1::Reason;
 use store::diesel;
+use tonic::Code;
 use types::{Clock, Micros};
 
 use super::support::{
-    Running, Suite, contact, create_request, eventually, invoice, on_every_engine, rows,
+    Running, Suite, contact, create_request, eventually, invoice, on_every_engine, refusal, rows,
 };
 
 /// A little more than what was told may be old.
@@ -53,26 +56,101 @@ async fn who_was_told_long_ago_is_asked_about_before_the_buyer_is_frozen() {
     .await;
 }
 
+async fn draft_for(billing: &Running, contact: &str, buyer: v1::Buyer) -> v1::Invoice {
+    let given = v1::Invoice {
+        buyer: Some(buyer),
+        ..invoice(contact)
+    };
+    let request = v1::CreateInvoiceRequest {
+        invoice: Some(given),
+        ..create_request()
+    };
+    billing.create(request).await.expect("a client")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_buyer_that_the_draft_names_is_frozen_without_a_question() {
+async fn a_buyer_that_the_draft_names_is_frozen_as_given_without_a_question() {
     on_every_engine(async |engine| {
         let (suite, billing, clock, ada) = with_clock(&engine).await;
-        let named = v1::Invoice {
-            buyer: Some(v1::Buyer {
-                name: "Ada".into(),
-                ..Default::default()
-            }),
-            ..invoice(&ada)
+        let buyer = v1::Buyer {
+            name: "Somebody Else".into(),
+            ..Default::default()
         };
-        let request = v1::CreateInvoiceRequest {
-            invoice: Some(named),
-            ..create_request()
-        };
-        let draft = billing.create(request).await.expect("a client");
+        let draft = draft_for(&billing, &ada, buyer.clone()).await;
         let asked = suite.pipeline.acquired();
         clock.advance(LATER);
-        assert_eq!(issued_to(&billing, &draft).await, "Ada");
+        let issued = billing.issue(&draft.name).await.expect("a client");
+        assert_eq!(issued.buyer, Some(buyer), "nothing of the contact's");
         assert_eq!(suite.pipeline.acquired(), asked);
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_without_a_name_is_the_contact_but_for_what_the_draft_says() {
+    on_every_engine(async |engine| {
+        let (suite, billing, clock, ada) = with_clock(&engine).await;
+        let by_mask = billing.draft(&ada).await.expect("a client");
+        let request = v1::UpdateInvoiceRequest {
+            invoice: Some(v1::Invoice {
+                name: by_mask.name.clone(),
+                buyer: Some(v1::Buyer {
+                    email: "bills@example.com".into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec!["buyer.email".into()],
+            }),
+            ..Default::default()
+        };
+        let updated = billing.invoices.clone().update_invoice(request).await;
+        updated.expect("a draft");
+        let created = v1::Buyer {
+            name: " ".into(),
+            tax_id: "DE999".into(),
+            ..Default::default()
+        };
+        let created = draft_for(&billing, &ada, created).await;
+        suite.pipeline.rename("Example Inc");
+        clock.advance(LATER);
+        for (draft, tax_id, email) in [
+            (&by_mask, "DE123", "bills@example.com"),
+            (&created, "DE999", "ada@example.com"),
+        ] {
+            let issued = billing.issue(&draft.name).await.expect("a client");
+            let buyer = issued.buyer.expect("the buyer is frozen");
+            assert_eq!(buyer.name, "Example Inc", "as it is told now");
+            assert_eq!((&*buyer.tax_id, &*buyer.email), (tax_id, email));
+            let address = buyer.postal_address.expect("the contact's address");
+            assert_eq!(address.locality, "Berlin");
+        }
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_a_name_is_invoiced() {
+    on_every_engine(async |engine| {
+        let (suite, billing, _clock, ada) = with_clock(&engine).await;
+        suite.pipeline.unname();
+        let nameless = billing.draft(&ada).await.expect("a client");
+        let refused = billing.issue(&nameless.name).await.expect_err("nameless");
+        let (code, reason, metadata) = refusal(&refused);
+        assert_eq!(code, Code::FailedPrecondition);
+        assert_eq!(reason, Some(Reason::InvoiceIncomplete));
+        assert_eq!(metadata["invoice"], nameless.name);
+        assert_eq!(metadata["fields"], "buyer.name");
+        let named = v1::Buyer {
+            name: "Ada Example".into(),
+            ..Default::default()
+        };
+        let named = draft_for(&billing, &ada, named).await;
+        let issued = billing.issue(&named.name).await.expect("a name");
+        assert_eq!(issued.number, "INV-2026-000001", "the refusal took none");
         billing.stop().await;
     })
     .await;

@@ -52,6 +52,33 @@ pub struct Party {
     pub email: String,
 }
 
+impl Party {
+    /// Whether it says by itself who it is.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        !self.name.trim().is_empty()
+    }
+
+    /// The buyer that is meant where this much is said about it. A party with a name may be anybody
+    /// and is taken as it is; one without is the contact, and only the parts that are given differ.
+    #[must_use]
+    pub fn of_contact(self, contact: &Self) -> Self {
+        if self.is_named() {
+            return self;
+        }
+        let or = |given: String, known: &str| match given.as_str() {
+            "" => known.to_owned(),
+            _ => given,
+        };
+        Self {
+            name: contact.name.clone(),
+            address: self.address.or_else(|| contact.address.clone()),
+            tax_id: or(self.tax_id, &contact.tax_id),
+            email: or(self.email, &contact.email),
+        }
+    }
+}
+
 /// Something taken off or put on a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineAdjustment {
@@ -108,7 +135,7 @@ pub struct Content {
     pub lines: Vec<Line>,
     /// Allowances and charges on the whole document.
     pub adjustments: Vec<DocumentAdjustment>,
-    /// Who owes it; none for the contact itself, as the grant tells.
+    /// Who owes it; without a name the contact itself, as the grant tells, but for what is given here.
     pub buyer: Option<Party>,
     /// The series its number will be of.
     pub series: String,
@@ -188,6 +215,12 @@ impl Content {
             })
             .collect();
         totals::totals(&lines, &document, self.prepaid, self.rounding)
+    }
+
+    /// Whether the buyer has to be taken from what is known about the contact.
+    #[must_use]
+    pub fn buyer_is_contact(&self) -> bool {
+        !self.buyer.as_ref().is_some_and(Party::is_named)
     }
 
     /// An amount of the document's currency.

@@ -65,6 +65,7 @@ struct World {
     stream_behind: bool,
     streams: usize,
     legal_name: String,
+    display_name: String,
     attached: BTreeMap<String, i64>,
     positions: BTreeMap<String, Position>,
     acquired: usize,
@@ -95,6 +96,7 @@ impl Pipeline {
             stream_behind: false,
             streams: 0,
             legal_name: "Example Ltd".into(),
+            display_name: "Ada".into(),
             attached: BTreeMap::new(),
             positions: BTreeMap::new(),
             acquired: 0,
@@ -246,6 +248,14 @@ impl Pipeline {
         self.change(|world| legal_name.clone_into(&mut world.legal_name));
     }
 
+    /// Takes all names from all contacts, as from one of whom only a tax number is known.
+    pub fn unname(&self) {
+        self.change(|world| {
+            world.legal_name.clear();
+            world.display_name.clear();
+        });
+    }
+
     /// How often a grant was asked for.
     pub fn acquired(&self) -> usize {
         self.look(|world| world.acquired)
@@ -301,7 +311,7 @@ impl World {
                 position_revision: position.revision,
             }),
             subject: Some(v1::Subject {
-                display_name: "Ada".into(),
+                display_name: self.display_name.clone(),
                 legal_name: self.legal_name.clone(),
                 postal_addresses: vec![google::PostalAddress {
                     region_code: "DE".into(),
