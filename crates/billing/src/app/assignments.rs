@@ -112,19 +112,19 @@ impl App {
             workspace,
             project,
             filter,
-            after: page.after.clone(),
-            limit: page.limit(),
         };
-        let found: rows::AssignmentPage = self
+        let (assignments, next_page_token) = self
             .store
             .read("assignments.list", call.deadline, move |conn| {
-                rows::assignment_list(conn, &query)
+                page.fill(
+                    |place| rows::assignment_list(conn, &query, place.after, place.limit),
+                    assignment_to_wire,
+                )
             })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
-        let (found, next_page_token) = page.cut(found);
         Ok(v1::ListAssignmentsResponse {
-            assignments: found.iter().map(assignment_to_wire).collect(),
+            assignments,
             next_page_token,
         })
     }

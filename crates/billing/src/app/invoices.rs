@@ -131,19 +131,19 @@ impl App {
             workspace,
             filter,
             order,
-            after: page.after.clone(),
-            limit: page.limit(),
         };
-        let found: rows::InvoicePage = self
+        let (invoices, next_page_token) = self
             .store
             .read("invoices.list", call.deadline, move |conn| {
-                rows::invoice_list(conn, &query)
+                page.fill(
+                    |place| rows::invoice_list(conn, &query, place.after, place.limit),
+                    invoice_to_wire,
+                )
             })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
-        let (found, next_page_token) = page.cut(found);
         Ok(v1::ListInvoicesResponse {
-            invoices: found.iter().map(invoice_to_wire).collect(),
+            invoices,
             next_page_token,
         })
     }

@@ -6,13 +6,29 @@ use ::store::pages::{self, Key, PageToken};
 
 use crate::error::Error;
 
+/// How many bytes the resources of a page have at most, as long as it has one: clients read 4 MiB.
+const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How many rows are read at once: those of a page of the default size, and one more. Rows may be
+/// large, and a page that has as many bytes as it may needs no others.
+const READ_ROWS_MAX: usize = 51;
+
 /// The page that is asked for.
 #[derive(Clone, Debug)]
 pub struct Page {
-    size: i64,
+    size: usize,
     args_hash: [u8; 16],
     /// The keys of the last row before the page.
-    pub after: Option<Vec<Key>>,
+    after: Option<Vec<Key>>,
+}
+
+/// Where a read goes on, and how many rows it is to find.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The keys of the last row before.
+    pub after: Option<&'a [Key]>,
+    /// How many at most.
+    pub limit: i64,
 }
 
 impl Page {
@@ -22,32 +38,50 @@ impl Page {
         Ok(Self {
             // The proto's rules have told of a bad size before.
             after: PageToken::decode(token, &args_hash)?,
-            size: pages::page_size(size)?,
+            size: usize::try_from(pages::page_size(size)?).unwrap_or(usize::MAX),
             args_hash,
         })
     }
 
-    /// How many rows to read: one more than the page has, to know whether another one follows.
-    #[must_use]
-    pub fn limit(&self) -> i64 {
-        self.size + 1
+    /// The messages of the page, and the token of the next one, empty at the end. `read` finds the
+    /// rows at a place, each with its keys. A page that would be too large for its readers is shorter
+    /// than was asked for.
+    pub fn fill<T, M: prost::Message, E>(
+        &self,
+        mut read: impl FnMut(Place<'_>) -> Result<Vec<(T, Vec<Key>)>, E>,
+        message: impl Fn(&T) -> M,
+    ) -> Result<(Vec<M>, String), E> {
+        let (mut page, mut page_bytes) = (Vec::new(), 0);
+        let mut after = self.after.clone();
+        loop {
+            // One more than the page has tells whether another one follows.
+            let limit = (self.size + 1 - page.len()).min(READ_ROWS_MAX);
+            let found = read(Place {
+                after: after.as_deref(),
+                limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            })?;
+            let ended = found.len() < limit;
+            for (row, keys) in found {
+                let row = message(&row);
+                page_bytes += row.encoded_len();
+                let is_full =
+                    page.len() == self.size || (!page.is_empty() && page_bytes > PAGE_BYTES_MAX);
+                if is_full {
+                    return Ok((page, self.token(after)));
+                }
+                page.push(row);
+                after = Some(keys);
+            }
+            if ended {
+                return Ok((page, String::new()));
+            }
+        }
     }
 
-    /// The rows of the page and the token of the next one, empty at the end.
-    #[must_use]
-    pub fn cut<T>(&self, mut rows: Vec<(T, Vec<Key>)>) -> (Vec<T>, String) {
-        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        let more = rows.len() > size;
-        rows.truncate(size);
-        let token = match rows.last() {
-            Some((_, keys)) if more => PageToken {
-                args_hash: self.args_hash,
-                keys: keys.clone(),
-            }
-            .encode(),
-            _ => String::new(),
-        };
-        (rows.into_iter().map(|(row, _)| row).collect(), token)
+    /// The token of the page after the row with these keys.
+    fn token(&self, keys: Option<Vec<Key>>) -> String {
+        let args_hash = self.args_hash;
+        keys.map_or_else(String::new, |keys| PageToken { args_hash, keys }.encode())
     }
 }
 

@@ -108,19 +108,19 @@ impl App {
             workspace,
             filter,
             order,
-            after: page.after.clone(),
-            limit: page.limit(),
         };
-        let found: Vec<_> = self
+        let (projects, next_page_token) = self
             .store
             .read("projects.list", call.deadline, move |conn| {
-                rows::project_list(conn, &query)
+                page.fill(
+                    |place| rows::project_list(conn, &query, place.after, place.limit),
+                    project_to_wire,
+                )
             })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
-        let (found, next_page_token) = page.cut(found);
         Ok(v1::ListProjectsResponse {
-            projects: found.iter().map(project_to_wire).collect(),
+            projects,
             next_page_token,
         })
     }

@@ -89,7 +89,7 @@ pub fn project_update(conn: &mut Conn, project: &Project) -> Result<(), Error> {
     Ok(())
 }
 
-/// Which projects, in which order, from where on.
+/// Which projects, in which order.
 #[derive(Clone, Debug)]
 pub struct ProjectQuery {
     /// The workspace's id.
@@ -98,33 +98,27 @@ pub struct ProjectQuery {
     pub filter: Option<Expr>,
     /// The order, never empty; the id breaks ties.
     pub order: Vec<order::Key>,
-    /// The keys and the id of the last project before the page.
-    pub after: Option<Vec<Key>>,
-    /// How many at most.
-    pub limit: i64,
 }
 
-/// One page of a list, each project with the keys by which the next page begins after it. Errors:
-/// `PageTokenInvalid` where `after` does not fit the order.
+/// The first `limit` projects of a list after the one with the keys and the id in `after`, each with
+/// the keys by which the list goes on after it. Errors: `PageTokenInvalid` where `after` does not fit
+/// the order.
 pub fn project_list(
     conn: &mut Conn,
     list: &ProjectQuery,
+    after: Option<&[Key]>,
+    limit: i64,
 ) -> Result<Vec<(Project, Vec<Key>)>, Error> {
     let mut query = projects::table
         .filter(projects::workspace.eq(&list.workspace))
         .select(projects::all_columns)
-        .limit(list.limit)
+        .limit(limit)
         .into_boxed::<Db>();
     if let Some(filter) = &list.filter {
         query = query.filter(filtered(filter, condition));
     }
-    if let Some(after) = &list.after {
-        query = query.filter(after_place!(
-            &list.order,
-            after.as_slice(),
-            projects::project,
-            lies_at
-        ));
+    if let Some(after) = after {
+        query = query.filter(after_place!(&list.order, after, projects::project, lies_at));
     }
     let mut descending = false;
     for key in &list.order {

@@ -144,6 +144,68 @@ async fn lists_are_filtered_sorted_and_paged() {
     .await;
 }
 
+/// The ids on each page of a list of invoices.
+async fn pages(billing: &Running, page_size: i32) -> Vec<Vec<String>> {
+    let (mut pages, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListInvoicesRequest {
+            parent: PARENT.into(),
+            page_size,
+            page_token,
+            order_by: "issue_date".into(),
+            ..Default::default()
+        };
+        let page = billing.invoices.clone().list_invoices(request).await;
+        let page = page.expect("a stock client reads 4 MiB").into_inner();
+        let id = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        pages.push(page.invoices.iter().map(|it| id(&it.name)).collect());
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_would_be_too_large_is_shorter_and_the_next_goes_on() {
+    const LARGE: usize = 45;
+    const SMALL: usize = 75;
+    on_every_engine(async |engine| {
+        let (_suite, billing, ada) = with_client(&engine).await;
+        let mut given = invoice(&ada);
+        let mut expected = Vec::new();
+        for number in 0..LARGE + SMALL {
+            if number == 0 {
+                // About 100 kB each.
+                given.lines[0].description = "x".repeat(1000);
+                given.lines = vec![given.lines[0].clone(); 100];
+            } else if number == LARGE {
+                given.lines.truncate(1);
+            }
+            let id = format!("n{number:03}");
+            let request = v1::CreateInvoiceRequest {
+                invoice: Some(given.clone()),
+                invoice_id: id.clone(),
+                ..create_request()
+            };
+            billing.create(request).await.expect("a client");
+            expected.push(id);
+        }
+        for page_size in [500, 50] {
+            let pages = pages(&billing, page_size).await;
+            assert_eq!(pages.concat(), expected, "none twice, none left out");
+            let first = pages[0].len();
+            assert!((20..LARGE).contains(&first), "{first} of {page_size}");
+        }
+        let lengths: Vec<usize> = pages(&billing, 110).await.iter().map(Vec::len).collect();
+        let tail = lengths[1..].iter().sum::<usize>();
+        assert_eq!((lengths.len(), lengths[0] + tail), (2, LARGE + SMALL));
+        assert!(lengths[1] > 51, "more than is read at once");
+        billing.stop().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_other_lives_are_refused() {
     on_every_engine(async |engine| {

@@ -31,7 +31,7 @@ pub const FIELDS: &[Field] = &[
 /// What invoices can be sorted by; the first is the list's own order.
 pub const ORDER: &[&str] = &["create_time", "issue_date", "number"];
 
-/// Which invoices, in which order, from where on.
+/// Which invoices, in which order.
 #[derive(Clone, Debug)]
 pub struct InvoiceQuery {
     /// The workspace's id.
@@ -40,36 +40,33 @@ pub struct InvoiceQuery {
     pub filter: Option<Expr>,
     /// The order, never empty; the id breaks ties.
     pub order: Vec<order::Key>,
-    /// The keys and the id of the last invoice before the page.
-    pub after: Option<Vec<Key>>,
-    /// How many at most.
-    pub limit: i64,
 }
 
-/// An invoice and the keys by which the next page begins after it.
+/// Invoices, each with the keys by which a list goes on after it.
 pub type InvoicePage = Vec<(Invoice, Vec<Key>)>;
 
 type On = invoices::table;
 
-/// One page of a list. Errors: `PageTokenInvalid` where `after` does not fit the order.
-pub fn invoice_list(conn: &mut Conn, list: &InvoiceQuery) -> Result<InvoicePage, Error> {
+/// The first `limit` invoices of a list after the one with the keys and the id in `after`. Errors:
+/// `PageTokenInvalid` where these do not fit the order.
+pub fn invoice_list(
+    conn: &mut Conn,
+    list: &InvoiceQuery,
+    after: Option<&[Key]>,
+    limit: i64,
+) -> Result<InvoicePage, Error> {
     let mut query = invoices::table
         .filter(invoices::workspace.eq(&list.workspace))
         .select(invoices::all_columns)
-        .limit(list.limit)
+        .limit(limit)
         .into_boxed::<Db>();
     if let Some(filter) = &list.filter {
         query = query.filter(filtered(filter, |comparison| {
             condition(&list.workspace, comparison)
         }));
     }
-    if let Some(after) = &list.after {
-        query = query.filter(after_place!(
-            &list.order,
-            after.as_slice(),
-            invoices::invoice,
-            lies_at
-        ));
+    if let Some(after) = after {
+        query = query.filter(after_place!(&list.order, after, invoices::invoice, lies_at));
     }
     let mut descending = false;
     for key in &list.order {

@@ -90,7 +90,7 @@ pub fn assignment_end(
     Ok(Some((row.into_assignment(), revision)))
 }
 
-/// Which assignments, from where on. They come in the order of their projects, then contacts.
+/// Which assignments. They come in the order of their projects, then contacts.
 #[derive(Clone, Debug)]
 pub struct AssignmentQuery {
     /// The workspace's id.
@@ -99,23 +99,25 @@ pub struct AssignmentQuery {
     pub project: Option<String>,
     /// Which of them.
     pub filter: Option<Expr>,
-    /// The project and the contact of the last one before the page.
-    pub after: Option<Vec<Key>>,
-    /// How many at most.
-    pub limit: i64,
 }
 
-/// Assignments, each with the keys by which the next page begins after it.
+/// Assignments, each with the keys by which a list goes on after it.
 pub type AssignmentPage = Vec<(Assignment, Vec<Key>)>;
 
-/// One page of a list. Errors: `PageTokenInvalid` where `after` is another list's.
-pub fn assignment_list(conn: &mut Conn, list: &AssignmentQuery) -> Result<AssignmentPage, Error> {
+/// The first `limit` assignments of a list after the one of the project and the contact in `after`.
+/// Errors: `PageTokenInvalid` where these are another list's.
+pub fn assignment_list(
+    conn: &mut Conn,
+    list: &AssignmentQuery,
+    after: Option<&[Key]>,
+    limit: i64,
+) -> Result<AssignmentPage, Error> {
     let mut query = assignments::table
         .filter(assignments::workspace.eq(&list.workspace))
         .filter(assignments::end_time.is_null())
         .select(assignments::all_columns)
         .order((assignments::project, assignments::contact))
-        .limit(list.limit)
+        .limit(limit)
         .into_boxed::<Db>();
     if let Some(project) = &list.project {
         query = query.filter(assignments::project.eq(project));
@@ -125,8 +127,8 @@ pub fn assignment_list(conn: &mut Conn, list: &AssignmentQuery) -> Result<Assign
             condition(&list.workspace, comparison)
         }));
     }
-    if let Some(after) = &list.after {
-        let [Key::Text(project), Key::Text(contact)] = after.as_slice() else {
+    if let Some(after) = after {
+        let [Key::Text(project), Key::Text(contact)] = after else {
             return Err(Error::PageTokenInvalid);
         };
         let later = assignments::project.gt(project).or(assignments::project
