@@ -279,7 +279,8 @@ fn line_nets_hold(figures: &Figures) -> Holds {
         .collect();
     all(&with_price, |(line, (quantity, price))| {
         let base = line.base_quantity.unwrap_or(Decimal::ONE);
-        let gross = quantity.checked_mul(*price)?.checked_div(base)?;
+        // In the order of the rule; the price of one unit fits where the whole product may not.
+        let gross = price.checked_div(base)?.checked_mul(*quantity)?;
         let net = line.adjustments.iter().try_fold(gross, |net, item| {
             net.checked_add(if item.charge {
                 item.amount

@@ -96,6 +96,33 @@ async fn sums_are_computed_and_everything_is_read_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_accepted_with_all_its_digits_can_be_issued() {
+    on_every_engine(async |engine| {
+        let (_suite, billing, ada) = with_client(&engine).await;
+        for [quantity, unit_price, base_quantity] in [
+            ["999999999999999"; 3],
+            ["99999999999999.9", "99999999999999.9", "999999999999999"],
+            ["0.000000001", "999999999999999", "0.000000001"],
+            ["-999999999999999", "0.000000001", "999999999999999"],
+        ] {
+            let mut given = invoice(&ada);
+            given.lines[0].quantity = decimal(quantity);
+            given.lines[0].unit_price = decimal(unit_price);
+            given.lines[0].base_quantity = decimal(base_quantity);
+            let request = v1::CreateInvoiceRequest {
+                invoice: Some(given),
+                ..create_request()
+            };
+            let draft = billing.create(request).await.expect(quantity);
+            let issued = billing.issue(&draft.name).await.expect(quantity);
+            assert_eq!(issued.gross_total, draft.gross_total);
+        }
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn currencies_have_their_own_minor_units() {
     on_every_engine(async |engine| {
         let (_suite, billing, ada) = with_client(&engine).await;

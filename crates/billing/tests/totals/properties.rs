@@ -35,11 +35,21 @@ fn any_tax() -> impl Strategy<Value = Tax> {
     })
 }
 
+/// Lines of common sizes, and some with all the digits that are taken, where only a large base
+/// quantity keeps the net within what can be kept.
 fn any_line() -> impl Strategy<Value = LineAmount> {
-    let base = (1_i64..1_000_000, 0_u32..=9).prop_map(|(m, scale)| Decimal::new(m, scale));
+    const WIDEST: i64 = 999_999_999_999_999;
+    prop_oneof![
+        4 => line_of(1_000_000_000, 1_000_000, 1_000_000),
+        1 => line_of(WIDEST, WIDEST, WIDEST),
+    ]
+}
+
+fn line_of(quantity: i64, price: i64, base: i64) -> impl Strategy<Value = LineAmount> {
+    let base = (1_i64..=base, 0_u32..=9).prop_map(|(m, scale)| Decimal::new(m, scale));
     (
-        any_decimal(1_000_000_000),
-        any_decimal(1_000_000),
+        any_decimal(quantity),
+        any_decimal(price),
         base,
         -1_000_000_i64..1_000_000,
         any_tax(),
