@@ -63,11 +63,36 @@ CREATE TRIGGER invoices_refuse_delete BEFORE DELETE ON invoices WHEN OLD.state =
 BEGIN
     SELECT RAISE(ABORT, 'an issued invoice is immutable');
 END;
--- REPLACE deletes without running the trigger above unless recursive triggers are on.
+-- REPLACE deletes without running the trigger above unless recursive triggers are on: whatever row has
+-- the new one's id, number or place in the table, be the new one inserted or changed.
 CREATE TRIGGER invoices_refuse_replace BEFORE INSERT ON invoices
 WHEN EXISTS (
     SELECT 1 FROM invoices
     WHERE workspace = NEW.workspace AND invoice = NEW.invoice AND state = 'ISSUED'
+)
+OR EXISTS (
+    SELECT 1 FROM invoices
+    WHERE workspace = NEW.workspace AND series = NEW.series AND year = NEW.year
+        AND sequence = NEW.sequence AND state = 'ISSUED'
+)
+OR EXISTS (SELECT 1 FROM invoices WHERE rowid = NEW.rowid AND state = 'ISSUED')
+BEGIN
+    SELECT RAISE(ABORT, 'an issued invoice is immutable');
+END;
+CREATE TRIGGER invoices_refuse_replacing_update BEFORE UPDATE ON invoices
+WHEN EXISTS (
+    SELECT 1 FROM invoices
+    WHERE workspace = NEW.workspace AND invoice = NEW.invoice AND state = 'ISSUED'
+        AND rowid <> OLD.rowid
+)
+OR EXISTS (
+    SELECT 1 FROM invoices
+    WHERE workspace = NEW.workspace AND series = NEW.series AND year = NEW.year
+        AND sequence = NEW.sequence AND state = 'ISSUED' AND rowid <> OLD.rowid
+)
+OR EXISTS (
+    SELECT 1 FROM invoices
+    WHERE rowid = NEW.rowid AND rowid <> OLD.rowid AND state = 'ISSUED'
 )
 BEGIN
     SELECT RAISE(ABORT, 'an issued invoice is immutable');
