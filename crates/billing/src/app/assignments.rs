@@ -167,7 +167,7 @@ fn assign(
     write.claim(conn)?;
     // Kept from being closed until the assignment is there.
     let project = rows::project_pin(conn, name)?.ok_or_else(|| not_found(name))?;
-    let held = grants::grant_hold::<ProjectEntitlement>(conn, contact, holder_epoch)?;
+    let held = grants::grant_hold::<ProjectEntitlement>(conn, contact, holder_epoch, write.now)?;
     let Some(mut held) = held else {
         return Err(Stop::NoGrant(contact.clone()).into());
     };

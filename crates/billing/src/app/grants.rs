@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::store::{Conn, Error as StoreError, Store};
-use types::{ContactName, Deadline};
+use types::{ContactName, Deadline, Micros};
 
 use super::{Abort, App, Stop};
 use crate::domain::grants::{Attachment, Grant, Stale};
@@ -162,7 +162,8 @@ impl App {
     /// Takes something away from those who use grants now. New uses are kept from beginning first, or
     /// the row locks might never be had.
     ///
-    /// In a task of its own: a caller that gives up in between would leave the announcement behind.
+    /// In a task of its own: a caller that gives up in between would leave the announcement behind, which
+    /// would keep everybody waiting until it is too old to count.
     pub(super) async fn take_away<T, F>(
         &self,
         op: &'static str,
@@ -176,6 +177,7 @@ impl App {
     {
         tokio::spawn(announce_and_take(
             self.store.clone(),
+            self.clock.now(),
             op,
             scope,
             deadline,
@@ -188,6 +190,7 @@ impl App {
 
 async fn announce_and_take<T, F>(
     store: Store,
+    now: Micros,
     op: &'static str,
     scope: Scope,
     deadline: Deadline,
@@ -200,7 +203,7 @@ where
     let announced = scope.clone();
     let intent: Result<(), StoreError> = store
         .write("gate.announce", deadline, move |conn| {
-            gate::intent_announce(conn, &announced)
+            gate::intent_announce(conn, &announced, now)
         })
         .await;
     intent?;
@@ -220,10 +223,7 @@ where
             })
             .await;
         if let Err(error) = withdrawn {
-            tracing::warn!(
-                ?error,
-                "an announcement stays until the follower opens its next stream"
-            );
+            tracing::warn!(?error, "an announcement stays until it is too old to count");
         }
     }
     Ok(outcome?)

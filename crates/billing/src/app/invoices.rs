@@ -307,7 +307,8 @@ fn create(
     if *given && rows::invoice_exists(conn, name)? {
         return Err(exists().into());
     }
-    let held = grants::grant_hold::<InvoiceEntitlement>(conn, &content.contact, holder_epoch)?;
+    let held =
+        grants::grant_hold::<InvoiceEntitlement>(conn, &content.contact, holder_epoch, write.now)?;
     let Some(mut held) = held else {
         return Err(Stop::NoGrant(content.contact.clone()).into());
     };

@@ -190,7 +190,8 @@ fn make_ready(
         .into());
     }
     let contact = invoice.content.contact.clone();
-    let held = grants::grant_hold::<InvoiceEntitlement>(conn, &contact, store.epoch())?;
+    let held =
+        grants::grant_hold::<InvoiceEntitlement>(conn, &contact, store.epoch(), job.write.now)?;
     let Some(held) = held else {
         return Err(Stop::NoGrant(contact));
     };

@@ -65,7 +65,8 @@ impl App {
     /// Carries out what the stream tells until it ends or the epochs change. Its first word tells the
     /// epoch to attach in.
     async fn recalls_follow_once(&self, backoff: &mut Backoff) -> Result<(), Error> {
-        // Whoever announced something and did not live to withdraw it may have been another replica.
+        // Whoever announced something and did not live to withdraw it may have been another replica. Its
+        // announcement counts for some seconds only; here the rows of all such go.
         let time = Deadline::after(ORDER_TIME);
         let cleared: Result<(), StoreError> = self
             .store

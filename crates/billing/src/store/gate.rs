@@ -3,12 +3,22 @@
 //! Invariant: epochs only rise, and nothing that was granted before a rise survives it: what is made in an
 //! epoch says so, and is measured against the gate's row, which whoever relies on it has locked.
 
+use std::time::Duration;
+
 use ::store::{Conn, Error, each, locked};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
 
 use super::schema::{fences, gate, gate_intents};
 use crate::domain::grants::{Attachment, Fence, Gate};
+
+/// How long an announcement counts: longer than taking something away lasts. Whoever made an older one
+/// did not live to withdraw it, and it must not keep everybody from what nobody takes any more.
+pub const ANNOUNCED_MAX: Duration = Duration::from_secs(10);
+
+/// How far ahead of a caller's time an announcement may be: the caller may have waited since, and the
+/// clocks of two replicas differ.
+const AHEAD_MAX: Duration = Duration::from_mins(1);
 
 /// The one row's key.
 pub(super) const ROW: i32 = 1;
@@ -76,19 +86,31 @@ impl Scope {
 }
 
 /// Announces that something will be taken away: no use of a grant begins there until
-/// [`intent_withdraw`]. To be committed before the transaction that takes it away, which would else
+/// [`intent_withdraw`], or for [`ANNOUNCED_MAX`]. To be committed before the transaction that takes it away, which would else
 /// wait for ever on PostgreSQL while uses overlap. It is only about being fair: what is right rests
 /// on the row locks.
-pub fn intent_announce(conn: &mut Conn, scope: &Scope) -> Result<(), Error> {
+pub fn intent_announce(conn: &mut Conn, scope: &Scope, now: Micros) -> Result<(), Error> {
     let (workspace, contact) = scope.key();
+    let announced_again = diesel::update(gate_intents::table.find(scope.key()))
+        .set(gate_intents::announce_time.eq(now.0))
+        .execute(conn)?;
+    if announced_again > 0 {
+        return Ok(());
+    }
     each!(conn, |c| diesel::insert_into(gate_intents::table)
         .values((
             gate_intents::workspace.eq(workspace),
-            gate_intents::contact.eq(contact)
+            gate_intents::contact.eq(contact),
+            gate_intents::announce_time.eq(now.0),
         ))
         .on_conflict_do_nothing()
         .execute(c))?;
     Ok(())
+}
+
+/// When an announcement must have been made to count at `now`: after the first, before the second.
+pub(super) fn announced_between(now: Micros) -> (Micros, Micros) {
+    (now.minus(ANNOUNCED_MAX), now.plus(AHEAD_MAX))
 }
 
 /// Withdraws what was announced: in the transaction that has taken it away, or after that failed.

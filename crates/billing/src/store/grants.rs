@@ -10,8 +10,8 @@
 //! # use billing::domain::grants::{Grant, Invoice, Project};
 //! # use billing::domain::invoices::{Content, Draft, draft};
 //! # use billing::store::grants::{Held, grant_hold};
-//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64) -> Option<Draft> {
-//!     let held = grant_hold::<Invoice>(conn, &content.contact, epoch).ok()??;
+//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64, now: types::Micros) -> Option<Draft> {
+//!     let held = grant_hold::<Invoice>(conn, &content.contact, epoch, now).ok()??;
 //!     draft(content, &held).ok()
 //! }
 //! ```
@@ -32,8 +32,8 @@
 //! # use billing::domain::grants::{Grant, Invoice, Project};
 //! # use billing::domain::invoices::{Content, Draft, draft};
 //! # use billing::store::grants::{Held, grant_hold};
-//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64) -> Option<Draft> {
-//!     let held = grant_hold::<Project>(conn, &content.contact, epoch).ok()??;
+//! fn accept(conn: &mut store::Conn, content: Content, epoch: i64, now: types::Micros) -> Option<Draft> {
+//!     let held = grant_hold::<Project>(conn, &content.contact, epoch, now).ok()??;
 //!     draft(content, &held).ok()
 //! }
 //! ```
@@ -44,7 +44,7 @@
 //! # use billing::domain::grants::Invoice;
 //! # use billing::store::grants::{Held, grant_hold};
 //! fn keep(conn: &mut store::Conn, contact: &types::ContactName) -> Option<Held<'static, Invoice>> {
-//!     grant_hold::<Invoice>(conn, contact, 1).ok()?
+//!     grant_hold::<Invoice>(conn, contact, 1, types::Micros(0)).ok()?
 //! }
 //! ```
 //!
@@ -133,13 +133,17 @@ impl<E> Held<'_, E> {
 
 /// Holds the contact's grant for `E` until the transaction ends; none where there is no grant that
 /// may be used for it now, which only pipeline can change. `holder_epoch` is the present epoch of
-/// this database. Where somebody has announced to take it away it counts as gone.
+/// this database. Where somebody has announced lately to take it away it counts as gone.
 pub fn grant_hold<'tx, E: Entitlement>(
     conn: &'tx mut Conn,
     contact: &ContactName,
     holder_epoch: i64,
+    now: Micros,
 ) -> Result<Option<Held<'tx, E>>, Error> {
+    let (after, before) = gate::announced_between(now);
     let announced = gate_intents::table
+        .filter(gate_intents::announce_time.gt(after.0))
+        .filter(gate_intents::announce_time.lt(before.0))
         .filter(gate_intents::workspace.eq_any(["", contact.workspace.as_str()]))
         .filter(gate_intents::contact.eq_any(["", contact.contact.as_str()]));
     // Locked in the order of the tables, as everywhere; the subject is read without a lock.

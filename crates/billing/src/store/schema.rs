@@ -49,6 +49,7 @@ diesel::table! {
     gate_intents (workspace, contact) {
         workspace -> Text,
         contact -> Text,
+        announce_time -> BigInt,
     }
 }
 

@@ -153,7 +153,7 @@ fn give(conn: &mut Conn, id: &str, attached: Attachment, activation: i64) -> boo
 
 fn usable(conn: &mut Conn, id: &str, attached: Attachment) -> bool {
     let contact = ContactName::new("default", id);
-    let held = grants::grant_hold::<Invoice>(conn, &contact, attached.holder_epoch);
+    let held = grants::grant_hold::<Invoice>(conn, &contact, attached.holder_epoch, Micros(0));
     held.expect("an answer").is_some()
 }
 
@@ -297,7 +297,7 @@ async fn an_epoch_begins_when_nobody_uses_a_grant_of_the_old_one() {
         let use_it = tokio::spawn(async move {
             on_the_tables(&user, move |conn| {
                 let contact = ContactName::new("default", "a");
-                let held = grants::grant_hold::<Invoice>(conn, &contact, 1);
+                let held = grants::grant_hold::<Invoice>(conn, &contact, 1, Micros(0));
                 assert!(held.expect("an answer").is_some());
                 using.send(()).expect("somebody waits");
                 let while_used = is_raised.lock().expect("one user");

@@ -1,8 +1,11 @@
 //! The gate: a document is accepted under a held grant and under nothing else.
 
+use billing::store::gate::{self, Scope};
 use proto::errors::v1::Reason;
+use store::testing::soon;
 use tonic::Code;
 use tonic_types::StatusExt as _;
+use types::{Clock, Micros};
 
 use super::support::{Suite, assert_refused, contact, on_every_engine, refusal};
 
@@ -163,6 +166,50 @@ async fn an_activation_fences_off_what_was_granted_before() {
         );
         billing.draft(&ada).await.expect("the new grant is held");
         assert_eq!(suite.pipeline.acquired(), asked + 2);
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_announced_by_one_who_died_keeps_nobody_waiting_for_long() {
+    on_every_engine(async |engine| {
+        let suite = Suite::new(&engine).await;
+        let clock = Clock::fixed(Micros(1_780_000_000_000_000));
+        let billing = suite.start_at(clock.clone()).await;
+        let ada = contact("ada");
+        suite.pipeline.put(&ada, "client");
+        let draft = billing.draft(&ada).await.expect("a client");
+        let store = suite.store();
+        let announce = async |scope: &Scope| {
+            let (scope, now) = (scope.clone(), clock.now());
+            let announced: Result<(), store::Error> = store
+                .write("test.announce", soon(), move |conn| {
+                    gate::intent_announce(conn, &scope, now)
+                })
+                .await;
+            announced.expect("announced");
+        };
+        for scope in [
+            Scope::All,
+            Scope::Workspace("default".into()),
+            Scope::Contact(ada.parse().expect("a contact")),
+        ] {
+            announce(&scope).await;
+            // Whoever takes it away is waited for; nobody does, and after some seconds that shows.
+            let waits = billing.draft(&ada).await.expect_err("announced");
+            assert_refused(&waits, Reason::ConcurrentUpdate);
+            clock.advance(gate::ANNOUNCED_MAX / 2);
+            let waits = billing.issue(&draft.name).await.expect_err("announced");
+            assert_refused(&waits, Reason::ConcurrentUpdate);
+            clock.advance(gate::ANNOUNCED_MAX / 2);
+            billing.draft(&ada).await.expect("nobody takes it away");
+            announce(&scope).await;
+            let waits = billing.draft(&ada).await.expect_err("announced anew");
+            assert_refused(&waits, Reason::ConcurrentUpdate);
+            clock.advance(gate::ANNOUNCED_MAX);
+        }
+        billing.issue(&draft.name).await.expect("all are too old");
         billing.stop().await;
     })
     .await;

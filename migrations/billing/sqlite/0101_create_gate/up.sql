@@ -49,9 +49,11 @@ CREATE TABLE subjects (
 
 -- Who is about to take something away from a contact, from a workspace (contact '') or from all (both
 -- ''). No use of a grant begins where such a row stands, so that those under way come to an end: a
--- row that is locked in shares by one caller after the other would else never be had for a change.
+-- row that is locked in shares by one caller after the other would else never be had for a change. One
+-- that was announced longer ago than taking away lasts is of somebody who died and no longer counts.
 CREATE TABLE gate_intents (
     workspace TEXT NOT NULL,
     contact TEXT NOT NULL,
+    announce_time INTEGER NOT NULL,
     PRIMARY KEY (workspace, contact)
 ) STRICT;
