@@ -20,7 +20,8 @@ pub struct Mapping {
     /// unless a claim has the whole name. Default: `workspaces`.
     pub claim: String,
     /// What values of the claim mean that are not written as `workspace:role`, such as the names of
-    /// groups: each is a list of `workspace:role`. Where this is given, no other value counts.
+    /// groups: each is a list of `workspace:role`. Where this is given, no other value counts, and
+    /// neither does an object: whoever may name a group or a role there can't name a workspace.
     pub groups: BTreeMap<String, Vec<String>>,
     /// The claim that names a service of the suite. Default: `clientele_service`.
     pub service_claim: String,
@@ -169,7 +170,7 @@ impl Compiled {
     pub(crate) fn access(&self, claims: &Members) -> Access {
         let mut access = Access::default();
         match claims.at(&self.mapping.claim) {
-            Some(Value::Object(workspaces)) => {
+            Some(Value::Object(workspaces)) if self.mapping.groups.is_empty() => {
                 for (workspace, roles) in workspaces {
                     for role in texts(roles) {
                         self.grant(&mut access, workspace, role);
@@ -309,6 +310,13 @@ mod tests {
         let held = access.within("acme").expect("not an administrator");
         assert!(held.contains("deals.close") && held.contains("positions.convert"));
         assert_eq!(access.within("other"), Some(BTreeSet::new()));
+        // Names that others give, such as those of Keycloak's `realm_access`, are no workspaces.
+        for claims in [
+            json!({"realm": {"groups": {"acme": ["admin"], "/crm/sales": ["admin"]}}}),
+            json!({"realm": {"groups": {"*": "admin"}}}),
+        ] {
+            assert_eq!(self::access(&mapping, &claims), Access::default(), "{claims}");
+        }
     }
 
     #[test]
