@@ -10,13 +10,13 @@ mod problems;
 mod reading;
 mod slices;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use store::leases::Lease;
 use store::{Error as StoreError, leases};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use types::{Deadline, ImportName};
 
 use self::files::{Defaults, Prepared};
@@ -63,8 +63,8 @@ impl From<StoreError> for End {
 impl App {
     /// Runs imports for as long as the lease is held. Never ends by itself.
     pub(crate) async fn run_imports(self, lease: Lease) {
-        let mut running: JoinSet<ImportName> = JoinSet::new();
-        let mut names: BTreeSet<ImportName> = BTreeSet::new();
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut names: HashMap<Id, ImportName> = HashMap::new();
         loop {
             let rung = self.import_ran.notified();
             let found = self
@@ -74,24 +74,24 @@ impl App {
                 });
             match found.await {
                 Ok(found) => {
-                    let fresh = found.into_iter().filter(|name| !names.contains(name));
-                    let room = RUNS_MAX.saturating_sub(names.len());
-                    for name in fresh.take(room).collect::<Vec<_>>() {
-                        names.insert(name.clone());
-                        running.spawn(self.clone().run_to_end(name, lease.clone()));
+                    let known: BTreeSet<ImportName> = names.values().cloned().collect();
+                    let fresh = found.into_iter().filter(|name| !known.contains(name));
+                    for name in fresh.take(RUNS_MAX.saturating_sub(known.len())) {
+                        let run = self.clone().run_to_end(name.clone(), lease.clone());
+                        names.insert(running.spawn(run).id(), name);
                     }
                 }
                 Err(error) => tracing::warn!(?error, "running imports can't be looked for"),
             }
             tokio::select! {
-                Some(ended) = running.join_next(), if !names.is_empty() => {
-                    match ended {
-                        Ok(name) => {
-                            names.remove(&name);
-                        }
-                        // Which one panicked is not known: all are looked for anew.
-                        Err(_) if running.is_empty() => names.clear(),
-                        Err(_) => {}
+                Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
+                    let (id, panicked) = match ended {
+                        Ok((id, ())) => (id, false),
+                        Err(error) => (error.id(), true),
+                    };
+                    if let (Some(import), true) = (names.remove(&id), panicked) {
+                        tracing::error!(%import, "an import's run panicked");
+                        tokio::time::sleep(LOOK).await;
                     }
                 }
                 () = rung => {}
@@ -100,9 +100,11 @@ impl App {
         }
     }
 
-    async fn run_to_end(self, name: ImportName, lease: Lease) -> ImportName {
+    async fn run_to_end(self, name: ImportName, lease: Lease) {
         match self.run_import_file(&name, &lease).await {
-            Ok(()) | Err(End::Lost) => {}
+            Ok(()) => {}
+            // Should it still be there and running, it is taken up again, but not at once.
+            Err(End::Lost) => tokio::time::sleep(LOOK).await,
             Err(End::Later(error)) => {
                 tracing::warn!(import = %name, ?error, "an import pauses");
                 tokio::time::sleep(LOOK).await;
@@ -111,10 +113,10 @@ impl App {
                 tracing::info!(import = %name, failure, "an import failed");
                 if let Err(error) = self.end_import(&name, &lease, Some(failure)).await {
                     tracing::warn!(import = %name, ?error, "an import's end can't be noted");
+                    tokio::time::sleep(LOOK).await;
                 }
             }
         }
-        name
     }
 
     /// Takes an import from where it is to the end of its file.
@@ -136,6 +138,8 @@ impl App {
             let read = read_rows(reader, input, room, Arc::clone(&defaults)).await?;
             let is_drained = read.is_drained;
             reader = read.reader;
+            // Nothing can be read after a row that does not end.
+            ended |= reader.broken().is_some();
             input = Input::Nothing;
             for row in read.found {
                 if to_skip > 0 {
@@ -151,11 +155,11 @@ impl App {
                 done = self.write_slice(&import, lease, done, slice).await?;
             }
             if is_drained && ended {
-                self.end_import(name, lease, None).await?;
+                self.end_import(name, lease, reader.broken()).await?;
                 return self.tidy(&import, lease).await;
             }
             if is_drained {
-                let piece = self.piece(name, offset, import.uploaded_bytes).await?;
+                let piece = self.piece(&import, offset).await?;
                 offset += i64::try_from(piece.len()).unwrap_or(i64::MAX);
                 ended = piece.is_empty();
                 input = if ended {

@@ -11,6 +11,7 @@ use super::log::Entry;
 use super::{App, Call};
 use crate::domain::contacts::{Change, Contact};
 use crate::domain::facts::Facts;
+use crate::domain::imports::State;
 use crate::store::{contacts as rows, import_files, imports};
 
 /// How long the change log is kept.
@@ -47,6 +48,7 @@ impl App {
         let now = self.clock.now();
         while self.purge_slice(lease, now).await? > 0 {}
         while self.imports_slice(lease, now).await? > 0 {}
+        while self.files_slice(lease, now).await? > 0 {}
         while self.keys_slice(lease, now).await? > 0 {}
         while self.log_slice(lease, now).await? > 0 {}
         Ok(())
@@ -85,6 +87,11 @@ impl App {
                 // One at a time and bit by bit: an import has many rows.
                 let old = imports::imports_old(conn, now.minus(IMPORTS_KEPT), 1)?;
                 for name in &old {
+                    // It may have been started since it was found: then it stays.
+                    let import = imports::import_lock(conn, name)?;
+                    if import.is_none_or(|import| import.state == State::Running) {
+                        continue;
+                    }
                     let is_full = import_files::rows_before_delete(conn, name, i64::MAX)?
                         || import_files::chunks_delete(conn, name)?;
                     if !is_full {
@@ -92,6 +99,27 @@ impl App {
                     }
                 }
                 Ok(old.len())
+            })
+            .await
+    }
+
+    /// Ended runs remove what they have no more use for by themselves, but for those that were
+    /// cancelled, failed, or ended with their process.
+    async fn files_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
+        let lease = lease.clone();
+        self.store
+            .write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                let left = imports::imports_with_useless_file(conn, 1)?;
+                for name in &left {
+                    let Some(import) = imports::import_lock(conn, name)? else {
+                        continue;
+                    };
+                    let _is_more = import.has_ended()
+                        && (import_files::rows_before_delete(conn, name, import.run)?
+                            || import_files::chunks_delete(conn, name)?);
+                }
+                Ok(left.len())
             })
             .await
     }

@@ -152,6 +152,14 @@ impl Import {
         }
     }
 
+    /// Whether it will never run again, so that nobody reads its file any more.
+    pub fn has_ended(&self) -> bool {
+        match self.state {
+            State::Uploading | State::Running | State::Checked => false,
+            State::Succeeded | State::Failed | State::Cancelled => true,
+        }
+    }
+
     /// The import as its next run begins.
     #[must_use]
     pub fn started(mut self, dry_run: bool, actor: &str, now: Micros) -> Self {

@@ -12,7 +12,7 @@ use diesel::sql_types::Bool;
 use types::{ImportName, Micros};
 
 use super::relations::related;
-use super::schema::imports;
+use super::schema::{import_chunks, imports};
 use crate::domain::imports::{Counts, Format, Import, State};
 
 #[derive(Queryable)]
@@ -257,6 +257,22 @@ pub fn imports_old(conn: &mut Conn, before: Micros, limit: i64) -> Result<Vec<Im
         imports::table
             .filter(imports::create_time.lt(before.0))
             .filter(imports::state.ne(State::Running.as_str()))
+            .select((imports::workspace, imports::import))
+            .limit(limit)
+            .load(conn)?,
+    )
+}
+
+/// At most `limit` imports that will never run again and whose file is still there.
+pub fn imports_with_useless_file(conn: &mut Conn, limit: i64) -> Result<Vec<ImportName>, Error> {
+    let ended = [State::Succeeded, State::Failed, State::Cancelled].map(State::as_str);
+    let piece = import_chunks::table
+        .filter(import_chunks::workspace.eq(imports::workspace))
+        .filter(import_chunks::import.eq(imports::import));
+    names(
+        imports::table
+            .filter(imports::state.eq_any(ended))
+            .filter(dsl::exists(piece))
             .select((imports::workspace, imports::import))
             .limit(limit)
             .load(conn)?,

@@ -134,3 +134,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     contact_external_ids,
     contact_positions,
 );
+
+diesel::allow_tables_to_appear_in_same_query!(imports, import_chunks);

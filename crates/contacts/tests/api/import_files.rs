@@ -1,9 +1,15 @@
 //! Files of imports that are cut, large or made to do harm.
 
-use proto::contacts::v1::Import;
-use proto::contacts::v1::import::{Format, State};
+use std::time::Duration;
 
-use crate::support::on_each_engine;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use proto::contacts::v1::import::{Format, State};
+use proto::contacts::v1::{CancelImportRequest, Import};
+use store::Error as StoreError;
+use types::Deadline;
+
+use crate::support::{Suite, eventually, on_each_engine};
 use crate::transfer_support::{chunk, contacts, create, import, rows, to_end, upload};
 
 #[tokio::test]
@@ -88,4 +94,92 @@ async fn a_row_is_reported_within_limits_whatever_it_holds() {
         );
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_run_whose_file_is_gone_fails_and_says_so() {
+    on_each_engine(|mut suite| async move {
+        let name = create(&mut suite, import(Format::Ndjson)).await;
+        upload(&mut suite, &name, b"{\"displayName\":\"Ada\"}\n").await;
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let removed = suite
+            .service
+            .store()
+            .write("test.remove", deadline, |conn| {
+                diesel::sql_query("DELETE FROM import_chunks").execute(conn)?;
+                Ok::<_, StoreError>(())
+            });
+        removed.await.expect("removed");
+        let done = to_end(&mut suite, &name, false).await;
+        assert_eq!(done.state(), State::Failed);
+        assert_eq!(
+            done.failure,
+            "the file is gone: upload it with another import"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_read_after_a_row_that_does_not_end_and_the_run_says_so() {
+    on_each_engine(|mut suite| async move {
+        let endless = "x".repeat(1_100_000);
+        let file = format!("Email\na@example.com\n\"{endless}\nb@example.com\n");
+        for dry_run in [true, false] {
+            let name = create(&mut suite, import(Format::Csv)).await;
+            upload(&mut suite, &name, file.as_bytes()).await;
+            let done = to_end(&mut suite, &name, dry_run).await;
+            assert_eq!(done.state(), State::Failed);
+            assert_eq!(
+                done.failure,
+                "row 2 is too long: is a quotation mark left open? Nothing after it was read"
+            );
+            assert_eq!((done.created_rows, done.refused_rows), (1, 1));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_file_of_a_cancelled_import_is_removed_and_a_waiting_one_kept() {
+    on_each_engine(|mut suite| async move {
+        let waiting = create(&mut suite, import(Format::Ndjson)).await;
+        let cancelled = create(&mut suite, import(Format::Ndjson)).await;
+        for name in [&waiting, &cancelled] {
+            upload(&mut suite, name, b"{\"displayName\":\"Ada\"}\n").await;
+        }
+        let request = CancelImportRequest { name: cancelled };
+        suite
+            .transfers
+            .cancel_import(request)
+            .await
+            .expect("cancelled");
+        assert_eq!(pieces(&suite).await, 2);
+        let mut suite = suite.restarted().await;
+        // The leases of the process that is gone run out by the clock.
+        suite.clock.advance(Duration::from_mins(1));
+        eventually("the removal of the file", || async {
+            (pieces(&suite).await == 1).then_some(())
+        })
+        .await;
+        let done = to_end(&mut suite, &waiting, false).await;
+        assert_eq!((done.state(), done.created_rows), (State::Succeeded, 1));
+    })
+    .await;
+}
+
+/// How many pieces of files are stored.
+async fn pieces(suite: &Suite) -> i64 {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let deadline = Deadline::after(Duration::from_secs(5));
+    let found = suite.service.store().read("test.count", deadline, |conn| {
+        let query = diesel::sql_query("SELECT count(*) AS count FROM import_chunks");
+        let found: Count = query.get_result(conn)?;
+        Ok::<_, StoreError>(found.count)
+    });
+    found.await.expect("a count")
 }

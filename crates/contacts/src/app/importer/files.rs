@@ -104,6 +104,17 @@ impl Reader {
         }
     }
 
+    /// Why nothing more can be read of the file, where that is so before its end.
+    pub fn broken(&self) -> Option<String> {
+        match self {
+            Self::Csv(reader, header) => reader.broken_row().map(|row| {
+                let row = number(row) - *header;
+                format!("row {row} is too long: is a quotation mark left open? Nothing after it was read")
+            }),
+            Self::Vcard(_) | Self::Ndjson(_) => None,
+        }
+    }
+
     /// The next row; `None` until more bytes come or, after [`Reader::finish`], at the end.
     pub fn next_row(&mut self, defaults: &Defaults) -> Option<Prepared> {
         match self {

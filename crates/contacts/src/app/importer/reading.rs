@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use store::Error as StoreError;
 use store::leases::{self, Lease};
-use types::{Deadline, ImportName};
+use types::Deadline;
 
 use super::files::{Defaults, Prepared, Reader};
 use super::{End, STEP_TIME, columns};
 use crate::app::App;
-use crate::domain::imports::{Format, Import};
+use crate::domain::imports::{Format, Import, State};
 use crate::formats::csv::Analyzer;
 use crate::store::{import_files, imports as rows};
 
@@ -74,7 +74,7 @@ impl App {
         let mut analyzer = Analyzer::new();
         let mut offset = 0;
         loop {
-            let piece = self.piece(&name, offset, import.uploaded_bytes).await?;
+            let piece = self.piece(import, offset).await?;
             if piece.is_empty() {
                 break;
             }
@@ -128,27 +128,26 @@ impl App {
         Reader::csv(&analysis).map_err(failed)
     }
 
-    /// The piece of the file that begins at `offset`; empty at the end.
-    pub(super) async fn piece(
-        &self,
-        name: &ImportName,
-        offset: i64,
-        length: i64,
-    ) -> Result<Vec<u8>, End> {
-        if offset >= length {
-            return Ok(Vec::new());
-        }
-        let target = name.clone();
-        let found = self
-            .store
-            .read("imports.piece", Deadline::after(STEP_TIME), move |conn| {
-                import_files::chunk_at(conn, &target, offset)
-            });
-        match found.await? {
-            Some((begin, data)) if begin == offset => Ok(data),
-            // The file was removed, or the import cancelled and pruned.
-            Some(_) | None => Err(End::Lost),
-        }
+    /// The piece of the file that begins at `offset`; empty at the end. Only while the import runs:
+    /// a run that was cancelled reads no further.
+    pub(super) async fn piece(&self, import: &Import, offset: i64) -> Result<Vec<u8>, End> {
+        let (name, run) = (import.name(), import.run);
+        let is_end = offset >= import.uploaded_bytes;
+        let deadline = Deadline::after(STEP_TIME);
+        let found = self.store.read("imports.piece", deadline, move |conn| {
+            let import = rows::import_get(conn, &name)?;
+            if import.is_none_or(|import| import.state != State::Running || import.run != run) {
+                return Ok(Err(End::Lost));
+            }
+            if is_end {
+                return Ok(Ok(Vec::new()));
+            }
+            let found = import_files::chunk_at(conn, &name, offset)?;
+            let piece = found.filter(|(begin, _)| *begin == offset);
+            let gone = || End::Failed("the file is gone: upload it with another import".to_owned());
+            Ok::<_, StoreError>(piece.map(|(_, data)| data).ok_or_else(gone))
+        });
+        found.await?
     }
 }
 

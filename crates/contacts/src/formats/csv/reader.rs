@@ -53,6 +53,7 @@ pub struct Reader {
     bytes: Vec<u8>,
     at: usize,
     row: u64,
+    broken_row: Option<u64>,
     ended: bool,
 }
 
@@ -76,6 +77,7 @@ impl Reader {
             bytes: Vec::new(),
             at: 0,
             row: 0,
+            broken_row: None,
             ended: false,
         })
     }
@@ -99,6 +101,9 @@ impl Reader {
         loop {
             let cut = self.next_cut()?;
             self.row += 1;
+            if cut == Cut::TooLong {
+                self.broken_row = Some(self.row);
+            }
             if self.row <= self.header_row {
                 continue;
             }
@@ -120,6 +125,11 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// The row after which nothing can be read, because it is longer than a row may be.
+    pub fn broken_row(&self) -> Option<u64> {
+        self.broken_row
     }
 
     /// The bytes held at the moment: the last chunk and the row that is being read.
