@@ -57,14 +57,29 @@ pub(crate) fn text<'a>(attributes: &'a Attributes, key: &str) -> Option<&'a str>
 
 /// Adds texts under a key: one stands as a text, several as a list; empty ones are passed over.
 pub(crate) fn put_texts(attributes: &mut Attributes, key: &str, found: Vec<String>) {
-    let mut all = attributes.get(key).and_then(texts).unwrap_or_default();
-    all.extend(found.into_iter().filter(|text| !text.is_empty()));
-    let value = match all.len() {
-        0 => return,
-        1 => Value::String(all.swap_remove(0)),
-        _ => Value::Array(all.into_iter().map(Value::String).collect()),
-    };
-    attributes.insert(key.to_owned(), value);
+    for text in found.into_iter().filter(|text| !text.is_empty()) {
+        match attributes.get_mut(key) {
+            Some(Value::Array(all)) => all.push(Value::String(text)),
+            Some(one @ Value::String(_)) => {
+                *one = Value::Array(vec![one.take(), Value::String(text)]);
+            }
+            _ => {
+                attributes.insert(key.to_owned(), Value::String(text));
+            }
+        }
+    }
+}
+
+/// The most characters of a label. Several addresses share one, so that a file could make a few long
+/// labels take up any amount of memory; those of a contact's addresses have at most 100.
+const LABEL_CHARS_MAX: usize = 300;
+
+/// A label as far as it is kept.
+pub(crate) fn shortened_label(mut label: String) -> String {
+    if let Some((end, _)) = label.char_indices().nth(LABEL_CHARS_MAX) {
+        label.truncate(end);
+    }
+    label
 }
 
 /// Keeps labels beside a list of the same length, where there are any.

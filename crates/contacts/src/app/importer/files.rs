@@ -9,7 +9,7 @@ use proto::contacts::v1;
 
 use super::problems::Problems;
 use crate::domain::Faults;
-use crate::domain::facts::Channel;
+use crate::domain::facts::{Channel, Email, Facts, Phone};
 use crate::domain::imports::{Format, Import};
 use crate::formats::csv::{self, Analysis, MappingProblem};
 use crate::formats::record::ContactRecord;
@@ -226,14 +226,15 @@ fn prepared(
     let mut faults = Faults::default();
     check(&contact, &mut faults);
     add(&faults, &mut problems);
+    if !problems.is_empty() {
+        let display_name = shortened(&named(&contact).shown_name());
+        return made(row, display_name, Err(problems.into_texts()), 0);
+    }
     let mut found = draft(&contact);
     if !is_said {
         found.facts.source.channel = Channel::Import;
     }
     let display_name = shortened(&found.facts.shown_name());
-    if !problems.is_empty() {
-        return made(row, display_name, Err(problems.into_texts()), 0);
-    }
     let bytes = contact.encoded_len();
     let content = Content {
         name: contact.name,
@@ -241,6 +242,26 @@ fn prepared(
         notes: notes.into_texts(),
     };
     made(row, display_name, Ok(content), bytes)
+}
+
+/// As much of a contact as names it. One that breaks rules may be too large to be read as a whole.
+fn named(contact: &v1::Contact) -> Facts {
+    let email = |email: &v1::Email| Email {
+        address: email.address.clone(),
+        ..Email::default()
+    };
+    let phone = |phone: &v1::Phone| Phone {
+        number: phone.number.clone(),
+        ..Phone::default()
+    };
+    Facts {
+        display_name: contact.display_name.clone(),
+        given_name: contact.given_name.clone(),
+        family_name: contact.family_name.clone(),
+        emails: contact.emails.first().map(email).into_iter().collect(),
+        phones: contact.phones.first().map(phone).into_iter().collect(),
+        ..Facts::default()
+    }
 }
 
 /// What stands in a column for phone numbers is not always one: it is left out and said so, where a

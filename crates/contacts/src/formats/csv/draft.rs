@@ -14,6 +14,10 @@ use crate::formats::labels;
 use crate::formats::postal::Parts;
 use crate::formats::record::{ContactRecord, ExternalId, Kind};
 
+/// How many addresses or numbers of one slot are kept: a contact can have half as many, so that a row
+/// with more is refused whatever the others are.
+const VALUES_MAX: usize = 100;
+
 /// Several addresses or numbers that share a slot, and what is said of them.
 #[derive(Default)]
 pub struct Point {
@@ -33,7 +37,39 @@ pub struct Place {
 }
 
 /// Things by slot, in the order in which their first cell came.
-pub type Slots<T> = Vec<(Slot, T)>;
+pub struct Slots<T> {
+    list: Vec<(Slot, T)>,
+    places: BTreeMap<Slot, usize>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            places: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T: Default> Slots<T> {
+    fn at(&mut self, slot: &Slot) -> &mut T {
+        let place = self.places.get(slot).copied().unwrap_or_else(|| {
+            self.list.push((slot.clone(), T::default()));
+            self.places.insert(slot.clone(), self.list.len() - 1);
+            self.list.len() - 1
+        });
+        &mut self.list[place].1
+    }
+}
+
+impl<T> IntoIterator for Slots<T> {
+    type Item = (Slot, T);
+    type IntoIter = std::vec::IntoIter<(Slot, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
 
 #[derive(Default)]
 pub struct Draft {
@@ -172,10 +208,17 @@ impl Draft {
         slots: impl Fn(&mut Self) -> &mut Slots<Point>,
     ) {
         let own = self.own;
-        let point = at_slot(slots(self), slot);
+        let point = slots(self).at(slot);
         let text = || values.first().cloned().unwrap_or_default();
         match part {
-            PointPart::Value => point.values.extend(values),
+            PointPart::Value => {
+                for value in values {
+                    let is_new = own || !point.values.contains(&value);
+                    if is_new && point.values.len() < VALUES_MAX {
+                        point.values.push(value);
+                    }
+                }
+            }
             PointPart::Region => point.region = text(),
             PointPart::Primary => point.primary = is_yes(&text()),
             PointPart::Label if own => point.label = Some(text()),
@@ -197,7 +240,7 @@ impl Draft {
             // Wave's "shipping_address" says whether there is one.
             return;
         }
-        let place = at_slot(&mut self.places, slot);
+        let place = self.places.at(slot);
         let text = match part {
             AddressPart::Line(line) => {
                 place.lines.insert(line, cell.to_owned());
@@ -237,17 +280,6 @@ impl Draft {
             self.record.attributes.insert(key.to_owned(), value);
         }
     }
-}
-
-fn at_slot<'a, T: Default>(slots: &'a mut Slots<T>, slot: &Slot) -> &'a mut T {
-    let index = slots
-        .iter()
-        .position(|(known, _)| known == slot)
-        .unwrap_or_else(|| {
-            slots.push((slot.clone(), T::default()));
-            slots.len() - 1
-        });
-    &mut slots[index].1
 }
 
 // `DayPart` counts the fields of `Draft::day`.

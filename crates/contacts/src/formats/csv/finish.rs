@@ -1,10 +1,12 @@
 //! From the cells of a row to its record: what belongs together is joined, nothing is made up.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::draft::{Draft, Point, Slots};
 use super::row::RowRefusal;
 use super::target::Slot;
 use crate::domain::emails::EmailAddress;
-use crate::formats::attribute::{self, put_labels};
+use crate::formats::attribute::{self, put_labels, shortened_label};
 use crate::formats::labels;
 use crate::formats::patch;
 use crate::formats::postal::Parts;
@@ -45,12 +47,8 @@ impl Draft {
                 for (index, point) in points.iter_mut().enumerate() {
                     point.3 = Some(index) == first;
                 }
-                let mut seen = Vec::new();
-                points.retain(|(value, ..)| {
-                    let new = !seen.contains(value);
-                    seen.push(value.clone());
-                    new
-                });
+                let mut seen = BTreeSet::new();
+                points.retain(|(value, ..)| seen.insert(value.clone()));
             }
             points
         };
@@ -135,6 +133,8 @@ impl Draft {
 
     fn finish_attributes(&mut self) {
         let attributes = &mut self.record.attributes;
+        // Where the numbers of a key go on that several pairs have.
+        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
         for (slot, pair) in std::mem::take(&mut self.pairs) {
             let Some(value) = pair.values.into_iter().next() else {
                 continue;
@@ -146,10 +146,10 @@ impl Draft {
                 .filter(|label| !label.is_empty())
                 .unwrap_or(slot.label);
             let mut free = key.clone();
-            let mut number = 2;
+            let number = numbers.entry(key.clone()).or_insert(2);
             while attributes.contains_key(&free) {
                 free = format!("{key}_{number}");
-                number += 1;
+                *number += 1;
             }
             attributes.insert(free, value.into());
         }
@@ -176,5 +176,5 @@ fn label_of(slot: &Slot, cell: Option<String>, own: bool) -> (String, bool) {
         !marks
     });
     let header = words.collect::<Vec<_>>().join(" ");
-    (cell.unwrap_or(header), marked)
+    (shortened_label(cell.unwrap_or(header)), marked)
 }

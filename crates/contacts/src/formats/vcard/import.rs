@@ -1,12 +1,12 @@
 //! The lines of a card as a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cards::CardRefusal;
 use super::line::{Line, split_unescaped, unescape};
 use super::values::{day, list, plain_label, preference, preferred, starts_with_ignoring_case};
 use crate::domain::emails::EmailAddress;
-use crate::formats::attribute::{self, put_labels, put_texts};
+use crate::formats::attribute::{self, put_labels, put_texts, shortened_label};
 use crate::formats::postal::Parts;
 use crate::formats::record::{ContactRecord, Email, ExternalId, Kind, Phone};
 use crate::formats::{labels, patch};
@@ -74,7 +74,7 @@ pub fn record(lines: &[Line]) -> Result<Read, CardRefusal> {
     {
         builder
             .group_labels
-            .insert(&line.group, plain_label(&line.text()));
+            .insert(&line.group, shortened_label(plain_label(&line.text())));
     }
     for line in lines {
         builder.take(line);
@@ -87,9 +87,10 @@ struct Builder<'a> {
     record: ContactRecord,
     version: String,
     dropped: Vec<String>,
+    known_dropped: BTreeSet<&'a str>,
     group_labels: BTreeMap<&'a str, String>,
     /// Groups whose label is part of the record.
-    used_groups: Vec<&'a str>,
+    used_groups: BTreeSet<&'a str>,
     kept: Vec<&'a Line>,
     address_labels: Vec<String>,
     url_labels: Vec<String>,
@@ -269,23 +270,22 @@ impl<'a> Builder<'a> {
 
     /// The types in lower case, then the label of the line's group.
     fn label_of(&mut self, line: &'a Line) -> String {
-        let mut parts: Vec<String> = Vec::new();
-        for types in line.values("TYPE") {
-            for word in types.split(',').map(|word| word.trim().to_lowercase()) {
-                if !word.is_empty() && word != "pref" && !parts.contains(&word) {
-                    parts.push(word);
-                }
+        let (mut parts, mut known) = (Vec::new(), BTreeSet::new());
+        for word in line.values("TYPE").flat_map(|types| types.split(',')) {
+            let word = word.trim().to_lowercase();
+            if !word.is_empty() && word != "pref" && known.insert(word.clone()) {
+                parts.push(word);
             }
         }
         if let Some(label) = self.group_labels.get(line.group.as_str()) {
-            self.used_groups.push(&line.group);
+            self.used_groups.insert(&line.group);
             parts.push(label.clone());
         }
-        parts.join(",")
+        shortened_label(parts.join(","))
     }
 
-    fn drop(&mut self, line: &Line) {
-        if !self.dropped.contains(&line.name) {
+    fn drop(&mut self, line: &'a Line) {
+        if self.known_dropped.insert(&line.name) {
             self.dropped.push(line.name.clone());
         }
     }
@@ -329,7 +329,7 @@ impl<'a> Builder<'a> {
         let mut len = 0;
         let mut kept = Vec::new();
         for line in std::mem::take(&mut self.kept) {
-            if line.name == "X-ABLABEL" && self.used_groups.contains(&line.group.as_str()) {
+            if line.name == "X-ABLABEL" && self.used_groups.contains(line.group.as_str()) {
                 continue;
             }
             let text = line.unfolded();

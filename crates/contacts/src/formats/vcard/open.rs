@@ -12,6 +12,8 @@ pub struct Open {
     pub line: u64,
     pub lines: Vec<Vec<u8>>,
     pub len: usize,
+    /// What is known of the last line.
+    last: Last,
     /// The last line goes on with the next one whatever that begins with.
     soft_break: bool,
     /// The last line is base 64, which may go on without a space before it.
@@ -19,6 +21,17 @@ pub struct Open {
     /// How many cards inside this one are open.
     pub depth: usize,
     pub too_large: bool,
+}
+
+/// What the part of a line before its colon says.
+#[derive(Default)]
+struct Last {
+    /// The colon has come: the others are settled.
+    has_head: bool,
+    /// The value is in quoted-printable.
+    is_quoted: bool,
+    /// The property holds a picture, a sound or a key.
+    is_binary: bool,
 }
 
 impl Open {
@@ -49,7 +62,10 @@ impl Open {
             let head = line.split(|byte| *byte == b':').next().unwrap_or_default();
             let head = head.to_ascii_uppercase();
             self.base64 = contains(&head, b"BASE64") || contains(&head, b"ENCODING=B");
-            self.soft_break = contains(&head, b"QUOTED-PRINTABLE");
+            self.last = Last {
+                is_quoted: contains(&head, b"QUOTED-PRINTABLE"),
+                ..Last::default()
+            };
             self.lines.push(Vec::new());
             self.extend(line);
         }
@@ -60,14 +76,24 @@ impl Open {
         let Some(last) = self.lines.last_mut() else {
             return;
         };
-        let is_quoted = self.soft_break || is_quoted_printable(last);
-        self.soft_break = is_quoted && bytes.ends_with(b"=");
+        if !self.last.has_head
+            && let Some(colon) = bytes.iter().position(|byte| *byte == b':')
+        {
+            // Looked at once: a line may go on for as long as a card.
+            let head = [last.as_slice(), &bytes[..colon]].concat();
+            self.last = Last {
+                has_head: true,
+                is_quoted: contains(&head.to_ascii_uppercase(), b"QUOTED-PRINTABLE"),
+                is_binary: is_binary(&head),
+            };
+        }
+        self.soft_break = self.last.is_quoted && bytes.ends_with(b"=");
         let bytes = if self.soft_break {
             &bytes[..bytes.len() - 1]
         } else {
             bytes
         };
-        if last.len() > BINARY_LEN_KEPT && is_binary(last) {
+        if last.len() > BINARY_LEN_KEPT && self.last.is_binary {
             return;
         }
         self.len += bytes.len();
@@ -89,18 +115,10 @@ impl Open {
     }
 }
 
-fn is_quoted_printable(line: &[u8]) -> bool {
-    let head = line.split(|byte| *byte == b':').next().unwrap_or_default();
-    contains(&head.to_ascii_uppercase(), b"QUOTED-PRINTABLE")
-}
-
-/// Whether a line is of a property that holds a picture, a sound or a key.
-fn is_binary(line: &[u8]) -> bool {
-    let head = line
-        .split(|byte| matches!(byte, b':' | b';'))
-        .next()
-        .unwrap_or_default();
-    let name = head.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+/// Whether what is before the colon is of a property that holds a picture, a sound or a key.
+fn is_binary(head: &[u8]) -> bool {
+    let name = head.split(|byte| *byte == b';').next().unwrap_or_default();
+    let name = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     BINARY
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
