@@ -188,6 +188,64 @@ fn activities_at_one_instant_are_ordered_by_their_ids() {
 }
 
 #[test]
+fn calls_at_one_instant_end_in_the_same_stage_though_one_takes_an_entitlement_away() {
+    let policy = preset("call-driven");
+    let facts = Facts::default();
+    let of_a_kind = |id: &str, kind: usize| match kind {
+        0 => not_now(id, 3),
+        1 => voicemail(id, 3, 0),
+        2 => call(id, 3, 40 * SECOND),
+        _ => activity(id, 3, "VISIT"),
+    };
+    // Moved to contact by the first and back by the second, whichever arrives first.
+    for order in orders(&[not_now("a", 3), voicemail("b", 3, 0)]) {
+        let mut person = Person::at("lead", Micros(DAY));
+        for one in &order {
+            person.record(&policy, &facts, one);
+        }
+        assert_eq!(person.stage(), "lead", "{} first", order[0].id);
+        assert_eq!(person.activities.len(), 2);
+    }
+    for kinds in 0..64 {
+        let calls = [
+            of_a_kind("a", kinds % 4),
+            of_a_kind("b", kinds / 4 % 4),
+            of_a_kind("c", kinds / 16),
+        ];
+        let mut ends = std::collections::BTreeMap::new();
+        for order in orders(&calls) {
+            let mut person = Person::at("lead", Micros(DAY));
+            for call in order.iter().chain(&order) {
+                person.record(&policy, &facts, call);
+            }
+            let ids: String = order.iter().map(|call| call.id.as_str()).collect();
+            ends.entry(person.stage().to_owned())
+                .or_insert_with(Vec::new)
+                .push(ids);
+        }
+        assert_eq!(ends.len(), 1, "{calls:?} end in {ends:?}");
+    }
+}
+
+#[test]
+fn what_occurred_at_the_instant_of_a_manual_move_came_before_it() {
+    let policy = preset("call-driven");
+    let mut person = Person::at("lead", Micros(DAY));
+    let moved = convert(&policy, &person.position, &Facts::default(), "contact").expect("allowed");
+    person.apply(&moved);
+    let at_once = Activity {
+        time: moved.transitions[0].effective_time,
+        ..voicemail("v", 0, 0)
+    };
+    assert!(
+        person
+            .record(&policy, &Facts::default(), &at_once)
+            .is_empty()
+    );
+    assert_eq!(person.stage(), "contact");
+}
+
+#[test]
 fn a_trail_suggests_once_per_stay() {
     let policy = ring();
     let facts = Facts::default();

@@ -122,6 +122,7 @@ proptest! {
         let trail = Trail {
             stage: known[at % known.len()].clone(),
             entered,
+            activity: activities.get(2).map(|activity| activity.id.clone()),
             engagement: facts.engagement.clone(),
             activities: activities[1..].to_vec(),
         };

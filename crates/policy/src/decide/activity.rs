@@ -48,7 +48,7 @@ impl Engine<'_> {
             return Ok(Decision::default());
         };
         let known = trail.activities.iter().any(|known| known.id == activity.id);
-        if known || activity.time <= trail.entered {
+        if known || !trail.goes_on_with(activity) {
             return Ok(Decision::default());
         }
         let Some(mut without) = Run::start(self.policy, trail) else {
@@ -124,7 +124,7 @@ fn in_order<'a>(trail: &'a Trail, new: Option<&'a Activity>) -> Vec<&'a Activity
         .activities
         .iter()
         .chain(new)
-        .filter(|activity| activity.time > trail.entered)
+        .filter(|activity| trail.goes_on_with(activity))
         .collect();
     all.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     all.dedup_by(|a, b| a.id == b.id);

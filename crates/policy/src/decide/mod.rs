@@ -192,10 +192,47 @@ pub struct Trail {
     pub stage: String,
     /// The effective time of the barrier.
     pub entered: Micros,
+    /// The activity that caused the barrier, where it occurred at that very time: those of that time
+    /// with a higher id come after it. Where none did, all of that time came before it.
+    pub activity: Option<String>,
     /// What had happened up to the barrier, with no helpful mails since entry.
     pub engagement: Engagement,
     /// The activities recorded so far; order does not matter, and neither do older ones.
     pub activities: Vec<Activity>,
+}
+
+impl Trail {
+    /// The trail that a barrier begins, where these activities were recorded before it and with it.
+    #[must_use]
+    pub fn after(barrier: &Transition, activities: &[Activity]) -> Self {
+        let entered = barrier.effective_time;
+        let occurred_then = |id: &&String| {
+            let mut of_that_time = activities.iter().filter(|known| known.time == entered);
+            of_that_time.any(|known| known.id == **id)
+        };
+        let mut trail = Self {
+            stage: barrier.to.clone().unwrap_or_default(),
+            entered,
+            activity: barrier.activity.as_ref().filter(occurred_then).cloned(),
+            ..Self::default()
+        };
+        let mut engagement = Engagement::default();
+        for activity in activities {
+            if !trail.goes_on_with(activity) {
+                engagement.count(activity);
+            }
+        }
+        engagement.helpful_mails_since_entry = 0;
+        trail.engagement = engagement;
+        trail
+    }
+
+    /// Whether an activity comes after the barrier, by the time it occurred and then by id.
+    #[must_use]
+    pub fn goes_on_with(&self, activity: &Activity) -> bool {
+        let same_time_after = |last: &String| activity.time == self.entered && activity.id > *last;
+        activity.time > self.entered || self.activity.as_ref().is_some_and(same_time_after)
+    }
 }
 
 /// Decides what follows from `command` for a contact that stands at `position`.

@@ -160,23 +160,12 @@ impl Person {
                 .map(|effect| effect.key().to_owned()),
         );
         if let Some(barrier) = decision.transitions.iter().rev().find(|row| row.barrier) {
-            let entered = barrier.effective_time;
-            let mut engagement = policy::Engagement::default();
-            for activity in self.activities.iter().filter(|a| a.time <= entered) {
-                engagement.count(activity);
-            }
-            engagement.helpful_mails_since_entry = 0;
-            self.trail = Trail {
-                stage: barrier.to.clone().unwrap_or_default(),
-                entered,
-                engagement,
-                activities: Vec::new(),
-            };
+            self.trail = Trail::after(barrier, &self.activities);
         }
         self.trail.activities = self
             .activities
             .iter()
-            .filter(|activity| activity.time > self.trail.entered)
+            .filter(|activity| self.trail.goes_on_with(activity))
             .cloned()
             .collect();
     }
