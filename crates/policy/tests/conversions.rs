@@ -132,6 +132,39 @@ fn the_nearest_list_of_reasons_counts() {
 }
 
 #[test]
+fn who_has_no_position_gets_one_for_a_listed_reason_too() {
+    let policy = yaml(
+        "initial: new
+create_in: [new, hot]
+reasons: [other]
+stages: [{id: new, role: LEAD}, {id: hot, role: PROSPECT, reasons: [called]}]
+transitions: [{from: new, to: hot, reason_required: true}]
+",
+    );
+    for (stage, reason, known) in [
+        ("new", "", true),
+        ("new", "other", true),
+        ("new", "called", false),
+        ("hot", "", true),
+        ("hot", "called", true),
+        ("hot", "other", false),
+    ] {
+        let command = ask(stage, reason, Permissions::All);
+        let opened = decide(&policy, &Position::none(), &ready(), command, NOW);
+        match opened {
+            Ok(decision) => {
+                assert!(known, "{stage} because {reason:?}");
+                assert_eq!(decision.transitions[0].reason, reason);
+            }
+            Err(Refusal::ReasonUnknown { allowed, .. }) => {
+                assert!(!known && !allowed.is_empty(), "{stage} because {reason:?}");
+            }
+            Err(other) => panic!("{stage} because {reason:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_permission_is_asked_for_by_the_transition_that_names_one() {
     let policy = strict();
     let position = Position::at("new", 3, Micros(DAY));

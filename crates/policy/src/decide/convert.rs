@@ -130,11 +130,11 @@ pub(crate) fn check(
     }
     let Some(at) = from else {
         // Whoever has no position gets one as at opening: only where the policy opens contacts.
-        return if engine.policy.create_in().any(|open| open == stage) {
-            Ok((None, to))
-        } else {
-            Err(engine.not_allowed(stage))
-        };
+        if !engine.policy.create_in().any(|open| open == stage) {
+            return Err(engine.not_allowed(stage));
+        }
+        reason(engine.policy, to, None, request.reason)?;
+        return Ok((None, to));
     };
     let Some(transition) = engine.policy.transition(at, to) else {
         return Err(engine.not_allowed(stage));
@@ -144,29 +144,28 @@ pub(crate) fn check(
             permission: transition.permission.clone(),
         });
     }
-    reason(engine.policy, to, transition, request.reason)?;
+    reason(engine.policy, to, Some(transition), request.reason)?;
     Ok((from, to))
 }
 
-/// The nearest list of reasons that is not empty: the transition's, the stage's, the policy's.
+/// The nearest list of reasons that is not empty: the transition's where there is one, the stage's, the
+/// policy's.
 fn reason(
     policy: &Policy,
     to: StageIndex,
-    transition: &Transition,
+    transition: Option<&Transition>,
     reason: &str,
 ) -> Result<(), Refusal> {
-    let lists = [
-        &transition.reasons,
-        &policy.stage_at(to).reasons,
-        &policy.definition().reasons,
-    ];
-    let allowed = lists
+    let others = [&policy.stage_at(to).reasons, &policy.definition().reasons];
+    let allowed = transition
+        .map(|transition| &transition.reasons)
         .into_iter()
+        .chain(others)
         .find(|list| !list.is_empty())
         .cloned()
         .unwrap_or_default();
     if reason.is_empty() {
-        return if transition.reason_required {
+        return if transition.is_some_and(|transition| transition.reason_required) {
             Err(Refusal::ReasonRequired { allowed })
         } else {
             Ok(())
