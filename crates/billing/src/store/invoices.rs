@@ -20,7 +20,6 @@ use crate::domain::numbers::Series;
 mod list;
 mod row;
 
-pub(super) use list::contact_id;
 pub use list::{FIELDS, InvoicePage, InvoiceQuery, ORDER, invoice_list};
 use row::Row;
 

@@ -83,6 +83,34 @@ pub(super) fn label_needle(comparison: &Comparison) -> String {
     }
 }
 
+/// The pattern of the ids of the contacts of a workspace whose names have a pattern; nothing where none
+/// can. Without a slash it is of the id itself.
+pub(super) fn contact_ids(workspace: &str, name: &Pattern) -> Option<Pattern> {
+    let head = format!("workspaces/{workspace}/contacts/");
+    // The part of the name before the id, and what there is of the id.
+    let Some((start, id)) = name.text().rsplit_once('/') else {
+        return Some(name.clone());
+    };
+    let id = || id.to_owned();
+    let at_its_end = head
+        .strip_suffix('/')
+        .is_some_and(|head| head.ends_with(start));
+    let whole_head = head.strip_suffix('/') == Some(start);
+    match name {
+        Pattern::Exact(_) if whole_head => Some(Pattern::Exact(id())),
+        Pattern::Prefix(_) if whole_head => Some(Pattern::Prefix(id())),
+        Pattern::Prefix(text) if head.starts_with(text.as_str()) => {
+            Some(Pattern::Prefix(String::new()))
+        }
+        Pattern::Suffix(_) if at_its_end => Some(Pattern::Exact(id())),
+        Pattern::Contains(text) if head.contains(text.as_str()) => {
+            Some(Pattern::Contains(String::new()))
+        }
+        Pattern::Contains(_) if at_its_end => Some(Pattern::Prefix(id())),
+        _ => None,
+    }
+}
+
 /// Whether a text column has a text in it.
 macro_rules! contains {
     ($column:expr, $needle:expr) => {
@@ -179,3 +207,50 @@ macro_rules! after_place {
 }
 
 pub(super) use {after_place, contains, lies, text_is, then_by, value_is};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_names_is_one_of_ids() {
+        let of = |text: &str| text.to_owned();
+        for (name, expected) in [
+            (
+                Pattern::Exact(of("workspaces/w/contacts/ada")),
+                Some(Pattern::Exact(of("ada"))),
+            ),
+            (Pattern::Exact(of("workspaces/v/contacts/ada")), None),
+            (Pattern::Exact(of("workspaces/w/contacts/x/y")), None),
+            (Pattern::Exact(of("ada")), Some(Pattern::Exact(of("ada")))),
+            (
+                Pattern::Prefix(of("workspaces/w/contacts/a")),
+                Some(Pattern::Prefix(of("a"))),
+            ),
+            (
+                Pattern::Prefix(of("workspaces/w/con")),
+                Some(Pattern::Prefix(of(""))),
+            ),
+            (Pattern::Prefix(of("workspaces/w2/")), None),
+            (Pattern::Prefix(of("a")), Some(Pattern::Prefix(of("a")))),
+            (
+                Pattern::Suffix(of("w/contacts/ada")),
+                Some(Pattern::Exact(of("ada"))),
+            ),
+            (Pattern::Suffix(of("v/contacts/ada")), None),
+            (Pattern::Suffix(of("da")), Some(Pattern::Suffix(of("da")))),
+            (
+                Pattern::Contains(of("/contacts/a")),
+                Some(Pattern::Prefix(of("a"))),
+            ),
+            (
+                Pattern::Contains(of("/w/")),
+                Some(Pattern::Contains(of(""))),
+            ),
+            (Pattern::Contains(of("/v/")), None),
+            (Pattern::Contains(of("d")), Some(Pattern::Contains(of("d")))),
+        ] {
+            assert_eq!(contact_ids("w", &name), expected, "{name:?}");
+        }
+    }
+}

@@ -88,6 +88,13 @@ async fn clients_are_assigned_once_and_leave_and_come_back() {
         assert_eq!(assignments(&billing, &any, "").await.len(), 3);
         let filter = format!("contact = \"{ada}\"");
         assert_eq!(assignments(&billing, &any, &filter).await.len(), 2);
+        let filter = "contact = \"workspaces/default/contacts/a*\"";
+        assert_eq!(assignments(&billing, &any, filter).await.len(), 2);
+        assert!(
+            assignments(&billing, &any, "contact = \"x*\"")
+                .await
+                .is_empty()
+        );
 
         billing.unassign(ROOF, &ada).await.expect("it ends");
         let gone = billing

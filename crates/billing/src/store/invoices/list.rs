@@ -5,13 +5,12 @@ use ::store::order;
 use ::store::pages::Key;
 use ::store::{Conn, Error};
 use diesel::prelude::*;
-use types::ContactName;
 
 use super::row::Row;
 use crate::domain::invoices::Invoice;
 use crate::store::lists::{
-    Condition, Db, Side, after_place, contains, filtered, label_needle, lies, text_is, then_by,
-    value_is,
+    Condition, Db, Side, after_place, contact_ids, contains, filtered, label_needle, lies, text_is,
+    then_by, value_is,
 };
 use crate::store::schema::invoices;
 
@@ -118,9 +117,10 @@ fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error>
 
 fn condition(workspace: &str, comparison: &Comparison) -> Condition<On> {
     match (comparison.field, comparison.test.clone()) {
-        ("contact", Test::Text(pattern)) => {
-            Box::new(invoices::contact.eq(contact_id(workspace, pattern.text())))
-        }
+        ("contact", Test::Text(pattern)) => match contact_ids(workspace, &pattern) {
+            Some(ids) => text_is!(invoices::contact, ids),
+            None => Box::new(invoices::contact.eq("")),
+        },
         ("state", Test::Word(word)) => Box::new(invoices::state.eq(word)),
         ("series", Test::Text(pattern)) => text_is!(invoices::series, pattern),
         ("number", Test::Text(pattern)) => text_is!(invoices::number, pattern),
@@ -140,13 +140,5 @@ fn condition(workspace: &str, comparison: &Comparison) -> Condition<On> {
         ("labels", _) => Box::new(contains!(invoices::labels, label_needle(comparison))),
         // Whatever the declaration does not allow never comes here.
         _ => Box::new(invoices::invoice.eq("")),
-    }
-}
-
-/// The id in a contact's name; a name of another workspace, or none at all, is nobody's.
-pub(in crate::store) fn contact_id(workspace: &str, text: &str) -> String {
-    match text.parse::<ContactName>() {
-        Ok(name) if name.workspace == workspace => name.contact,
-        _ => String::new(),
     }
 }

@@ -13,7 +13,7 @@ use types::{AssignmentName, Micros};
 use crate::domain::grants::{self, Evidence};
 use crate::domain::projects::Assignment;
 use crate::store::grants::Held;
-use crate::store::lists::{Condition, Db, filtered, text_is, value_is};
+use crate::store::lists::{Condition, Db, contact_ids, filtered, text_is, value_is};
 use crate::store::schema::assignments;
 
 /// What assignments can be filtered by.
@@ -154,9 +154,10 @@ pub fn assignment_list(
 
 fn condition(workspace: &str, comparison: &Comparison) -> Condition<assignments::table> {
     match (comparison.field, comparison.test.clone()) {
-        ("contact", Test::Text(pattern)) => Box::new(assignments::contact.eq(
-            crate::store::invoices::contact_id(workspace, pattern.text()),
-        )),
+        ("contact", Test::Text(pattern)) => match contact_ids(workspace, &pattern) {
+            Some(ids) => text_is!(assignments::contact, ids),
+            None => Box::new(assignments::contact.eq("")),
+        },
         ("role_in_project", Test::Text(pattern)) => {
             text_is!(assignments::role_in_project, pattern)
         }
