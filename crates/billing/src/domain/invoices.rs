@@ -206,6 +206,11 @@ pub fn issue(
     if !buyer.is_named() {
         lacking.note("buyer.name", "must be given, the contact has no name");
     }
+    // The day of issue that a draft names was compared with it when it was written.
+    if content.due_date.is_some_and(|due| due < issue_date) {
+        let problem = format!("must not be before the day of issue, {issue_date}");
+        lacking.note("due_date", problem);
+    }
     lacking.into_result().map_err(Refused::Incomplete)?;
     content.buyer = Some(buyer);
     let sums = content.sums()?;

@@ -1,11 +1,19 @@
 //! Drafts that are refused: every fault is listed, and nobody is asked before the request is sound.
+//! And drafts that were accepted and can't be issued any more.
+
+use std::time::Duration;
 
 use proto::billing::v1;
 use proto::errors::v1::Reason;
 use proto::google::r#type as google;
 
+use tonic::Code;
+use tonic_types::StatusExt as _;
+use types::{Clock, Micros};
+
 use super::support::{
-    assert_refused, create_request, decimal, fields, invoice, on_every_engine, refusal, with_client,
+    Suite, assert_refused, contact, create_request, decimal, fields, invoice, on_every_engine,
+    refusal, with_client,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +191,64 @@ async fn documents_that_contradict_themselves_are_refused_before_anybody_is_aske
             asked,
             "nobody was asked for what can't be"
         );
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_whose_due_date_has_passed_is_issued_once_it_has_another() {
+    on_every_engine(async |engine| {
+        let suite = Suite::new(&engine).await;
+        // 2026-05-28, 20:26:40.
+        let clock = Clock::fixed(Micros(1_780_000_000_000_000));
+        let billing = suite.start_at(clock.clone()).await;
+        let ada = contact("ada");
+        suite.pipeline.put(&ada, "client");
+        let due = |day| v1::Invoice {
+            due_date: Some(google::Date {
+                year: 2026,
+                month: 5,
+                day,
+            }),
+            ..invoice(&ada)
+        };
+        let request = |day| v1::CreateInvoiceRequest {
+            invoice: Some(due(day)),
+            ..create_request()
+        };
+        let draft = billing.create(request(29)).await.expect("a client");
+        let other = billing.create(request(29)).await.expect("a client");
+        clock.advance(Duration::from_hours(24));
+        billing.issue(&other.name).await.expect("due on that day");
+        clock.advance(Duration::from_hours(24));
+        let refused = billing.issue(&draft.name).await.expect_err("due yesterday");
+        let (code, reason, metadata) = refusal(&refused);
+        assert_eq!(code, Code::FailedPrecondition);
+        assert_eq!(reason, Some(Reason::InvoiceIncomplete));
+        assert_eq!(metadata["invoice"], draft.name);
+        assert_eq!(metadata["fields"], "due_date");
+        let failure = refused.get_details_precondition_failure();
+        let violation = failure.expect("a PreconditionFailure").violations.remove(0);
+        assert_eq!(violation.subject, "due_date");
+        assert!(
+            violation.description.contains("2026-05-30"),
+            "{violation:?}"
+        );
+        let update = v1::UpdateInvoiceRequest {
+            invoice: Some(v1::Invoice {
+                name: draft.name.clone(),
+                ..due(31)
+            }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec!["due_date".into()],
+            }),
+            ..Default::default()
+        };
+        let updated = billing.invoices.clone().update_invoice(update).await;
+        updated.expect("a draft may change");
+        let issued = billing.issue(&draft.name).await.expect("due tomorrow");
+        assert_eq!(issued.number, "INV-2026-000002", "the refusal took none");
         billing.stop().await;
     })
     .await;
