@@ -103,6 +103,7 @@ impl ProjectServiceRules for Projects {
 
     fn list_assignments(&self, request: &v1::ListAssignmentsRequest, found: &mut Findings) {
         refuse_all(assignments::list_faults(request), found);
+        of_freshness(&request.at_least_as_fresh_as, self.epoch(), found);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Who is assigned to projects: clients, as long as they hold their grant when they are assigned.
 
 use ::store::idempotency::Keep;
-use ::store::{Conn, Error as StoreError};
+use ::store::{Conn, Error as StoreError, order};
 use prost::Message as _;
 use proto::billing::v1;
 use types::{AssignmentName, ContactName, ProjectName};
 
-use super::calls::{Call, Done, Sent, Write, log_all, replayed, settled};
+use super::calls::{Call, Done, Sent, Write, check_freshness, log_all, replayed, settled};
 use super::invoices::name;
 use super::projects::not_found;
 use super::{Abort, App, Stop, lists};
@@ -96,6 +96,7 @@ impl App {
         call: &Call,
         request: v1::ListAssignmentsRequest,
     ) -> Result<v1::ListAssignmentsResponse, Error> {
+        check_freshness(&request.at_least_as_fresh_as, self.store.epoch())?;
         let any = request
             .parent
             .strip_suffix("/projects/-")
@@ -107,12 +108,10 @@ impl App {
             (name::<types::WorkspaceName>("parent", any)?.workspace, None)
         };
         let filter = lists::filter(&request.filter, rows::ASSIGNMENT_FIELDS)?;
+        let order = order::parse(&request.order_by, rows::ASSIGNMENT_ORDER)?;
+        let order = lists::order_or(order, rows::ASSIGNMENT_ORDER);
         let page = page_of(&request)?;
-        let query = rows::AssignmentQuery {
-            workspace,
-            project,
-            filter,
-        };
+        let query = rows::AssignmentQuery::new(workspace, project, filter, order);
         let (assignments, next_page_token) = self
             .store
             .read("assignments.list", call.deadline, move |conn| {
@@ -131,7 +130,13 @@ impl App {
 }
 
 fn page_of(request: &v1::ListAssignmentsRequest) -> Result<lists::Page, Error> {
-    let args = ["ListAssignments", &*request.parent, &*request.filter];
+    let v1::ListAssignmentsRequest {
+        parent,
+        filter,
+        order_by,
+        ..
+    } = request;
+    let args = ["ListAssignments", parent, filter, order_by];
     lists::Page::read(request.page_size, &request.page_token, &args)
 }
 
@@ -139,7 +144,7 @@ fn page_of(request: &v1::ListAssignmentsRequest) -> Result<lists::Page, Error> {
 pub fn list_faults(request: &v1::ListAssignmentsRequest) -> Vec<Error> {
     lists::faults(
         lists::filter(&request.filter, rows::ASSIGNMENT_FIELDS),
-        Ok(Vec::new()),
+        order::parse(&request.order_by, rows::ASSIGNMENT_ORDER),
         page_of(request),
     )
 }

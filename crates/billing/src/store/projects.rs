@@ -18,8 +18,8 @@ use crate::domain::projects::{Project, ProjectContent, ProjectState};
 mod assignments;
 
 pub use assignments::{
-    ASSIGNMENT_FIELDS, AssignmentPage, AssignmentQuery, assignment_end, assignment_get,
-    assignment_list, assignment_put,
+    ASSIGNMENT_FIELDS, ASSIGNMENT_ORDER, AssignmentPage, AssignmentQuery, assignment_end,
+    assignment_get, assignment_list, assignment_put,
 };
 
 /// What projects can be filtered by.

@@ -1,9 +1,12 @@
 //! Projects and assignments through the API.
 
+use std::time::Duration;
+
 use prost_types::FieldMask;
 use proto::billing::v1;
 use proto::errors::v1::Reason;
 use tonic::Status;
+use types::{Clock, Micros};
 
 use super::support::{
     PARENT, Running, Suite, assert_refused, contact, fields, on_every_engine, refusal,
@@ -27,6 +30,15 @@ async fn update(
 }
 
 async fn assignments(billing: &Running, parent: &str, filter: &str) -> Vec<String> {
+    sorted_assignments(billing, parent, filter, "").await
+}
+
+async fn sorted_assignments(
+    billing: &Running,
+    parent: &str,
+    filter: &str,
+    order_by: &str,
+) -> Vec<String> {
     let mut names = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -35,6 +47,8 @@ async fn assignments(billing: &Running, parent: &str, filter: &str) -> Vec<Strin
             page_size: 1,
             page_token,
             filter: filter.into(),
+            order_by: order_by.into(),
+            ..Default::default()
         };
         let page = billing
             .projects
@@ -277,6 +291,71 @@ async fn projects_are_found_by_name_without_regard_to_case() {
                 }
             }
             assert_eq!(found, expected, "{filter} {order_by}");
+        }
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assignments_are_sorted_and_as_fresh_as_asked_for() {
+    on_every_engine(async |engine| {
+        let suite = Suite::new(&engine).await;
+        let clock = Clock::fixed(Micros(1_780_000_000_000_000));
+        let billing = suite.start_at(clock.clone()).await;
+        for (project, id) in [("roof", "ben"), ("wall", "ada"), ("roof", "ada")] {
+            let who = contact(id);
+            if id == "ben" || project == "wall" {
+                suite.pipeline.put(&who, "client");
+                billing.project(project).await;
+            }
+            let project = format!("{PARENT}/projects/{project}");
+            billing.assign(&project, &who).await.expect("a client");
+            clock.advance(Duration::from_secs(1));
+        }
+        let any = format!("{PARENT}/projects/-");
+        for (order_by, expected) in [
+            ("", "roof/ada roof/ben wall/ada"),
+            ("project desc", "wall/ada roof/ben roof/ada"),
+            ("contact", "roof/ada wall/ada roof/ben"),
+            ("contact desc", "roof/ben wall/ada roof/ada"),
+            ("create_time", "roof/ben wall/ada roof/ada"),
+            ("create_time desc", "roof/ada wall/ada roof/ben"),
+            ("project desc, create_time", "wall/ada roof/ben roof/ada"),
+        ] {
+            let found = sorted_assignments(&billing, &any, "", order_by).await;
+            let found: Vec<String> = found
+                .iter()
+                .map(|name| {
+                    let parts: Vec<&str> = name.split('/').collect();
+                    format!("{}/{}", parts[3], parts[5])
+                })
+                .collect();
+            assert_eq!(found.join(" "), expected, "{order_by}");
+        }
+        let info = v1::GetServerInfoRequest {};
+        let info = billing.invoices.clone().get_server_info(info).await;
+        let newest = info.expect("the server's word").into_inner().newest_token;
+        for (order_by, token, reason) in [
+            ("", newest.as_str(), None),
+            (
+                "role_in_project",
+                newest.as_str(),
+                Some(Reason::OrderByInvalid),
+            ),
+            ("", "AQID", Some(Reason::ConsistencyTokenForeign)),
+        ] {
+            let request = v1::ListAssignmentsRequest {
+                parent: any.clone(),
+                order_by: order_by.into(),
+                at_least_as_fresh_as: vec![token.into()],
+                ..Default::default()
+            };
+            let answer = billing.projects.clone().list_assignments(request).await;
+            match reason {
+                Some(reason) => assert_refused(&answer.expect_err(order_by), reason),
+                None => assert_eq!(answer.expect("fresh").into_inner().assignments.len(), 3),
+            }
         }
         billing.stop().await;
     })

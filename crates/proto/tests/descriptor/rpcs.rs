@@ -151,8 +151,17 @@ fn what_may_be_repeated_with_a_request_id_takes_one() {
 
 #[test]
 fn lists_are_read_in_pages() {
-    // What the software brings along is never more than a page.
+    // What the software brings along is never more than a page, and in no workspace.
     const UNPAGED: [&str; 1] = ["ListPresets"];
+    // Histories and logs of work: what came first, or last, is what is asked for. Policies are few.
+    const ORDERED: [&str; 4] = [
+        "ListTransitions",
+        "ListImportRows",
+        "ListPolicies",
+        "ListPolicyActivations",
+    ];
+    // The rows of an import are no resources, so it is no parent of theirs.
+    const OF_A_NAME: [&str; 1] = ["ListImportRows"];
     let mut faults = Vec::new();
     for rpc in rpcs()
         .into_iter()
@@ -175,6 +184,12 @@ fn lists_are_read_in_pages() {
         }
         if !has(&request, "filter", &Kind::String) {
             fault("no filter");
+        }
+        if has(&request, "order_by", &Kind::String) == ORDERED.contains(&rpc.name()) {
+            fault("order_by is missing, or has come to a list that is named here for having none");
+        }
+        if has(&request, "parent", &Kind::String) == OF_A_NAME.contains(&rpc.name()) {
+            fault("parent is missing, or has come to a list that is named here for having none");
         }
     }
     assert_none("lists", faults);

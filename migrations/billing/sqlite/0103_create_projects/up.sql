@@ -34,3 +34,4 @@ CREATE TABLE assignments (
     FOREIGN KEY (workspace, project) REFERENCES projects (workspace, project)
 ) STRICT;
 CREATE INDEX assignments_contact ON assignments (workspace, contact, project);
+CREATE INDEX assignments_create_time ON assignments (workspace, create_time, project, contact);

@@ -5,6 +5,7 @@
 //! grant.
 
 use ::store::filter::{Comparison, Expr, Field, Kind, Pattern, Relation, Test};
+use ::store::order;
 use ::store::pages::Key;
 use ::store::{Conn, Error, each, locked};
 use diesel::prelude::*;
@@ -13,7 +14,9 @@ use types::{AssignmentName, Micros};
 use crate::domain::grants::{self, Evidence};
 use crate::domain::projects::Assignment;
 use crate::store::grants::Held;
-use crate::store::lists::{Condition, Db, contact_ids, filtered, text_is, value_is};
+use crate::store::lists::{
+    Condition, Db, Side, after_place, contact_ids, filtered, lies, text_is, then_by, value_is,
+};
 use crate::store::schema::assignments;
 
 /// What assignments can be filtered by.
@@ -22,6 +25,9 @@ pub const ASSIGNMENT_FIELDS: &[Field] = &[
     Field::one("role_in_project", Kind::Text),
     Field::one("create_time", Kind::Time),
 ];
+
+/// What assignments can be sorted by; the first is the list's own order.
+pub const ASSIGNMENT_ORDER: &[&str] = &["project", "contact", "create_time"];
 
 /// Stores an assignment; false where the contact is assigned already and nothing was done. Answers
 /// its revision.
@@ -90,22 +96,47 @@ pub fn assignment_end(
     Ok(Some((row.into_assignment(), revision)))
 }
 
-/// Which assignments. They come in the order of their projects, then contacts.
+/// Which assignments, in which order.
 #[derive(Clone, Debug)]
 pub struct AssignmentQuery {
-    /// The workspace's id.
-    pub workspace: String,
-    /// The project's id; none for all projects.
-    pub project: Option<String>,
-    /// Which of them.
-    pub filter: Option<Expr>,
+    workspace: String,
+    project: Option<String>,
+    filter: Option<Expr>,
+    /// Never without the project; the contact breaks ties.
+    order: Vec<order::Key>,
+}
+
+impl AssignmentQuery {
+    /// The assignments of a workspace, or of one project of it, that pass the filter, in an order that
+    /// is not empty. Within it they come by their projects, then contacts.
+    #[must_use]
+    pub fn new(
+        workspace: String,
+        project: Option<String>,
+        filter: Option<Expr>,
+        mut order: Vec<order::Key>,
+    ) -> Self {
+        let field = "project";
+        if order.iter().all(|key| key.field != field) {
+            let descending = order.last().is_some_and(|key| key.descending);
+            order.push(order::Key { field, descending });
+        }
+        Self {
+            workspace,
+            project,
+            filter,
+            order,
+        }
+    }
 }
 
 /// Assignments, each with the keys by which a list goes on after it.
 pub type AssignmentPage = Vec<(Assignment, Vec<Key>)>;
 
-/// The first `limit` assignments of a list after the one of the project and the contact in `after`.
-/// Errors: `PageTokenInvalid` where these are another list's.
+type On = assignments::table;
+
+/// The first `limit` assignments of a list after the one with the keys and the contact in `after`.
+/// Errors: `PageTokenInvalid` where these do not fit the order.
 pub fn assignment_list(
     conn: &mut Conn,
     list: &AssignmentQuery,
@@ -116,7 +147,6 @@ pub fn assignment_list(
         .filter(assignments::workspace.eq(&list.workspace))
         .filter(assignments::end_time.is_null())
         .select(assignments::all_columns)
-        .order((assignments::project, assignments::contact))
         .limit(limit)
         .into_boxed::<Db>();
     if let Some(project) = &list.project {
@@ -128,31 +158,56 @@ pub fn assignment_list(
         }));
     }
     if let Some(after) = after {
-        let [Key::Text(project), Key::Text(contact)] = after else {
-            return Err(Error::PageTokenInvalid);
-        };
-        let later = assignments::project.gt(project).or(assignments::project
-            .eq(project)
-            .and(assignments::contact.gt(contact)));
-        query = query.filter(assignments::project.ge(project).and(later));
+        query = query.filter(after_place!(
+            &list.order,
+            after,
+            assignments::contact,
+            lies_at
+        ));
     }
+    let mut descending = false;
+    for key in &list.order {
+        descending = key.descending;
+        query = match key.field {
+            "contact" => then_by!(query, assignments::contact, descending),
+            "create_time" => then_by!(query, assignments::create_time, descending),
+            _ => then_by!(query, assignments::project, descending),
+        };
+    }
+    query = then_by!(query, assignments::contact, descending);
     let rows: Vec<Row> = query.load(conn)?;
-    let keys = |row: &Row| {
-        vec![
-            Key::Text(row.project.clone()),
-            Key::Text(row.contact.clone()),
-        ]
-    };
     Ok(rows
         .into_iter()
         .map(|row| {
-            let keys = keys(&row);
+            let keys = keys_of(&row, &list.order);
             (row.into_assignment(), keys)
         })
         .collect())
 }
 
-fn condition(workspace: &str, comparison: &Comparison) -> Condition<assignments::table> {
+fn keys_of(row: &Row, order: &[order::Key]) -> Vec<Key> {
+    let key = |key: &order::Key| match key.field {
+        "contact" => Key::Text(row.contact.clone()),
+        "create_time" => Key::Int(row.create_time),
+        _ => Key::Text(row.project.clone()),
+    };
+    order
+        .iter()
+        .map(key)
+        .chain([Key::Text(row.contact.clone())])
+        .collect()
+}
+
+fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error> {
+    Ok(match (field, value) {
+        ("project", Key::Text(value)) => lies!(assignments::project, side, value.clone()),
+        ("contact", Key::Text(value)) => lies!(assignments::contact, side, value.clone()),
+        ("create_time", Key::Int(value)) => lies!(assignments::create_time, side, *value),
+        _ => return Err(Error::PageTokenInvalid),
+    })
+}
+
+fn condition(workspace: &str, comparison: &Comparison) -> Condition<On> {
     match (comparison.field, comparison.test.clone()) {
         ("contact", Test::Text(pattern)) => match contact_ids(workspace, &pattern) {
             Some(ids) => text_is!(assignments::contact, ids),
