@@ -347,6 +347,8 @@ impl<'a> Checker<'a> {
         };
         let found = if operator == operators::OPT_INDEX {
             Type::optional(found)
+        } else if found == Type::Any {
+            return self.refuse("what is empty has no entries");
         } else {
             found
         };

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a function that is not listed here is refused, whatever the `cel` crate knows.
 
-use cel::common::ast::{CallExpr, Expr, operators};
+use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 use regex::RegexBuilder;
 
 use super::check::{Checked, Checker, Refused};
@@ -203,7 +203,7 @@ fn member_type(name: &str, types: &[Type]) -> Option<Type> {
     match (name, types) {
         ("contains" | "startsWith" | "endsWith", [Type::String, Type::String])
         | ("hasValue", [Type::Optional(_)]) => Some(Type::Bool),
-        ("value", [Type::Optional(value)]) => Some((**value).clone()),
+        ("value", [Type::Optional(value)]) if **value != Type::Any => Some((**value).clone()),
         ("orValue", [Type::Optional(value), other]) if value.fits(other) => Some((**value).clone()),
         ("or", [optional @ Type::Optional(_), other]) if optional.fits(other) => {
             Some(optional.clone())
@@ -222,8 +222,12 @@ fn member_type(name: &str, types: &[Type]) -> Option<Type> {
     }
 }
 
-/// A conversion of a constant is tried at once: `duration('30x')` would fail at each use.
+/// What depends on a constant alone is tried at once: `duration('30x')` and `now.getHours('Mars')` would
+/// fail at each use.
 fn constant(checker: &mut Checker, call: &CallExpr, tree: &cel::IdedExpr) -> Result<(), Refused> {
+    if call.target.is_some() {
+        return zone(checker, call);
+    }
     let converts = matches!(
         call.func_name.as_str(),
         "timestamp" | "duration" | "int" | "double" | "bool"
@@ -231,7 +235,7 @@ fn constant(checker: &mut Checker, call: &CallExpr, tree: &cel::IdedExpr) -> Res
     let [argument] = call.args.as_slice() else {
         return Ok(());
     };
-    if !converts || call.target.is_some() || !matches!(argument.expr, Expr::Literal(_)) {
+    if !converts || !matches!(argument.expr, Expr::Literal(_)) {
         return Ok(());
     }
     if eval::is_constant(tree) {
@@ -245,6 +249,23 @@ fn constant(checker: &mut Checker, call: &CallExpr, tree: &cel::IdedExpr) -> Res
                 |text| format!("'{}'", shown(text))
             )
         ))
+    }
+}
+
+/// The zone of `x.getHours('Europe/Berlin')` and its kin.
+fn zone(checker: &mut Checker, call: &CallExpr) -> Result<(), Refused> {
+    let [argument] = call.args.as_slice() else {
+        return Ok(());
+    };
+    let Some(name) = text(argument).filter(|_| call.func_name.starts_with("get")) else {
+        return Ok(());
+    };
+    let any_moment = node(Expr::Literal(LiteralValue::Int(0.into())));
+    let any_moment = call_of("timestamp", vec![any_moment]);
+    if eval::is_constant(&member_call("getHours", any_moment, call.args.clone())) {
+        Ok(())
+    } else {
+        checker.refuse(format!("there is no time zone '{}'", shown(name)))
     }
 }
 

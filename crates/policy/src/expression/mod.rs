@@ -68,7 +68,8 @@ fn compile_as(
         .measure(&ast)
         .and_then(|()| checker.check(&ast))
         .and_then(|(found, tree)| match wanted {
-            Some(wanted) if !wanted.fits(&found) => {
+            // What has no type of its own has no value either: it stems from an empty list or map.
+            Some(wanted) if found == Type::Any || !wanted.fits(&found) => {
                 checker.refuse(format!("gives {found}; a condition must give {wanted}"))
             }
             _ => Ok((found, tree)),

@@ -95,6 +95,9 @@ fn every_fact_can_be_read() {
         "activity.kind == 'CALL' && activity.duration <= duration('30s') && !activity.helpful",
         "request.reason == '' && request.actor.size() == 0",
         "now.getFullYear() == 1970 && now.getHours('Europe/Berlin') == 1",
+        "now.getMinutes('+01:30') == 30",
+        "now.getDate('UTC') == 2",
+        "contact.owner == '' || now.getHours(contact.owner) == 1 || true",
         "(contact.has_email ? 2 : 3) * 2 - 1 == 3 && 7 % 4 == 3 && -1 < 0 && 1 == 1.0",
         "[1] + [2] == [1, 2] && {'a': 1}.a == 1 && {'a': 1}['a'] == 1 && string(1) + 'b' == '1b'",
         "int('3') == 3 && double(1) == 1.0 && bool('true') && size('été') == 3",
@@ -255,6 +258,17 @@ const REFUSED: &[(&str, &str)] = &[
         "timestamp('yesterday') < now",
         "`timestamp` cannot take 'yesterday'",
     ),
+    (
+        "now.getHours('Europ/Berlin') == 1",
+        "there is no time zone 'Europ/Berlin'",
+    ),
+    ("[][0]", "what is empty has no entries"),
+    ("{}['a'] == 1", "what is empty has no entries"),
+    (
+        "[][?0].value() == 1",
+        "`value` does not take (optional(any))",
+    ),
+    ("[][?0].orValue([][?0].orValue(true))", "gives any"),
     (
         "contact.owner.matches(contact.kind)",
         "the pattern of `matches` must be a constant",
