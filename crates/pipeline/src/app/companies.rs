@@ -111,7 +111,8 @@ pub fn follow(
     };
     let seen = position.refusal != refused_before;
     gate::note(conn, scene, position, seen)?;
-    match copy(conn, scene, &company, &followed)? {
+    let position = held(conn, scene, &company)?;
+    match copy(conn, scene, position, &followed)? {
         None => Ok(Verdict::Settled),
         Some(step) => settle(conn, scene, vec![step]),
     }
@@ -179,26 +180,35 @@ pub fn follow_primaries(
             continue;
         };
         for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
-            let copied = copy(conn, scene, &company, last)?;
-            followers.extend(copied);
+            let position = held(conn, scene, &company)?;
+            // One that was deleted while this waited for it stays closed.
+            if !steps::is_gone(conn, &position)? {
+                followers.extend(copy(conn, scene, position, last)?);
+            }
         }
     }
     Ok(followers)
 }
 
+/// A company's position, held.
+fn held(conn: &mut Conn, scene: &Scene, company: &ContactName) -> Result<Position, Abort<()>> {
+    let unopened = scene.unopened(company.clone(), Kind::Company);
+    let position = tables::positions::position_ensure(conn, &unopened)?;
+    if scene.lineage.reaches(position.activation) {
+        Ok(position)
+    } else {
+        Err(Stale::Lineage.into())
+    }
+}
+
 /// The step by which a company comes to stand where a move led its primary contact.
-pub fn copy(
+fn copy(
     conn: &mut Conn,
     scene: &Scene,
-    company: &ContactName,
+    position: Position,
     followed: &Move,
 ) -> Result<Option<Step>, Abort<()>> {
     let active = scene.lineage.active();
-    let unopened = scene.unopened(company.clone(), Kind::Company);
-    let position = tables::positions::position_ensure(conn, &unopened)?;
-    if !scene.lineage.reaches(position.activation) {
-        return Err(Stale::Lineage.into());
-    }
     if position.state == State::Revoking {
         completions::refuse_pending(conn, &position)?;
     }

@@ -332,6 +332,8 @@ fn leave(
             None => {}
         }
     }
+    // A company that is gone follows nobody.
+    tables::companies::company_delete(conn, &contact.name)?;
     if position.stage.is_none() {
         // Also what was never opened is remembered as gone: whoever read the contact before its
         // removal must not open it afterwards.

@@ -339,6 +339,22 @@ pub fn close(scene: &Scene, position: Position, contact: &Contact, cause: Closin
     walk.step(&decision)
 }
 
+/// Whether the position was closed because its contact is gone.
+pub fn is_gone(conn: &mut Conn, position: &Position) -> Result<bool, store::Error> {
+    if position.stage.is_some() || position.revision == 0 {
+        return Ok(false);
+    }
+    let (name, revision) = (&position.name, position.revision);
+    let last = tables::transitions::transition_get(conn, name, revision)?;
+    Ok(last.is_some_and(|last| removes(&last)))
+}
+
+fn removes(last: &Transition) -> bool {
+    [Cause::Deletion, Cause::Merge]
+        .iter()
+        .any(|cause| cause.as_str() == last.moved.cause)
+}
+
 /// The stage to open a contact in again that was closed: where it stood, in the words of the policy
 /// in force; the initial stage where that has vanished without a map.
 pub fn reopening_stage(
@@ -346,10 +362,7 @@ pub fn reopening_stage(
     scene: &Scene,
     last: &Transition,
 ) -> Result<Option<String>, store::Error> {
-    let closed = [Cause::Deletion, Cause::Merge]
-        .iter()
-        .any(|cause| cause.as_str() == last.moved.cause);
-    if !closed || last.moved.from.is_empty() {
+    if !removes(last) || last.moved.from.is_empty() {
         return Ok(None);
     }
     let active = scene.lineage.active();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use proto::contacts::v1::{Contact, contact};
 use proto::pipeline::v1::{
     AcknowledgeFenceRequest, ActivatePolicyRequest, CancelPolicyActivationRequest,
     ConvertContactRequest, ListPolicyActivationsRequest, ListPositionsRequest,
@@ -10,9 +9,7 @@ use proto::pipeline::v1::{
 };
 use tonic::{Code, Request};
 
-use crate::activating::{
-    ADA, BOB, WORKSPACE, activate, active, create, populated, preset, renamed,
-};
+use crate::activating::{ADA, BOB, WORKSPACE, activate, active, create, populated, renamed};
 use crate::suite::{HOLDER, Suite, eventually, metadata, on_each_engine, reason};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,64 +327,6 @@ async fn a_waiting_move_to_a_vanishing_stage_needs_a_map_too() {
             ),
             ("STAGE_UNMAPPED", "contact")
         );
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_company_first_mode_a_company_stands_where_its_primary_contact_stands() {
-    on_each_engine(async |suite| {
-        suite.one.attach().await;
-        let mut definition = preset(&suite.one, "one-way").await;
-        definition.mode = proto::pipeline::v1::policy_definition::Mode::CompanyFirst as i32;
-        let new = create(&suite.one, "companies", definition)
-            .await
-            .expect("created");
-        activate(&suite.one, &new.revision, &[], false)
-            .await
-            .expect("activated");
-        let company = "workspaces/default/contacts/example-ltd";
-        suite.directory.put(Contact {
-            name: company.to_owned(),
-            kind: contact::Kind::Company as i32,
-            ..Contact::default()
-        });
-        let alone = suite.one.position(company).await.expect("a position");
-        assert_eq!(alone.stage, "");
-        suite.directory.person(ADA, "");
-        suite
-            .directory
-            .change(ADA, |ada| ada.company = company.to_owned());
-        suite.directory.person(BOB, "");
-        suite
-            .directory
-            .change(BOB, |bob| bob.company = company.to_owned());
-        eventually("the company's opening", || async {
-            let position = suite.one.position(company).await.expect("a position");
-            (position.stage == "lead").then_some(())
-        })
-        .await;
-        let refused = suite
-            .one
-            .convert(company, "client")
-            .await
-            .expect_err("it follows");
-        assert_eq!(reason(&refused), "TRANSITION_NOT_ALLOWED");
-        // The second associate does not move it, the first does, in the same transaction.
-        suite.one.convert(BOB, "client").await.expect("a client");
-        assert_eq!(
-            suite.one.position(company).await.expect("a position").stage,
-            "lead"
-        );
-        suite.one.convert(ADA, "client").await.expect("a client");
-        let moved = suite.one.position(company).await.expect("a position");
-        assert_eq!(moved.stage, "client");
-        // Documents are the company's, not the person's.
-        let grant = suite.one.acquire(company).await.expect("a grant");
-        assert!(grant.entitlements.contains(&"invoice".to_owned()));
-        let grant = suite.one.acquire(ADA).await.expect("a grant");
-        assert!(!grant.entitlements.contains(&"invoice".to_owned()));
-        assert!(grant.entitlements.contains(&"portal_login".to_owned()));
     })
     .await;
 }

@@ -4,6 +4,7 @@ mod activating;
 mod activations;
 mod attaching;
 mod batches;
+mod companies;
 mod conversions;
 mod directory;
 mod gate;

@@ -1,0 +1,122 @@
+//! Companies that stand where their primary contact stands.
+
+use proto::contacts::v1::{Contact, contact};
+use proto::pipeline::v1::{PolicyDefinition, policy_definition::Mode, position};
+
+use crate::activating::{ADA, BOB, activate, create, preset};
+use crate::holding::allowed;
+use crate::suite::{Suite, eventually, on_each_engine, reason};
+
+const COMPANY: &str = "workspaces/default/contacts/example-ltd";
+
+async fn one_way(suite: &Suite, mode: Mode) -> PolicyDefinition {
+    let mut definition = preset(&suite.one, "one-way").await;
+    definition.mode = mode as i32;
+    definition
+}
+
+/// Puts companies first.
+async fn companies_first(suite: &Suite) {
+    let definition = one_way(suite, Mode::CompanyFirst).await;
+    let new = create(&suite.one, "companies", definition).await;
+    let new = new.expect("created");
+    let activated = activate(&suite.one, &new.revision, &[], false).await;
+    activated.expect("activated");
+}
+
+fn company(suite: &Suite) {
+    suite.directory.put(Contact {
+        name: COMPANY.to_owned(),
+        kind: contact::Kind::Company as i32,
+        ..Contact::default()
+    });
+}
+
+/// A person who belongs to the company.
+fn associate(suite: &Suite, name: &str) {
+    suite.directory.person(name, "");
+    suite
+        .directory
+        .change(name, |person| person.company = COMPANY.to_owned());
+}
+
+/// Waits until a contact stands in a stage.
+async fn stands(suite: &Suite, name: &str, stage: &str) {
+    eventually(&format!("{name} in `{stage}`"), || async {
+        let position = suite.one.position(name).await.expect("a position");
+        (position.stage == stage).then_some(())
+    })
+    .await;
+}
+
+/// Deletes a contact and waits until pipeline has agreed.
+async fn delete(suite: &Suite, name: &str) {
+    suite
+        .directory
+        .change(name, |gone| gone.state = contact::State::Deleting as i32);
+    eventually("the confirmation", || async {
+        let contact = suite.directory.get(name).expect("the contact");
+        (contact.state() == contact::State::Deleted).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_company_first_mode_a_company_stands_where_its_primary_contact_stands() {
+    on_each_engine(async |suite| {
+        suite.one.attach().await;
+        companies_first(suite).await;
+        company(suite);
+        let alone = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!(alone.stage, "");
+        associate(suite, ADA);
+        associate(suite, BOB);
+        stands(suite, COMPANY, "lead").await;
+        let refused = suite
+            .one
+            .convert(COMPANY, "client")
+            .await
+            .expect_err("it follows");
+        assert_eq!(reason(&refused), "TRANSITION_NOT_ALLOWED");
+        // The second associate does not move it, the first does, in the same transaction.
+        suite.one.convert(BOB, "client").await.expect("a client");
+        assert_eq!(
+            suite.one.position(COMPANY).await.expect("a position").stage,
+            "lead"
+        );
+        suite.one.convert(ADA, "client").await.expect("a client");
+        let moved = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!(moved.stage, "client");
+        // Documents are the company's, not the person's.
+        let grant = suite.one.acquire(COMPANY).await.expect("a grant");
+        assert!(grant.entitlements.contains(&"invoice".to_owned()));
+        let grant = suite.one.acquire(ADA).await.expect("a grant");
+        assert!(!grant.entitlements.contains(&"invoice".to_owned()));
+        assert!(grant.entitlements.contains(&"portal_login".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_company_stays_closed_when_its_former_primary_contact_moves() {
+    on_each_engine(async |suite| {
+        companies_first(suite).await;
+        company(suite);
+        associate(suite, ADA);
+        stands(suite, COMPANY, "lead").await;
+        delete(suite, COMPANY).await;
+        suite.one.convert(ADA, "client").await.expect("a client");
+        let gone = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!(
+            (gone.state(), gone.stage.as_str(), gone.revision),
+            (position::State::None, "", 2)
+        );
+        assert!(!allowed(&suite.one, COMPANY, "invoice").await);
+        // There again, it follows again.
+        suite.directory.change(COMPANY, |company| {
+            company.state = contact::State::Active as i32;
+        });
+        stands(suite, COMPANY, "client").await;
+    })
+    .await;
+}
