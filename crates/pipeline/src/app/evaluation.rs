@@ -165,7 +165,7 @@ pub(super) fn open_together(
             all.push(attended(conn, scene, contact, position)?);
         }
     }
-    settle(conn, scene, all)?;
+    settle_apart(conn, scene, all)?;
     Ok(known.into_iter().collect())
 }
 
@@ -187,7 +187,7 @@ pub(super) fn evaluate_together(
             all.push(attended(conn, scene, contact, position)?);
         }
     }
-    settle(conn, scene, all)?;
+    settle_apart(conn, scene, all)?;
     let done: Vec<Evaluation> = looks.iter().map(|(one, _)| one.clone()).collect();
     tables::evaluations::evaluations_done(conn, &done)?;
     Ok(())
@@ -349,6 +349,17 @@ fn leave(
         Verdict::Waits => Ok(Verdict::Waits),
         Verdict::Settled | Verdict::Gone => Ok(Verdict::Gone),
     }
+}
+
+/// Carries steps out of contacts that have nothing to do with each other: what one of them loses
+/// keeps none of the others waiting.
+fn settle_apart(conn: &mut Conn, scene: &Scene, all: Vec<Step>) -> Result<(), Abort<()>> {
+    let (losing, others): (Vec<Step>, Vec<Step>) = all.into_iter().partition(Step::loses);
+    settle(conn, scene, others)?;
+    for step in losing {
+        settle(conn, scene, vec![step])?;
+    }
+    Ok(())
 }
 
 /// Carries steps out; steps that say nothing only write their position back.

@@ -69,6 +69,13 @@ pub struct Step {
     pub seen: bool,
 }
 
+impl Step {
+    /// Whether it takes anything away.
+    pub fn loses(&self) -> bool {
+        !self.before.is_subset(&self.after)
+    }
+}
+
 /// What became of a step.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -138,10 +145,7 @@ pub fn carry_out(
         policy: scene.lineage.active().reference.clone(),
         activation: scene.lineage.active().number,
     };
-    let losing: Vec<&Step> = steps
-        .iter()
-        .filter(|step| !step.before.is_subset(&step.after))
-        .collect();
+    let losing: Vec<&Step> = steps.iter().filter(|step| step.loses()).collect();
     if must_wait(conn, &losing)? {
         return steps
             .into_iter()
@@ -189,8 +193,8 @@ fn set_aside(
     origin: &Origin,
     step: Step,
 ) -> Result<Outcome, store::Error> {
+    let loses = step.loses();
     let mut position = step.position;
-    let loses = !step.before.is_subset(&step.after);
     let transitions = advance(scene, origin, &mut position, step.settled.into_iter());
     position.grant_revision += 1;
     position.state = State::Revoking;

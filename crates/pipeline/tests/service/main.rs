@@ -6,6 +6,7 @@ mod attaching;
 mod batches;
 mod companies;
 mod conversions;
+mod demotions;
 mod directory;
 mod gate;
 mod histories;
