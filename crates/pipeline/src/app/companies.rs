@@ -10,6 +10,7 @@ use types::ContactName;
 
 use super::evaluation::{Verdict, settle};
 use super::gate::{self, Scene, Step};
+use super::reopening::is_gone;
 use super::{Abort, Stale, completions, steps};
 use crate::domain::contacts::Contact;
 use crate::domain::positions::{Position, State};
@@ -182,7 +183,7 @@ pub fn follow_primaries(
         for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
             let position = held(conn, scene, &company)?;
             // One that was deleted while this waited for it stays closed.
-            if !steps::is_gone(conn, &position)? {
+            if !is_gone(conn, &position)? {
                 followers.extend(copy(conn, scene, position, last)?);
             }
         }

@@ -5,6 +5,7 @@ use store::Conn;
 use types::{ContactName, Service, Token, TokenKind};
 
 use super::gate::{self, Scene, Step};
+use super::reopening::reopening;
 use super::requests::{self, Identity};
 use super::steps::{self, Ask};
 use super::waiting::Conversion;
@@ -175,7 +176,14 @@ pub fn converting<T>(
         // They count as decided on from now on, but what they fire was not looked at.
         tables::evaluations::evaluation_request(conn, &contact.name, scene.now)?;
     }
-    Ok(steps::convert(scene, position, contact, ask)?)
+    let reopening = reopening(conn, scene, &position)?;
+    Ok(steps::convert(
+        scene,
+        position,
+        contact,
+        reopening.as_ref(),
+        ask,
+    )?)
 }
 
 /// Refuses to move whoever is gone or going.

@@ -12,6 +12,7 @@ use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::gate::{self, Outcome, Scene, Step};
+use super::reopening::{Reopening, reopening};
 use super::steps::{self, Walk};
 use super::{ATTEMPTS_MAX, Abort, App, Stale, companies, completions};
 use crate::domain::contacts::{Contact, Presence};
@@ -225,17 +226,10 @@ fn attended(
     contact: &Contact,
     position: Position,
 ) -> Result<Step, Abort<()>> {
-    let last = match position.revision {
-        0 => None,
-        revision => tables::transitions::transition_get(conn, &contact.name, revision)?,
-    };
-    let reopening = match &last {
-        Some(last) if position.stage.is_none() => steps::reopening_stage(conn, scene, last)?,
-        _ => None,
-    };
+    let reopening = reopening(conn, scene, &position)?;
     let unseen = position.revision == 0 && position.refusal.is_empty();
     let mut walk = Walk::begin(scene, contact, position);
-    let (decision, refusal) = decided(&walk, contact, reopening.as_deref(), unseen);
+    let (decision, refusal) = decided(&walk, contact, reopening.as_ref(), unseen);
     walk.position.refusal = refusal.as_ref().map(Refusal::to_string).unwrap_or_default();
     if let Some(withheld) = &decision.withheld {
         walk.position.refusal = withheld_text(withheld);
@@ -251,19 +245,12 @@ fn attended(
 fn decided(
     walk: &Walk<'_>,
     contact: &Contact,
-    reopening: Option<&str>,
+    reopening: Option<&Reopening>,
     unseen: bool,
 ) -> (Decision, Option<Refusal>) {
     if walk.stage().is_none() {
-        if let Some(stage) = reopening {
-            let command = Command::Reopen {
-                stage,
-                request: policy::Request {
-                    actor: &contact.updater,
-                    ..policy::Request::default()
-                },
-            };
-            return match walk.decide(command) {
+        if let Some(reopening) = reopening {
+            return match walk.reopen(reopening) {
                 Ok(decision) => (decision, None),
                 Err(refusal) => (Decision::default(), Some(refusal)),
             };

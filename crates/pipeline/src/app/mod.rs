@@ -28,6 +28,7 @@ pub mod positions;
 pub mod previews;
 pub mod projector;
 pub mod recalls;
+pub mod reopening;
 pub mod requests;
 pub mod revisions;
 pub mod sealing;

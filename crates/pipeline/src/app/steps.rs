@@ -1,8 +1,8 @@
 //! What the engine decides, made into steps for the gate.
 //!
 //! Invariant: every move comes out of [`policy::decide`], but for two that only repeat what it
-//! decided: a company follows its primary contact, and a stage whose role a new policy changed is
-//! written down once more with the new role.
+//! decided: a company follows its primary contact ([`super::companies`]), to no position where it has
+//! none, and a stage whose role a new policy changed is written down once more with the new role.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use store::Conn;
 use types::Micros;
 
 use super::gate::{Scene, Step};
+use super::reopening::Reopening;
 use super::{Abort, Stale};
 use crate::domain::contacts::{Contact, Presence};
 use crate::domain::positions::Position;
-use crate::domain::transitions::{Effect, Move, Transition, role_name};
+use crate::domain::transitions::{Effect, Move, role_name};
 use crate::error::Error;
 use crate::store as tables;
 
@@ -196,6 +197,28 @@ impl<'a> Walk<'a> {
             self.settle(&decision);
         }
     }
+
+    /// Decides on standing again where the contact stood when its position was closed.
+    pub fn reopen(&self, reopening: &Reopening) -> Result<Decision, Refusal> {
+        let actor = if reopening.restored {
+            &self.contact.updater
+        } else {
+            POLICY_ACTOR
+        };
+        let mut decision = self.decide(Command::Reopen {
+            stage: &reopening.stage,
+            request: Request {
+                actor,
+                ..Request::default()
+            },
+        })?;
+        if !reopening.restored {
+            for transition in &mut decision.transitions {
+                transition.cause = Cause::Fact;
+            }
+        }
+        Ok(decision)
+    }
 }
 
 /// The command that opens a contact.
@@ -285,11 +308,13 @@ pub fn mapping(scene: &Scene, mut position: Position) -> Step {
     }
 }
 
-/// The step of a move that somebody asks for.
+/// The step of a move that somebody asks for. `reopening` is how the position can be opened again
+/// where it was closed: whoever asks before the contact was looked at does it.
 pub fn convert(
     scene: &Scene,
     position: Position,
     contact: &Contact,
+    reopening: Option<&Reopening>,
     ask: &Ask,
 ) -> Result<Step, Error> {
     if !ask.etag.is_empty() && ask.etag != position.etag() {
@@ -301,6 +326,9 @@ pub fn convert(
     let mut walk = Walk::begin(scene, contact, position);
     if unseen {
         walk.open();
+    }
+    if let Some(Ok(decision)) = reopening.map(|reopening| walk.reopen(reopening)) {
+        walk.settle(&decision);
     }
     let decision = walk
         .decide(Command::Convert {
@@ -337,49 +365,4 @@ pub fn close(scene: &Scene, position: Position, contact: &Contact, cause: Closin
         })
         .unwrap_or_default();
     walk.step(&decision)
-}
-
-/// Whether the position was closed because its contact is gone.
-pub fn is_gone(conn: &mut Conn, position: &Position) -> Result<bool, store::Error> {
-    if position.stage.is_some() || position.revision == 0 {
-        return Ok(false);
-    }
-    let (name, revision) = (&position.name, position.revision);
-    let last = tables::transitions::transition_get(conn, name, revision)?;
-    Ok(last.is_some_and(|last| removes(&last)))
-}
-
-fn removes(last: &Transition) -> bool {
-    [Cause::Deletion, Cause::Merge]
-        .iter()
-        .any(|cause| cause.as_str() == last.moved.cause)
-}
-
-/// The stage to open a contact in again that was closed: where it stood, in the words of the policy
-/// in force; the initial stage where that has vanished without a map.
-pub fn reopening_stage(
-    conn: &mut Conn,
-    scene: &Scene,
-    last: &Transition,
-) -> Result<Option<String>, store::Error> {
-    if !removes(last) || last.moved.from.is_empty() {
-        return Ok(None);
-    }
-    let active = scene.lineage.active();
-    let mut stage = last.moved.from.clone();
-    let later = tables::activations::activations_between(
-        conn,
-        &scene.workspace,
-        last.activation,
-        active.number,
-    )?;
-    for activation in later {
-        if let Some(to) = activation.stage_map.get(&stage) {
-            stage.clone_from(to);
-        }
-    }
-    if active.policy.stage(&stage).is_none() {
-        stage.clone_from(&active.policy.definition().initial);
-    }
-    Ok(Some(stage))
 }

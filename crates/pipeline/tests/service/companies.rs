@@ -1,6 +1,6 @@
 //! Companies that stand where their primary contact stands.
 
-use proto::contacts::v1::{Contact, contact};
+use proto::contacts::v1::{Contact, Email, contact};
 use proto::pipeline::v1::{PolicyDefinition, policy_definition::Mode, position};
 
 use crate::activating::{ADA, BOB, activate, create, preset};
@@ -28,6 +28,10 @@ fn company(suite: &Suite) {
     suite.directory.put(Contact {
         name: COMPANY.to_owned(),
         kind: contact::Kind::Company as i32,
+        emails: vec![Email {
+            address: "office@example.com".to_owned(),
+            ..Email::default()
+        }],
         ..Contact::default()
     });
 }
@@ -117,6 +121,29 @@ async fn a_deleted_company_stays_closed_when_its_former_primary_contact_moves() 
             company.state = contact::State::Active as i32;
         });
         stands(suite, COMPANY, "client").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_without_a_primary_contact_lives_on_when_companies_come_first_no_more() {
+    on_each_engine(async |suite| {
+        companies_first(suite).await;
+        company(suite);
+        associate(suite, ADA);
+        stands(suite, COMPANY, "lead").await;
+        suite.one.convert(ADA, "prospect").await.expect("converted");
+        stands(suite, COMPANY, "prospect").await;
+        suite.directory.change(ADA, |ada| ada.company.clear());
+        stands(suite, COMPANY, "").await;
+        let definition = one_way(suite, Mode::Contact).await;
+        let new = create(&suite.one, "contacts", definition).await;
+        let new = new.expect("created");
+        let activated = activate(&suite.one, &new.revision, &[], false).await;
+        activated.expect("activated");
+        let moved = suite.one.convert(COMPANY, "client").await;
+        let moved = moved.expect("a client").transition.expect("a transition");
+        assert_eq!(moved.from_stage, "prospect");
     })
     .await;
 }
