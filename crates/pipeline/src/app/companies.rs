@@ -1,10 +1,13 @@
 //! Companies that stand where their primary contact stands, in workspaces that put companies first.
 //!
 //! Invariant: what a company copies is its primary contact's position, locked; or the company will be
-//! looked at again. A primary contact is locked before its companies, whoever moves which.
+//! looked at again. Naming another primary contact, or none, takes nothing away from a company with
+//! documents: it keeps its place and follows nobody until somebody stands there who may become its
+//! primary contact. A primary contact is locked before its companies, whoever moves which.
 
-use policy::company::Kind;
+use policy::company::{Kind, change_primary};
 use policy::definition::Mode;
+use serde_json::json;
 use store::Conn;
 use types::ContactName;
 
@@ -14,7 +17,7 @@ use super::reopening::is_gone;
 use super::{Abort, Stale, completions, steps};
 use crate::domain::contacts::Contact;
 use crate::domain::positions::{Position, State};
-use crate::domain::transitions::{Move, role_name};
+use crate::domain::transitions::{Effect, Move, role_name};
 use crate::store as tables;
 
 /// Whom a company follows, or is about to follow: held before the company is. `associate` is whom it
@@ -55,38 +58,36 @@ pub fn follow(
     associate: Option<&ContactName>,
 ) -> Result<Verdict, Abort<()>> {
     let company = position.name.clone();
-    if let Some(associate) = associate {
-        tables::companies::company_insert(conn, &company, &associate.contact)?;
-    }
-    let primary = tables::companies::company_primary(conn, &company)?;
-    if primary.as_deref() != led.map(|led| led.name.contact.as_str()) {
-        // Somebody else became primary meanwhile, whose position is not held here.
-        tables::evaluations::evaluation_request(conn, &company, scene.now)?;
-        return put_off(
-            conn,
-            scene,
-            position,
-            "The company's primary contact changes just now.",
-        );
-    }
     if led.is_some_and(|led| led.state == State::Revoking) {
         // When the primary contact's move is over, the company is looked at again.
-        return put_off(
-            conn,
-            scene,
-            position,
-            "A move of the primary contact waits.",
-        );
+        let why = "A move of the primary contact waits.";
+        return put_off(conn, scene, position, why);
     }
-    let to = led.and_then(|led| {
-        let stage = led.stage.as_deref()?;
-        Some(scene.lineage.mapped(led.activation, stage))
-    });
+    match named(conn, scene, &position, led, associate)? {
+        Named::Held => {}
+        Named::Other => {
+            tables::evaluations::evaluation_request(conn, &company, scene.now)?;
+            let why = "The company's primary contact changes just now.";
+            return put_off(conn, scene, position, why);
+        }
+        Named::Refused(effect) => {
+            let revision = position.revision;
+            tables::effects::effect_insert(conn, &company, revision, &effect, scene.now)?;
+            gate::note(conn, scene, position, false)?;
+            return Ok(Verdict::Settled);
+        }
+    }
+    let to = led.and_then(|led| mapped(scene, led));
     let refused_before = std::mem::take(&mut position.refusal);
     position.refusal = match (led, &to) {
         (None, _) => "The company has no primary contact.".to_owned(),
         (Some(_), None) => "The primary contact has no position.".to_owned(),
         (Some(_), Some(_)) => String::new(),
+    };
+    let cause = if position.revision == 0 {
+        policy::Cause::Opening
+    } else {
+        policy::Cause::Fact
     };
     let followed = Move {
         from: String::new(),
@@ -94,21 +95,13 @@ pub fn follow(
         from_role: String::new(),
         to_role: String::new(),
         skip: false,
-        cause: policy::Cause::Fact.as_str().to_owned(),
+        cause: cause.as_str().to_owned(),
         actor: policy::POLICY_ACTOR.to_owned(),
         reason: String::new(),
         note: String::new(),
         trigger: String::new(),
         activity: String::new(),
         effective_time: scene.now.0,
-    };
-    let followed = if position.revision == 0 {
-        Move {
-            cause: policy::Cause::Opening.as_str().to_owned(),
-            ..followed
-        }
-    } else {
-        followed
     };
     let seen = position.refusal != refused_before;
     gate::note(conn, scene, position, seen)?;
@@ -117,6 +110,76 @@ pub fn follow(
         None => Ok(Verdict::Settled),
         Some(step) => settle(conn, scene, vec![step]),
     }
+}
+
+/// The stage somebody stands in, in the words of the policy in force.
+fn mapped(scene: &Scene, position: &Position) -> Option<String> {
+    let stage = position.stage.as_deref()?;
+    Some(scene.lineage.mapped(position.activation, stage))
+}
+
+/// Who a company's primary contact is.
+enum Named {
+    /// The one that is held, or nobody.
+    Held,
+    /// Somebody else, who became it meanwhile.
+    Other,
+    /// Not the one that should become it: the company keeps its place, and this says why.
+    Refused(Effect),
+}
+
+/// Names a primary contact where the company has none.
+fn named(
+    conn: &mut Conn,
+    scene: &Scene,
+    position: &Position,
+    led: Option<&Position>,
+    associate: Option<&ContactName>,
+) -> Result<Named, store::Error> {
+    let company = &position.name;
+    let led_name = led.map(|led| &led.name);
+    if associate == led_name && tables::companies::company_primary(conn, company)?.is_none() {
+        if let Some(effect) = refused(conn, scene, position, led)? {
+            return Ok(Named::Refused(effect));
+        }
+        if let Some(associate) = associate {
+            tables::companies::company_insert(conn, company, &associate.contact)?;
+        }
+    }
+    let primary = tables::companies::company_primary(conn, company)?;
+    Ok(
+        if primary.as_deref() == led_name.map(|name| name.contact.as_str()) {
+            Named::Held
+        } else {
+            Named::Other
+        },
+    )
+}
+
+/// The work item of a company that keeps its place although its primary contact is another now, or
+/// nobody: it would lose something under which documents were issued, or may have been.
+fn refused(
+    conn: &mut Conn,
+    scene: &Scene,
+    position: &Position,
+    led: Option<&Position>,
+) -> Result<Option<Effect>, store::Error> {
+    let from = mapped(scene, position);
+    let to = led.and_then(|led| mapped(scene, led));
+    // Whoever holds a grant says only when it is recalled whether there are documents.
+    let documents = position.documents_exist
+        || !tables::grants::grant_holders_of(conn, &position.name)?.is_empty();
+    let policy = &scene.lineage.active().policy;
+    let changed = change_primary(policy, from.as_deref(), to.as_deref(), documents);
+    Ok(changed.err().map(|refusal| Effect {
+        id: format!(
+            "primary-refused/{}/{}",
+            position.revision,
+            led.map_or("", |led| led.name.contact.as_str())
+        ),
+        kind: "WORK_ITEM".to_owned(),
+        payload: json!({"stage": from, "message": refusal.to_string(), "due_time": null}),
+    }))
 }
 
 /// Leaves a company as it is until it is looked at again; one without a position says why it has none.

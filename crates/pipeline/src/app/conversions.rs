@@ -177,6 +177,7 @@ pub fn converting<T>(
         tables::evaluations::evaluation_request(conn, &contact.name, scene.now)?;
     }
     let reopening = reopening(conn, scene, &position)?;
+    companies::associate_with(conn, scene, contact)?;
     Ok(steps::convert(
         scene,
         position,

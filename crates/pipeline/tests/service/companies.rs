@@ -147,3 +147,52 @@ async fn a_company_without_a_primary_contact_lives_on_when_companies_come_first_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_primary_contact_takes_nothing_away_from_a_company_with_documents() {
+    on_each_engine(async |suite| {
+        suite.one.attach().await;
+        companies_first(suite).await;
+        company(suite);
+        associate(suite, ADA);
+        stands(suite, COMPANY, "lead").await;
+        suite.one.convert(ADA, "client").await.expect("a client");
+        let granted = suite.one.acquire(COMPANY).await.expect("a grant");
+        associate(suite, BOB);
+        suite.directory.change(ADA, |ada| ada.company.clear());
+        // Rows that an update touches are there.
+        let refused = "UPDATE effects SET revision = revision \
+            WHERE contact = 'example-ltd' AND kind = 'WORK_ITEM' AND id LIKE 'primary-refused/%/bob'";
+        eventually("the work item", || async {
+            (suite.sql(refused) == Ok(1)).then_some(())
+        })
+        .await;
+        let kept = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!(
+            (kept.state(), kept.stage.as_str(), kept.revision),
+            (position::State::Open, "client", 2)
+        );
+        let again = suite.one.acquire(COMPANY).await.expect("a grant");
+        assert_eq!(again.grant_revision, granted.grant_revision);
+        // Who would take nothing away becomes primary.
+        suite.one.convert(BOB, "client").await.expect("a client");
+        let primary = "UPDATE companies SET primary_contact = primary_contact \
+            WHERE company = 'example-ltd' AND primary_contact = 'bob'";
+        eventually("another primary contact", || async {
+            (suite.sql(primary) == Ok(1)).then_some(())
+        })
+        .await;
+        let kept = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!((kept.stage.as_str(), kept.revision), ("client", 2));
+        // Whose last contact goes keeps its place as well.
+        delete(suite, BOB).await;
+        let nobody = refused.replace("/bob", "/");
+        eventually("the work item", || async {
+            (suite.sql(&nobody) == Ok(1)).then_some(())
+        })
+        .await;
+        let kept = suite.one.position(COMPANY).await.expect("a position");
+        assert_eq!((kept.stage.as_str(), kept.revision), ("client", 2));
+    })
+    .await;
+}
