@@ -23,6 +23,9 @@ use crate::wire::contacts::message;
 /// How many contacts a message of the snapshot has.
 const SNAPSHOT_PAGE: i64 = 50;
 
+/// How many bytes of contacts or changes a message has, as long as it has one: clients read 4 MiB.
+const MESSAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
 /// How long reading one page of the snapshot may take.
 const READ_TIME: Duration = Duration::from_secs(10);
 
@@ -196,7 +199,11 @@ impl Watcher {
                 resume_token: resume_token(through),
                 changes: Changes::Heartbeat,
             }),
-            Step::Batch(batch) => happened(&batch),
+            Step::Batch(batch) => {
+                let (first, rest) = happened(&batch)?;
+                self.ready.extend(rest);
+                Ok(first)
+            }
         }
     }
 
@@ -210,19 +217,28 @@ impl Watcher {
                 rows::contacts_scan(conn, workspace.as_deref(), after.as_ref(), SNAPSHOT_PAGE)
             });
         let found = found.await?;
-        let Some(last) = found.last() else {
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
+        for contact in found {
+            let shown = message(&contact);
+            bytes += shown.encoded_len();
+            if last.is_some() && bytes > MESSAGE_BYTES_MAX {
+                break;
+            }
+            page.push(shown);
+            last = Some((contact.name.workspace, contact.name.contact));
+        }
+        let Some(last) = last else {
             self.snapshot = Snapshot::Told;
             return Ok(Told {
                 resume_token: resume_token(self.start),
                 changes: Changes::SnapshotEnd,
             });
         };
-        let last = (last.name.workspace.clone(), last.name.contact.clone());
         let token = snapshot_token(self.start, &last);
         self.snapshot = Snapshot::After(last);
         Ok(Told {
             resume_token: token,
-            changes: Changes::Snapshot(found.iter().map(message).collect()),
+            changes: Changes::Snapshot(page),
         })
     }
 }
@@ -267,12 +283,31 @@ fn kinds_of(text: &str) -> Result<Vec<&'static str>, Error> {
     Ok(passing.map(log_kind).collect())
 }
 
-fn happened(batch: &Batch) -> Result<Told, Error> {
-    let changes: Result<Vec<_>, Error> = batch.changes.iter().map(change_message).collect();
-    Ok(Told {
-        resume_token: resume_token(batch.through),
-        changes: Changes::Happened(changes?, batch.more),
-    })
+/// The messages of a batch: one, and further ones where a client could not read all at once.
+fn happened(batch: &Batch) -> Result<(Told, Vec<Told>), Error> {
+    let told = |through, changes, more| Told {
+        resume_token: resume_token(through),
+        changes: Changes::Happened(changes, more),
+    };
+    let (mut full, mut changes, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut through = batch.through;
+    for change in &batch.changes {
+        let shown = change_message(change)?;
+        bytes += shown.encoded_len();
+        if !changes.is_empty() && bytes > MESSAGE_BYTES_MAX {
+            bytes = shown.encoded_len();
+            full.push(told(through, std::mem::take(&mut changes), true));
+        }
+        changes.push(shown);
+        through = change.position;
+    }
+    let last = told(batch.through, changes, batch.more);
+    if full.is_empty() {
+        return Ok((last, full));
+    }
+    let first = full.remove(0);
+    full.push(last);
+    Ok((first, full))
 }
 
 fn change_message(change: &change_log::Change) -> Result<v1::ContactChange, Error> {
@@ -329,42 +364,4 @@ fn parse_resume(text: &str) -> Result<(LogPosition, Option<(String, String)>), E
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::log::CONTACT_PREFIX;
-    use super::*;
-
-    #[test]
-    fn a_filter_names_kinds_of_changes() {
-        assert_eq!(kinds_of("").expect("a filter").len(), Change::ALL.len());
-        let kinds = kinds_of("change != POSITION_RECORDED").expect("a filter");
-        assert!(!kinds.contains(&"contact.position_recorded"));
-        assert_eq!(kinds.len(), Change::ALL.len() - 1);
-        let kinds = kinds_of("change = CREATED OR change = DELETED").expect("a filter");
-        assert_eq!(kinds, ["contact.created", "contact.deleted"]);
-        assert!(kinds.iter().all(|kind| kind.starts_with(CONTACT_PREFIX)));
-        assert!(kinds_of("display_name = \"x\"").is_err());
-    }
-
-    #[test]
-    fn tokens_within_a_snapshot_round_trip() {
-        let start = LogPosition {
-            epoch: 3,
-            tx: 7,
-            id: 9,
-        };
-        let last = ("w".repeat(63), "c".repeat(63));
-        let token = snapshot_token(start, &last);
-        assert!(token.len() <= 400, "{}", token.len());
-        assert_eq!(parse_resume(&token), Ok((start, Some(last))));
-        assert_eq!(parse_resume(&resume_token(start)), Ok((start, None)));
-        for junk in [
-            "",
-            "x",
-            "AQ.AQ",
-            &token[1..],
-            &format!("{}.!", resume_token(start)),
-        ] {
-            assert!(parse_resume(junk).is_err(), "{junk}");
-        }
-    }
-}
+mod tests;

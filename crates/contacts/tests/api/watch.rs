@@ -308,3 +308,36 @@ async fn an_idle_watch_shows_that_it_lives() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_snapshot_has_no_message_that_clients_could_not_read() {
+    on_each_engine(|mut suite| async move {
+        let large = Contact {
+            note: "\u{1d11e}".repeat(20_000),
+            ..Contact::default()
+        };
+        for number in 0..50 {
+            suite.create(&format!("c{number}"), large.clone()).await;
+        }
+        let request = WatchContactsRequest {
+            send_snapshot: true,
+            ..watch(Start::Now(true))
+        };
+        let mut stream = open(&mut suite, request).await;
+        let mut pages = Vec::new();
+        loop {
+            let told = next(&mut stream).await;
+            match told.event {
+                Some(Event::Snapshot(page)) => pages.push(page.contacts.len()),
+                Some(Event::SnapshotEnd(_)) => break,
+                other => panic!("a snapshot is due, not {other:?}"),
+            }
+        }
+        assert_eq!(pages.iter().sum::<usize>(), 50);
+        assert!(
+            pages.len() > 1 && pages.iter().all(|page| *page < 40),
+            "{pages:?}"
+        );
+    })
+    .await;
+}
