@@ -99,6 +99,9 @@ pub enum Error {
     /// No move of the contact waits.
     #[error("no move of {0} waits")]
     NothingPending(ContactName),
+    /// The move that was asked for waited, and was given up.
+    #[error("the move of {0} was given up")]
+    GivenUp(ContactName),
     /// The activation is in force or over.
     #[error("{activation} can't be cancelled, it is {state}")]
     ActivationOver {

@@ -140,6 +140,15 @@ fn of(error: &Error) -> Status {
                 .precondition("TRANSITION", contact.to_string(), problem)
                 .into()
         }
+        Error::GivenUp(contact) => {
+            let message = format!(
+                "the move of {contact} was given up while it waited, by CancelTransition or a \
+                 removal; look where the contact stands, and ask again with another request_id"
+            );
+            Refusal::new(Reason::ConcurrentUpdate, message)
+                .metadata("resource", contact.position().to_string())
+                .into()
+        }
         Error::ActivationOver { activation, state } => {
             let message = format!("{activation} can't be cancelled any more, it is {state}");
             Refusal::new(Reason::TransitionNotAllowed, message)

@@ -66,29 +66,38 @@ impl App {
         if let Some(stored) =
             requests::look_up(&self.store, identity.as_ref(), call.deadline).await?
         {
-            return self.replay_batch(&stored, call).await;
+            return self.replay_batch(&stored, call, batch.atomic, encode).await;
         }
         let mut done = if batch.atomic {
-            self.convert_atomic(call, &batch).await?
+            self.convert_atomic(call, &batch, encode).await?
         } else {
             self.convert_each(call, &batch, encode).await?
         };
         if !done.replayed && !batch.validate_only {
-            self.wait_for_recall(&mut done.answer.conversions, call.deadline)
-                .await?;
+            let waiting = &mut done.answer.conversions;
+            let given_up = self.wait_for_recall(waiting, call.deadline).await;
+            tell_given_up(&mut done.answer, &given_up, batch.atomic, encode)?;
         }
         Ok(done)
     }
 
-    async fn replay_batch(&self, bytes: &[u8], call: &Call) -> Result<BatchConverted, Error> {
+    async fn replay_batch(
+        &self,
+        bytes: &[u8],
+        call: &Call,
+        atomic: bool,
+        encode: EncodeStatus,
+    ) -> Result<BatchConverted, Error> {
         let mut answer = Stored::decode(bytes).map_err(|_| {
             Error::Store(store::Error::Corrupt {
                 table: "idempotency_keys",
                 id: "contacts.convert".to_owned(),
             })
         })?;
-        self.update_all(&mut answer.conversions, call.deadline)
+        let given_up = self
+            .update_all(&mut answer.conversions, call.deadline)
             .await?;
+        tell_given_up(&mut answer, &given_up, atomic, encode)?;
         Ok(BatchConverted {
             answer,
             replayed: true,
@@ -183,7 +192,12 @@ impl App {
     }
 
     /// All moves in one transaction; where one takes something away that is held, all wait together.
-    async fn convert_atomic(&self, call: &Call, batch: &Batch) -> Result<BatchConverted, Error> {
+    async fn convert_atomic(
+        &self,
+        call: &Call,
+        batch: &Batch,
+        encode: EncodeStatus,
+    ) -> Result<BatchConverted, Error> {
         let ids: Vec<String> = batch
             .items
             .iter()
@@ -206,7 +220,9 @@ impl App {
                 })
                 .await;
             match done {
-                Ok(Done::Replay(stored)) => return self.replay_batch(&stored, call).await,
+                Ok(Done::Replay(stored)) => {
+                    return self.replay_batch(&stored, call, true, encode).await;
+                }
                 Ok(Done::Fresh(answer)) => return Ok(fresh(answer)),
                 Err(Abort::Preview(done)) => {
                     if let Done::Fresh(answer) = *done {
@@ -250,6 +266,23 @@ impl App {
         }
         Ok(contacts)
     }
+}
+
+/// Refuses the moves that were given up while they waited. All of an atomic batch are given up as one.
+fn tell_given_up(
+    answer: &mut Stored,
+    given_up: &[usize],
+    atomic: bool,
+    encode: EncodeStatus,
+) -> Result<(), Error> {
+    for place in given_up {
+        let error = answer.conversions[*place].given_up();
+        if atomic {
+            return Err(error);
+        }
+        answer.statuses[*place] = encode(&error);
+    }
+    Ok(())
 }
 
 fn fresh(answer: Stored) -> BatchConverted {

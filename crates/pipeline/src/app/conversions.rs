@@ -49,8 +49,14 @@ impl App {
             return self.replay(&conversion.encode_to_vec(), call).await;
         }
         if conversion.waits && !request.validate_only {
-            self.wait_for_recall(std::slice::from_mut(&mut conversion), call.deadline)
-                .await?;
+            let waiting = std::slice::from_mut(&mut conversion);
+            if !self
+                .wait_for_recall(waiting, call.deadline)
+                .await
+                .is_empty()
+            {
+                return Err(conversion.given_up());
+            }
         }
         Ok(Converted {
             conversion,
@@ -79,8 +85,11 @@ impl App {
 
     async fn replay(&self, stored: &[u8], call: &Call) -> Result<Converted, Error> {
         let mut conversion = stored_conversion(stored)?;
-        self.update_all(std::slice::from_mut(&mut conversion), call.deadline)
-            .await?;
+        let stored = std::slice::from_mut(&mut conversion);
+        let given_up = self.update_all(stored, call.deadline).await?;
+        if !given_up.is_empty() {
+            return Err(conversion.given_up());
+        }
         Ok(Converted {
             conversion,
             replayed: true,

@@ -3,14 +3,25 @@
 use std::str::FromStr;
 
 use serve::freshness::WAIT_MAX;
+use store::change_log::LogPosition;
 use types::{Deadline, Service, Token, TokenKind};
 
-use super::App;
 use super::follower::CURSOR;
+use super::{App, conversions};
 use crate::error::Error;
 use crate::store as tables;
 
 impl App {
+    /// The token of a read after which the log had this as its newest row. What the epoch has not
+    /// logged yet cannot be waited for.
+    pub fn token_of_read(&self, newest: Option<LogPosition>) -> String {
+        let beginning = LogPosition {
+            epoch: self.store.epoch(),
+            ..LogPosition::START
+        };
+        conversions::token(newest.map_or(beginning, |newest| newest.max(beginning)))
+    }
+
     /// Whether one of the tokens is the directory's, so that a read of single contacts must ask
     /// there. Our own reads are as fresh as any token of ours. Refused: tokens of another service, or
     /// of another life of this database.

@@ -2,18 +2,21 @@
 //!
 //! Invariant: whoever waits holds no connection and no transaction.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use prost::Message;
 use proto::pipeline::v1::ConvertContactResponse;
 use store::Conn;
+use store::change_log::{self, LogPosition};
 use types::{ContactName, Deadline};
 
 use super::App;
 use super::activations::Activated;
 use super::gate::{self, Outcome};
 use crate::domain::activations::{Lineage, State::Activating};
-use crate::domain::positions::{Shown, State};
+use crate::domain::grants::Pending;
+use crate::domain::positions::{Position, Shown, State};
 use crate::domain::transitions::Transition;
 use crate::error::Error;
 use crate::store as tables;
@@ -40,14 +43,49 @@ pub struct Conversion {
     pub revision: i64,
 }
 
-/// What became of a decision by now.
-pub struct Fate {
-    /// Whether it still waits.
-    pub waits: bool,
-    /// The position by now.
-    pub shown: Shown,
-    /// Its last transition, if it was completed.
-    pub transition: Option<Transition>,
+/// What became of a decision that waited.
+enum Fate {
+    /// It still waits.
+    Waits(Shown),
+    /// It was completed.
+    Moved(Shown, Box<Transition>),
+    /// It was given up.
+    GivenUp,
+}
+
+/// A decision that waited when it was answered.
+#[derive(Clone)]
+struct Asked {
+    /// Which of the answers it is.
+    place: usize,
+    contact: ContactName,
+    decision: String,
+    /// The position's revision before the moves that wait.
+    revision: i64,
+}
+
+/// Which of some answers may still change, and which of them were given up.
+struct Open {
+    waiting: Vec<Asked>,
+    given_up: Vec<usize>,
+}
+
+impl Open {
+    fn of(conversions: &[Conversion]) -> Self {
+        let waiting = conversions.iter().enumerate().filter_map(|(place, one)| {
+            let contact = one.contact().filter(|_| one.waits)?;
+            Some(Asked {
+                place,
+                contact,
+                decision: one.decision.clone(),
+                revision: one.revision,
+            })
+        });
+        Self {
+            waiting: waiting.collect(),
+            given_up: Vec::new(),
+        }
+    }
 }
 
 impl Conversion {
@@ -77,39 +115,61 @@ impl Conversion {
             .and_then(|position| position.contact.parse().ok())
     }
 
-    /// Brings the answer up to what became of the decision by now.
-    pub fn update(&mut self, fate: &Fate) {
+    /// The refusal of a move that was given up.
+    pub fn given_up(&self) -> Error {
+        self.contact().map_or_else(
+            || Error::ConcurrentUpdate {
+                resource: String::new(),
+            },
+            Error::GivenUp,
+        )
+    }
+
+    /// Brings the answer up to what became of the decision by now; `token` covers that.
+    fn update(&mut self, fate: &Fate, token: &str) {
         let Some(response) = &mut self.response else {
             return;
         };
-        if self.waits {
-            response.position = Some(crate::wire::positions::position(&fate.shown));
-            response.state = crate::wire::positions::state(match fate.shown.position.state {
-                State::Revoking if !fate.waits => State::Open,
-                state => state,
-            }) as i32;
-            response.transition = fate
-                .transition
-                .as_ref()
-                .map(crate::wire::transitions::transition);
+        match fate {
+            Fate::Waits(shown) => {
+                response.position = Some(crate::wire::positions::position(shown));
+            }
+            Fate::Moved(shown, transition) => {
+                response.position = Some(crate::wire::positions::position(shown));
+                response.state = crate::wire::positions::state(match shown.position.state {
+                    // That is another move by now.
+                    State::Revoking => State::Open,
+                    state => state,
+                }) as i32;
+                response.transition = Some(crate::wire::transitions::transition(transition));
+                token.clone_into(&mut response.consistency_token);
+            }
+            Fate::GivenUp => {}
         }
     }
 }
 
 impl App {
-    /// Waits until none of these decisions waits any more, at most for two seconds and until shortly
-    /// before the deadline, and brings the answers up to date.
+    /// Waits until none of these decisions of one workspace waits any more, at most for two seconds
+    /// and until shortly before the deadline, and brings the answers up to date. Answers which of
+    /// them were given up.
+    ///
+    /// They are written down, so nothing is an error any more: what can't be found out still waits.
     pub async fn wait_for_recall(
         &self,
         conversions: &mut [Conversion],
         deadline: Deadline,
-    ) -> Result<(), Error> {
-        let until = deadline.less(MARGIN).within(WAIT_MAX);
+    ) -> Vec<usize> {
+        let deadline = deadline.less(MARGIN);
+        let until = deadline.within(WAIT_MAX);
+        let mut open = Open::of(conversions);
         loop {
             let mut seen = self.store.seen();
-            let waits = self.update_all(conversions, deadline).await?;
-            if !waits || until.expired() {
-                return Ok(());
+            if let Err(error) = self.look_again(conversions, &mut open, deadline).await {
+                tracing::debug!(%error, "it is not known what became of moves that wait");
+            }
+            if open.waiting.is_empty() || until.expired() {
+                return open.given_up;
             }
             // Acknowledgements that other replicas take are found by the store's poll.
             self.store
@@ -143,79 +203,128 @@ impl App {
         Ok(())
     }
 
-    /// Brings answers up to date; whether any of them still waits.
+    /// Brings answers of one workspace up to date; answers which of them were given up.
     pub async fn update_all(
         &self,
         conversions: &mut [Conversion],
         deadline: Deadline,
-    ) -> Result<bool, Error> {
-        let mut waits = false;
-        for conversion in conversions.iter_mut().filter(|conversion| conversion.waits) {
-            let Some(contact) = conversion.contact() else {
-                continue;
-            };
-            let fate = self
-                .fate(
-                    &contact,
-                    &conversion.decision,
-                    conversion.revision,
-                    deadline,
-                )
-                .await?;
-            waits |= fate.waits;
-            conversion.update(&fate);
-        }
-        Ok(waits)
+    ) -> Result<Vec<usize>, Error> {
+        let mut open = Open::of(conversions);
+        self.look_again(conversions, &mut open, deadline).await?;
+        Ok(open.given_up)
     }
 
-    /// What became of a decision by now.
-    async fn fate(
+    async fn look_again(
         &self,
-        contact: &ContactName,
-        decision: &str,
-        revision: i64,
+        conversions: &mut [Conversion],
+        open: &mut Open,
         deadline: Deadline,
-    ) -> Result<Fate, Error> {
-        let mut lineage = self.lineage(&contact.workspace, deadline).await?;
-        loop {
-            let (name, decision, with) = (contact.clone(), decision.to_owned(), lineage.clone());
+    ) -> Result<(), Error> {
+        let Some(first) = open.waiting.first() else {
+            return Ok(());
+        };
+        let workspace = first.contact.workspace.clone();
+        let mut lineage = self.lineage(&workspace, deadline).await?;
+        let (fates, newest) = loop {
+            let (asked, with) = (open.waiting.clone(), lineage.clone());
             let found = self
                 .store
-                .read("transition.fate", deadline, move |conn| {
-                    fate(conn, &name, &decision, revision, &with)
+                .read_snapshot("transitions.fate", deadline, move |conn| {
+                    fates(conn, &asked, &with)
                 })
                 .await?;
             match found {
-                Some(fate) => return Ok(fate),
-                None => lineage = self.lineage_read(&contact.workspace, deadline).await?,
+                Some(found) => break found,
+                None => lineage = self.lineage_read(&workspace, deadline).await?,
+            }
+        };
+        let token = self.token_of_read(newest);
+        for (asked, fate) in std::mem::take(&mut open.waiting).into_iter().zip(fates) {
+            conversions[asked.place].update(&fate, &token);
+            match fate {
+                Fate::Waits(_) => open.waiting.push(asked),
+                Fate::GivenUp => open.given_up.push(asked.place),
+                Fate::Moved(..) => {}
             }
         }
+        Ok(())
     }
 }
 
-/// `None` where the position is in the words of a policy that the lineage does not know yet.
-fn fate(
+/// What became of decisions of one workspace by now, and the newest row of the log; `None` where a
+/// position is in the words of a policy that the lineage does not know.
+fn fates(
     conn: &mut Conn,
-    contact: &ContactName,
-    decision: &str,
-    revision: i64,
+    asked: &[Asked],
     lineage: &Lineage,
-) -> Result<Option<Fate>, Error> {
-    let pending =
-        tables::pending::pending_get(conn, contact)?.filter(|pending| pending.decision == decision);
-    let (position, workspace) = tables::positions::position_get(conn, contact)?
-        .ok_or_else(|| Error::no_contact(contact))?;
-    if workspace.activation != lineage.active().number || !lineage.reaches(position.activation) {
+) -> Result<Option<(Vec<Fate>, Option<LogPosition>)>, Error> {
+    let Some(first) = asked.first() else {
+        return Ok(None);
+    };
+    let workspace = &first.contact.workspace;
+    let state = tables::workspaces::workspace_get(conn, workspace)?;
+    let ids: Vec<String> = asked
+        .iter()
+        .map(|one| one.contact.contact.clone())
+        .collect();
+    let positions = tables::positions::positions_of(conn, workspace, &ids)?;
+    let known = state.is_some_and(|state| state.activation == lineage.active().number)
+        && positions
+            .iter()
+            .all(|position| lineage.reaches(position.activation));
+    if !known {
         return Ok(None);
     }
-    let after = tables::transitions::transitions_of(conn, contact, revision, 2)?;
-    let transition = after
+    let pending = tables::pending::pendings_of(conn, workspace, &ids)?;
+    let pending: HashMap<&ContactName, &Pending> =
+        pending.iter().map(|one| (&one.contact, one)).collect();
+    let waits = |one: &Asked| {
+        let pending = pending.get(&one.contact);
+        pending.is_some_and(|pending| pending.decision == one.decision)
+    };
+    let over: Vec<&Asked> = asked.iter().filter(|one| !waits(one)).collect();
+    let mut moved = moved(conn, workspace, &over)?;
+    let mut positions: HashMap<ContactName, Position> = positions
         .into_iter()
-        .rfind(|transition| transition.decision == decision);
-    let shown = gate::show(conn, lineage, position)?;
-    Ok(Some(Fate {
-        waits: pending.is_some(),
-        shown,
-        transition,
-    }))
+        .map(|position| (position.name.clone(), position))
+        .collect();
+    let mut fates = Vec::with_capacity(asked.len());
+    for one in asked {
+        let position = positions
+            .remove(&one.contact)
+            .ok_or_else(|| Error::no_contact(&one.contact))?;
+        let shown = gate::shown(lineage, position, pending.get(&one.contact).copied());
+        fates.push(match moved.remove(&one.contact) {
+            _ if waits(one) => Fate::Waits(shown),
+            Some(transition) => Fate::Moved(shown, Box::new(transition)),
+            None => Fate::GivenUp,
+        });
+    }
+    Ok(Some((fates, change_log::newest(conn)?)))
+}
+
+/// The last transition of each of these decisions that was completed.
+fn moved(
+    conn: &mut Conn,
+    workspace: &str,
+    over: &[&Asked],
+) -> Result<HashMap<ContactName, Transition>, store::Error> {
+    if over.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<String> = over.iter().map(|one| one.contact.contact.clone()).collect();
+    let mut decisions: Vec<&str> = over.iter().map(|one| one.decision.as_str()).collect();
+    decisions.dedup();
+    let found = tables::transitions::transitions_decided(conn, workspace, &ids, &decisions)?;
+    let before: HashMap<&ContactName, i64> = over
+        .iter()
+        .map(|one| (&one.contact, one.revision))
+        .collect();
+    // What the decision settled at once came before, and is not the move that waited.
+    let moves = found.into_iter().filter(|one| {
+        before
+            .get(&one.contact)
+            .is_some_and(|before| one.revision > *before)
+    });
+    Ok(moves.map(|one| (one.contact.clone(), one)).collect())
 }

@@ -157,6 +157,23 @@ pub fn transitions_of(
     rows.into_iter().map(Transition::try_from).collect()
 }
 
+/// What these decisions moved these contacts of one workspace by, in the order of the contacts and
+/// their histories.
+pub fn transitions_decided(
+    conn: &mut Conn,
+    workspace: &str,
+    contacts: &[String],
+    decisions: &[&str],
+) -> Result<Vec<Transition>, Error> {
+    let rows: Vec<Row> = table::table
+        .filter(table::workspace.eq(workspace))
+        .filter(table::contact.eq_any(contacts))
+        .filter(table::decision.eq_any(decisions))
+        .order((table::contact, table::revision))
+        .load(conn)?;
+    rows.into_iter().map(Transition::try_from).collect()
+}
+
 /// The transitions of all contacts after one, up to another or to the last, in the order of the
 /// contacts and their histories.
 pub fn transitions_between(

@@ -20,3 +20,4 @@ mod recalls;
 mod recoveries;
 mod refusals;
 mod suite;
+mod waits;

@@ -119,6 +119,28 @@ pub fn is_expired(conn: &mut Conn, position: LogPosition) -> Result<bool, Error>
     }
 }
 
+/// The newest row that this read sees, also one above the horizon; `None` where no row is kept.
+/// Whoever has read before it in the same transaction has seen nothing that is newer.
+pub fn newest(conn: &mut Conn) -> Result<Option<LogPosition>, Error> {
+    let columns = (change_log::epoch, change_log::tx, change_log::id);
+    let newest: Option<(i64, i64, i64)> = match conn {
+        Conn::Sqlite(c) => change_log::table
+            .order(change_log::id.desc())
+            .select(columns)
+            .first(c),
+        Conn::Postgres(c) => change_log::table
+            .order((
+                change_log::epoch.desc(),
+                change_log::tx.desc(),
+                change_log::id.desc(),
+            ))
+            .select(columns)
+            .first(c),
+    }
+    .optional()?;
+    Ok(newest.map(|(epoch, tx, id)| LogPosition { epoch, tx, id }))
+}
+
 /// The newest row that a reader may see, for the poll.
 pub(crate) fn newest_visible(conn: &mut Conn) -> Result<LogPosition, Error> {
     let horizon = horizon(conn)?;
