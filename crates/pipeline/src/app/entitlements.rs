@@ -2,10 +2,9 @@
 
 use types::{ContactName, Deadline, Role};
 
-use super::{App, conversions};
+use super::App;
 use crate::domain::positions::State;
 use crate::error::Error;
-use crate::store as tables;
 
 /// Whether a contact is entitled to something, and why.
 #[derive(Clone, Debug)]
@@ -36,19 +35,11 @@ impl App {
         deadline: Deadline,
     ) -> Result<Entitlement, Error> {
         let (shown, lineage) = self.position_shown(contact, fresh, deadline).await?;
-        let name = contact.clone();
-        let remaining = match shown.position.state {
-            State::Revoking => self
-                .store
-                .read_point("pending.get", deadline, move |conn| {
-                    tables::pending::pending_get(conn, &name)
-                })
-                .await?
-                .map(|pending| pending.remaining),
-            State::Open | State::None => None,
-        };
         let entitled = shown.entitlements.contains(entitlement);
-        let staying = remaining.is_none_or(|remaining| remaining.contains(entitlement));
+        let staying = match shown.position.state {
+            State::Revoking => shown.remaining.contains(entitlement),
+            State::Open | State::None => true,
+        };
         let reason = match (&shown.stage, entitled) {
             (None, _) => "The contact has no position, so it is entitled to nothing.".to_owned(),
             (Some(stage), true) if staying => {
@@ -61,9 +52,10 @@ impl App {
                 format!("The stage `{stage}` does not grant `{entitlement}`.")
             }
         };
-        let horizon = self
+        // Read after the position, so that whoever waits for it sees what was answered.
+        let newest = self
             .store
-            .read_point("change_log.horizon", deadline, store::change_log::horizon)
+            .read_point("change_log.newest", deadline, store::change_log::newest)
             .await?;
         Ok(Entitlement {
             allowed: entitled && staying,
@@ -72,7 +64,7 @@ impl App {
             policy_revision: lineage.active().reference.name(&contact.workspace),
             position_revision: shown.position.revision,
             stage: shown.stage,
-            consistency_token: conversions::token(horizon),
+            consistency_token: self.token_of_read(newest),
         })
     }
 }

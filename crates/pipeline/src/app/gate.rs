@@ -368,6 +368,9 @@ pub fn shown(lineage: &Lineage, position: Position, pending: Option<&Pending>) -
                 .then(|| lineage.mapped(pending.activation, pending.to_stage()));
             (to, pending.create_time)
         }),
+        remaining: pending
+            .map(|pending| pending.remaining.clone())
+            .unwrap_or_default(),
         stage,
         position,
     }

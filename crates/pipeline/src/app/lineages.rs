@@ -13,6 +13,7 @@ use types::{Deadline, Micros, PolicyName};
 use super::App;
 use crate::domain::activations::{Activation, Earlier, Impact, Lineage, State};
 use crate::domain::policies::{self, Active, FIRST_POLICY, Policy, PolicyRef};
+use crate::domain::positions::Position;
 use crate::error::Error;
 use crate::store as tables;
 
@@ -95,6 +96,28 @@ impl App {
             Arc::clone(&lineage),
         );
         Ok(lineage)
+    }
+
+    /// The policies with which positions can be shown that were read while `activation` was in force;
+    /// `None` where others have come into force since, and the positions have to be read again: the
+    /// policies that these are expressed in may be gone.
+    pub async fn lineage_fitting(
+        &self,
+        workspace: &str,
+        activation: i64,
+        positions: &[Position],
+        deadline: Deadline,
+    ) -> Result<Option<Arc<Lineage>>, Error> {
+        let fits = |lineage: &Arc<Lineage>| {
+            let mut read = positions.iter().map(|position| position.activation);
+            positions.is_empty()
+                || lineage.active().number == activation && read.all(|of| lineage.reaches(of))
+        };
+        let kept = Some(self.lineage(workspace, deadline).await?).filter(fits);
+        match kept {
+            Some(lineage) => Ok(Some(lineage)),
+            None => Ok(Some(self.lineage_read(workspace, deadline).await?).filter(fits)),
+        }
     }
 
     /// The activation in force and those before it that positions are still expressed in, the newest

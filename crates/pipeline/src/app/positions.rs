@@ -9,6 +9,7 @@ use types::{ContactName, Deadline, Micros};
 
 use super::{App, gate};
 use crate::domain::activations::Lineage;
+use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
 use crate::error::Error;
 use crate::store as tables;
@@ -53,45 +54,95 @@ impl App {
         name: &ContactName,
         deadline: Deadline,
     ) -> Result<Option<(Shown, Arc<Lineage>)>, Error> {
-        let asked = name.clone();
-        let found = self
-            .store
-            .read_point("position.get", deadline, move |conn| {
-                let Some((position, workspace)) = tables::positions::position_get(conn, &asked)?
-                else {
-                    return Ok::<_, Error>(None);
-                };
-                let pending = match position.state {
-                    State::Revoking => tables::pending::pending_get(conn, &asked)?,
-                    State::Open | State::None => None,
-                };
-                Ok(Some((position, workspace.activation, pending)))
-            })
-            .await?;
-        let Some((position, activation, pending)) = found else {
-            return Ok(None);
-        };
-        let lineage = self
-            .lineage_for(&name.workspace, activation, position.activation, deadline)
-            .await?;
-        let shown = gate::shown(&lineage, position, pending.as_ref());
-        Ok(Some((shown, lineage)))
+        loop {
+            let asked = name.clone();
+            let found = self
+                .store
+                .read_point("position.get", deadline, move |conn| {
+                    tables::positions::position_get(conn, &asked)
+                })
+                .await?;
+            let Some((position, workspace)) = found else {
+                return Ok(None);
+            };
+            if position.state == State::Revoking {
+                // The position and its move are two rows, and have to be of one moment.
+                let names = vec![name.contact.clone()];
+                let (shown, lineage) = self
+                    .positions_read(&name.workspace, names, deadline)
+                    .await?;
+                return Ok(shown.into_iter().next().map(|shown| (shown, lineage)));
+            }
+            let rows = std::slice::from_ref(&position);
+            let fitting =
+                self.lineage_fitting(&name.workspace, workspace.activation, rows, deadline);
+            if let Some(lineage) = fitting.await? {
+                return Ok(Some((gate::shown(&lineage, position, None), lineage)));
+            }
+        }
     }
 
-    /// The policies of a workspace, where `activation` is in force and a position is expressed in
-    /// those of `oldest`.
-    pub async fn lineage_for(
+    /// The same for contacts of one workspace, in no order; those without a row are left out.
+    async fn positions_read(
         &self,
         workspace: &str,
-        activation: i64,
-        oldest: i64,
+        contacts: Vec<String>,
         deadline: Deadline,
-    ) -> Result<Arc<Lineage>, Error> {
-        let lineage = self.lineage(workspace, deadline).await?;
-        if lineage.active().number == activation && lineage.reaches(oldest) {
-            return Ok(lineage);
+    ) -> Result<(Vec<Shown>, Arc<Lineage>), Error> {
+        loop {
+            let (of, ids) = (workspace.to_owned(), contacts.clone());
+            let stored = self
+                .store
+                .read_snapshot("positions.get", deadline, move |conn| {
+                    let positions = tables::positions::positions_of(conn, &of, &ids)?;
+                    stored(conn, &of, positions)
+                })
+                .await?;
+            let fitting =
+                self.lineage_fitting(workspace, stored.activation, &stored.positions, deadline);
+            if let Some(lineage) = fitting.await? {
+                return Ok((stored.shown(&lineage), lineage));
+            }
         }
-        self.lineage_read(workspace, deadline).await
+    }
+
+    /// Positions after one, in the order of their names: of one workspace, or of all.
+    pub async fn positions_page(
+        &self,
+        workspace: Option<&str>,
+        after: &(String, String),
+        limit: i64,
+        deadline: Deadline,
+    ) -> Result<Vec<Shown>, Error> {
+        'again: loop {
+            let (of, after) = (workspace.map(str::to_owned), after.clone());
+            let page = self
+                .store
+                .read_snapshot("positions.page", deadline, move |conn| {
+                    let after = (after.0.as_str(), after.1.as_str());
+                    let found =
+                        tables::positions::positions_after(conn, of.as_deref(), after, limit)?;
+                    found
+                        .chunk_by(|one, next| one.name.workspace == next.name.workspace)
+                        .map(|some| stored(conn, &some[0].name.workspace, some.to_vec()))
+                        .collect::<Result<Vec<Stored>, _>>()
+                })
+                .await?;
+            let mut shown = Vec::new();
+            for stored in page {
+                let fitting = self.lineage_fitting(
+                    &stored.workspace,
+                    stored.activation,
+                    &stored.positions,
+                    deadline,
+                );
+                let Some(lineage) = fitting.await? else {
+                    continue 'again;
+                };
+                shown.extend(stored.shown(&lineage));
+            }
+            return Ok(shown);
+        }
     }
 
     /// Where a contact stood at an earlier time: the fold of what had taken effect by then.
@@ -153,7 +204,13 @@ impl App {
         let mut found = if self.needs_directory(fresh)? {
             HashMap::new()
         } else {
-            self.positions_stored(workspace, &names, deadline).await?
+            let ids = names.iter().map(|name| name.contact.clone()).collect();
+            let (found, _) = self.positions_read(workspace, ids, deadline).await?;
+            found
+                .into_iter()
+                .filter(|shown| was_looked_at(&shown.position))
+                .map(|shown| (shown.position.name.contact.clone(), shown))
+                .collect()
         };
         let mut shown = Vec::with_capacity(names.len());
         for name in names {
@@ -165,46 +222,42 @@ impl App {
         }
         Ok(shown)
     }
+}
 
-    async fn positions_stored(
-        &self,
-        workspace: &str,
-        names: &[ContactName],
-        deadline: Deadline,
-    ) -> Result<HashMap<String, Shown>, Error> {
-        let asked = workspace.to_owned();
-        let ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
-        let (positions, pending, activation) = self
-            .store
-            .read("positions.get", deadline, move |conn| {
-                let state = tables::workspaces::workspace_get(conn, &asked)?;
-                let positions = tables::positions::positions_of(conn, &asked, &ids)?;
-                let pending = waiting(conn, &asked, &positions)?;
-                Ok::<_, Error>((
-                    positions,
-                    pending,
-                    state.map_or(0, |state| state.activation),
-                ))
-            })
-            .await?;
-        let oldest = positions.iter().map(|position| position.activation).min();
-        let lineage = self
-            .lineage_for(
-                workspace,
-                activation,
-                oldest.unwrap_or(activation),
-                deadline,
-            )
-            .await?;
-        Ok(positions
-            .into_iter()
-            .filter(was_looked_at)
-            .map(|position| {
-                let id = position.name.contact.clone();
-                let pending = pending.iter().find(|one| one.contact == position.name);
-                (id, gate::shown(&lineage, position, pending))
-            })
-            .collect())
+/// Positions of one workspace as they were at one moment.
+struct Stored {
+    workspace: String,
+    /// The activation that was in force.
+    activation: i64,
+    positions: Vec<Position>,
+    /// The moves of these that waited.
+    pending: Vec<Pending>,
+}
+
+/// What belongs to positions that were read in the same snapshot.
+fn stored(
+    conn: &mut Conn,
+    workspace: &str,
+    positions: Vec<Position>,
+) -> Result<Stored, store::Error> {
+    let state = tables::workspaces::workspace_get(conn, workspace)?;
+    Ok(Stored {
+        workspace: workspace.to_owned(),
+        activation: state.map_or(0, |state| state.activation),
+        pending: waiting(conn, workspace, &positions)?,
+        positions,
+    })
+}
+
+impl Stored {
+    fn shown(self, lineage: &Lineage) -> Vec<Shown> {
+        let pending = self.pending;
+        let positions = self.positions.into_iter();
+        let shown = positions.map(|position| {
+            let one = pending.iter().find(|one| one.contact == position.name);
+            gate::shown(lineage, position, one)
+        });
+        shown.collect()
     }
 }
 
@@ -218,7 +271,7 @@ pub fn waiting(
     conn: &mut Conn,
     workspace: &str,
     positions: &[Position],
-) -> Result<Vec<crate::domain::grants::Pending>, store::Error> {
+) -> Result<Vec<Pending>, store::Error> {
     let revoking: Vec<String> = positions
         .iter()
         .filter(|position| position.state == State::Revoking)

@@ -14,13 +14,12 @@ use store::change_log::{self, LogPosition};
 use store::cursors;
 use store::feed::Feed;
 use store::leases::{self, Lease};
-use types::{Deadline, Service, Token, TokenKind};
+use types::{ContactName, Deadline, Service, Token, TokenKind};
 
 use super::background::unhurried;
 use super::log::POSITION_CHANGED;
-use super::{App, conversions, gate};
+use super::{App, conversions};
 use crate::error::Error;
-use crate::store as tables;
 use crate::wire;
 
 /// The cursor over our own change log, and the consumer that holds back its pruning.
@@ -115,29 +114,18 @@ impl App {
             .await?;
         let mut after = (String::new(), String::new());
         loop {
-            let from = after.clone();
-            let page = self
-                .store
-                .read("positions.scan", deadline(), move |conn| {
-                    tables::positions::positions_after(conn, None, (&from.0, &from.1), 500)
-                })
-                .await?;
+            let page = self.positions_page(None, &after, 500, deadline()).await?;
             let Some(last) = page.last() else {
                 self.tell_all(Vec::new(), start, start).await?;
                 self.note_projected(lease, start).await?;
                 return Ok(start);
             };
-            after = (last.name.workspace.clone(), last.name.contact.clone());
-            let mut told = Vec::with_capacity(page.len());
-            for position in page {
-                let workspace = position.name.workspace.clone();
-                let mut lineage = self.lineage(&workspace, deadline()).await?;
-                if !lineage.reaches(position.activation) {
-                    lineage = self.lineage_read(&workspace, deadline()).await?;
-                }
-                let shown = gate::shown(&lineage, position, None);
-                told.extend(recorded(&wire::positions::position(&shown)));
-            }
+            let ContactName { workspace, contact } = last.position.name.clone();
+            after = (workspace, contact);
+            let positions = page.iter().map(wire::positions::position);
+            let told = positions
+                .filter_map(|position| recorded(&position))
+                .collect();
             self.tell_all(told, LogPosition::START, LogPosition::START)
                 .await?;
         }

@@ -8,13 +8,11 @@ use proto::pipeline::v1::{self, TransitionChange};
 use store::change_log::{self, LogPosition};
 use store::feed::{Feed, Step};
 use store::{Conn, Error as StoreError};
-use types::{Deadline, Service, Token, TokenKind};
+use types::{ContactName, Deadline, Service, Token, TokenKind};
 
-use super::gate;
 use super::log::POSITION_CHANGED;
-use super::{App, conversions, positions};
+use super::{App, conversions};
 use crate::error::Error;
-use crate::store as tables;
 use crate::wire;
 
 /// How many positions a message of the snapshot has.
@@ -95,10 +93,10 @@ impl App {
         let (oldest, newest) = self
             .store
             .read("change_log.reach", deadline, |conn| {
-                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::newest(conn)?))
             })
             .await?;
-        Ok((conversions::token(oldest), conversions::token(newest)))
+        Ok((conversions::token(oldest), self.token_of_read(newest)))
     }
 
     /// Opens a Watch. What is committed after this returns is told.
@@ -175,32 +173,12 @@ impl Watcher {
     }
 
     async fn snapshot_page(&mut self, after: (String, String)) -> Result<Told, Error> {
-        let workspace = self.workspace.clone();
+        let workspace = self.workspace.as_deref();
         let deadline = Deadline::after(READ_TIME);
         let found = self
             .app
-            .store
-            .read("watch.snapshot", deadline, move |conn| {
-                let (from, contact) = (after.0.as_str(), after.1.as_str());
-                let found = tables::positions::positions_after(
-                    conn,
-                    workspace.as_deref(),
-                    (from, contact),
-                    SNAPSHOT_PAGE,
-                )?;
-                let mut pending = Vec::new();
-                for position in &found {
-                    let of = &position.name.workspace;
-                    pending.extend(positions::waiting(
-                        conn,
-                        of,
-                        std::slice::from_ref(position),
-                    )?);
-                }
-                Ok::<_, Error>((found, pending))
-            })
+            .positions_page(workspace, &after, SNAPSHOT_PAGE, deadline)
             .await?;
-        let (found, pending) = found;
         let Some(last) = found.last() else {
             self.snapshot = None;
             return Ok(Told {
@@ -208,24 +186,11 @@ impl Watcher {
                 changes: Changes::SnapshotEnd,
             });
         };
-        let last = (last.name.workspace.clone(), last.name.contact.clone());
-        let token = format!("{}.{}/{}", resume_token(self.start), last.0, last.1);
-        self.snapshot = Some(last);
-        let mut page = Vec::with_capacity(found.len());
-        for position in found {
-            if position.revision == 0 {
-                continue;
-            }
-            let workspace = position.name.workspace.clone();
-            let mut lineage = self.app.lineage(&workspace, deadline).await?;
-            if !lineage.reaches(position.activation) {
-                lineage = self.app.lineage_read(&workspace, deadline).await?;
-            }
-            let one = pending.iter().find(|one| one.contact == position.name);
-            page.push(wire::positions::position(&gate::shown(
-                &lineage, position, one,
-            )));
-        }
+        let ContactName { workspace, contact } = last.position.name.clone();
+        let token = format!("{}.{workspace}/{contact}", resume_token(self.start));
+        self.snapshot = Some((workspace, contact));
+        let told = found.iter().filter(|shown| shown.position.revision > 0);
+        let page = told.map(wire::positions::position).collect();
         Ok(Told {
             resume_token: token,
             changes: Changes::Snapshot(page),

@@ -150,4 +150,6 @@ pub struct Shown {
     pub entitlements: BTreeSet<String>,
     /// Where a pending move goes, and since when; no stage for a removal.
     pub pending: Option<(Option<String>, Micros)>,
+    /// What a pending move leaves of the entitlements: all that may be acted on while it waits.
+    pub remaining: BTreeSet<String>,
 }

@@ -16,6 +16,7 @@ mod openings;
 mod policies;
 mod policy_lists;
 mod races;
+mod reading;
 mod recalls;
 mod recoveries;
 mod refusals;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proto::pipeline::v1::{
     BatchConvertContactsRequest, BatchConvertContactsResponse, CancelTransitionRequest,
-    ConvertContactRequest, WatchTransitionsRequest, position, watch_transitions_request::Start,
-    watch_transitions_response::Event,
+    CheckEntitlementRequest, ConvertContactRequest, GetServerInfoRequest, WatchTransitionsRequest,
+    position, watch_transitions_request::Start, watch_transitions_response::Event,
 };
 use tonic::{Code, Request, Status};
 use types::Token;
@@ -188,6 +188,31 @@ async fn a_move_that_waits_is_answered_where_it_cannot_be_read_again() {
         for one in done.expect("accepted").conversions {
             let response = one.response.expect("an answer");
             assert_eq!(response.state(), position::State::Revoking);
+        }
+    })
+    .await;
+}
+
+/// The token of a read names what was logged, and not how far transactions are numbered.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_read_is_that_of_the_newest_change() {
+    on_each_engine(async |suite| {
+        free_switch(suite).await;
+        suite.directory.person(ADA, "");
+        suite.one.position(ADA).await.expect("a position");
+        let moved = suite.one.convert(ADA, "client").await.expect("a client");
+        let check = CheckEntitlementRequest {
+            contact: ADA.to_owned(),
+            entitlement: "invoice".to_owned(),
+            ..CheckEntitlementRequest::default()
+        };
+        let answer = suite.one.entitlements().check_entitlement(check).await;
+        let checked = answer.expect("an answer").into_inner();
+        let mut info = suite.one.positions();
+        let info = info.get_server_info(GetServerInfoRequest {}).await;
+        let newest = info.expect("an answer").into_inner().newest_token;
+        for token in [&checked.consistency_token, &newest] {
+            assert_eq!(place(token), place(&moved.consistency_token));
         }
     })
     .await;
