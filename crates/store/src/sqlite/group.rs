@@ -2,7 +2,8 @@
 //!
 //! Each member runs in a savepoint of its own, so that one which fails or panics leaves nothing and
 //! hurts nobody. Some failures (no space, I/O error) make SQLite roll back the whole transaction;
-//! then the connection is opened anew and the members run one by one.
+//! then the connection is opened anew and the members run one by one. So they do after a COMMIT
+//! that failed, once it is sure that it cannot come true later.
 //!
 //! Invariant: nobody is answered, refusals included, before COMMIT has returned: a refusal may rest
 //! on what an earlier member of the group wrote.
@@ -12,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
 use diesel::prelude::*;
+use types::Deadline;
 
 use super::member::{Member, Outcome};
 use super::{Access, connect};
-use crate::change_log::LogPosition;
 use crate::failure::{Failure, Note};
 use crate::options::OpenError;
 use crate::pool::{depth, roll_back_to};
-use crate::schema::change_log;
+use crate::schema::database_state;
 use crate::steady::Fixed;
 use crate::wake::Wake;
 use crate::{Conn, Driver, Error, retry};
@@ -35,6 +36,9 @@ const OPEN_TIME_MAX: Duration = Duration::from_millis(5);
 const SAVEPOINT: Fixed = Fixed("SAVEPOINT member");
 const RELEASE: Fixed = Fixed("RELEASE member");
 const UNDO: Fixed = Fixed("ROLLBACK TO member");
+
+/// How long other processes are waited for, to make a failed commit void.
+const VOID_TIME_MAX: Duration = Duration::from_secs(2);
 
 type Manager = <Conn as Connection>::TransactionManager;
 
@@ -74,7 +78,7 @@ impl Group {
         mut next: impl FnMut() -> Option<Box<dyn Member>>,
     ) {
         let opened = Instant::now();
-        if let Err(error) = self.begin(&*first) {
+        if let Err(error) = self.begin(first.deadline()) {
             refuse(first, error);
             return;
         }
@@ -96,7 +100,7 @@ impl Group {
     }
 
     /// `BEGIN IMMEDIATE`, tried again while another process writes.
-    fn begin(&mut self, first: &dyn Member) -> Result<(), Error> {
+    fn begin(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.conn.is_none() {
             self.reopen().map_err(Error::unavailable)?;
         }
@@ -114,7 +118,7 @@ impl Group {
                 return Err(Error::unavailable(error));
             }
             let pause = retry::pause(attempt);
-            if attempt == retry::ATTEMPTS_MAX || first.deadline().remaining() <= pause {
+            if attempt == retry::ATTEMPTS_MAX || deadline.remaining() <= pause {
                 return Err(Error::Contention);
             }
             std::thread::sleep(pause);
@@ -163,39 +167,49 @@ impl Group {
         Manager::commit_transaction(conn).map_err(Error::unavailable)
     }
 
-    /// A commit that answered an error may nevertheless lie in the file. If the log shows that it
-    /// does, it cannot be called done, since the flush failed, nor run again.
     fn after_failed_commit(&mut self, members: Vec<Box<dyn Member>>, error: &Error) {
         tracing::error!(error = ?error, members = members.len(), "a commit failed");
-        self.conn = None;
-        let landed = members
-            .iter()
-            .find_map(|member| member.appended())
-            .map(|position| self.find(position));
-        match landed {
-            Some(Err(error)) => answer_all(members, &error),
-            Some(Ok(true)) => {
-                let text = error.driver_text().unwrap_or_default();
-                answer_all(members, &Error::CommitUnknown(Driver::new(text)));
-            }
-            Some(Ok(false)) | None => self.one_by_one(members),
+        match self.make_void() {
+            Ok(()) => self.one_by_one(members),
+            Err(unknown) => answer_all(members, &unknown),
         }
     }
 
-    /// Whether the row at `position` is in the log.
-    fn find(&mut self, position: LogPosition) -> Result<bool, Error> {
-        self.reopen().map_err(Error::unavailable)?;
+    /// Makes sure that the commit that failed never comes true; until then nobody may be told that
+    /// nothing was done. Errors: [`Error::CommitUnknown`].
+    ///
+    /// What it wrote may lie behind the end of the write-ahead log, unseen by all who have the log's
+    /// index open, and is taken for done by the first one who opens the file after a crash. The next
+    /// commit is written over it.
+    fn make_void(&mut self) -> Result<(), Error> {
+        let unknown = |error: &dyn std::fmt::Debug| {
+            tracing::error!(?error, "whether a commit will come true is not known");
+            Error::CommitUnknown(Driver::new(format!("{error:?}")))
+        };
+        // The index goes with the last connection, so the failed one waits for the new one.
+        let failed = self.conn.take();
+        self.reopen().map_err(|error| unknown(&error))?;
+        drop(failed);
+        let written = self.write_something();
+        if written.is_err() {
+            self.conn = None;
+        }
+        written.map_err(|error| unknown(&error))
+    }
+
+    /// Commits a transaction that changes nothing. SQLite leaves a page alone whose row is set to
+    /// what it is, so the row is changed and changed back.
+    fn write_something(&mut self) -> Result<(), Error> {
+        self.begin(Deadline::after(VOID_TIME_MAX))?;
         let Some((conn, _)) = &mut self.conn else {
             return Err(Error::unavailable("the writer has no connection"));
         };
-        let found = change_log::table
-            .filter(change_log::id.eq(position.id))
-            .filter(change_log::tx.eq(position.tx))
-            .filter(change_log::epoch.eq(position.epoch))
-            .select(change_log::id)
-            .first::<i64>(conn)
-            .optional()?;
-        Ok(found.is_some())
+        for by in [1, -1] {
+            diesel::update(database_state::table)
+                .set(database_state::restores.eq(database_state::restores + by))
+                .execute(conn)?;
+        }
+        self.commit_transaction()
     }
 
     /// Each member in a transaction of its own, after a group was lost.
@@ -210,12 +224,15 @@ impl Group {
                 member.answer();
                 continue;
             }
-            if let Err(error) = self.begin(&*member) {
+            if let Err(error) = self.begin(member.deadline()) {
                 refuse(member, error);
                 continue;
             }
             let failed = match self.run(&mut *member) {
-                Fate::Settled => self.commit_transaction().err(),
+                Fate::Settled => self.commit_transaction().err().map(|error| {
+                    let void = self.make_void();
+                    void.err().unwrap_or(error)
+                }),
                 Fate::Lost => Some(Error::unavailable("SQLite rolled the write back")),
             };
             if let Some(error) = failed {

@@ -7,6 +7,7 @@
     reason = "the table! macro makes items that cannot be documented"
 )]
 
+mod commits;
 mod crash;
 mod epochs;
 mod feeds;
