@@ -1,16 +1,19 @@
-//! When a server stream must end although its client would go on: rotation and shutdown.
+//! When a server stream must end although its client would go on: rotation, shutdown, and the end of
+//! the token that opened it.
 //!
 //! Streams are ended by the server itself, with a status that tells the client to come back with
 //! its resume token: proxies and load balancers cut idle streams without a word, new replicas get
 //! load only when old streams end, and a graceful shutdown waits for open streams for ever.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use types::Micros;
 
+use crate::identity::Fault;
 use crate::refusals;
 use crate::rpcs::Rpc;
 
@@ -68,6 +71,16 @@ pub struct Rotation {
     shutdown: Shutdown,
     at: Option<Instant>,
     rpc: Option<Arc<Rpc>>,
+    expiry: Arc<OnceLock<Expiry>>,
+}
+
+/// The end of a token.
+#[derive(Debug)]
+struct Expiry {
+    /// The `exp` that it tells.
+    told: Micros,
+    /// When it is over here, by the timer of streams.
+    over: Instant,
 }
 
 impl Rotation {
@@ -78,15 +91,18 @@ impl Rotation {
             shutdown,
             at: Some(Instant::now() + age.mul_f64(factor)),
             rpc: None,
+            expiry: Arc::default(),
         }
     }
 
-    /// For a stream that ends by itself: never rotated, cut only just before the grace is over.
+    /// For a stream that ends by itself: never rotated, cut only when its token is over or just before
+    /// the grace is.
     pub(crate) fn at_close(shutdown: Shutdown) -> Self {
         Self {
             shutdown,
             at: None,
             rpc: None,
+            expiry: Arc::default(),
         }
     }
 
@@ -98,22 +114,50 @@ impl Rotation {
         }
     }
 
-    /// Waits until the stream must end and answers the status to end it with: UNAVAILABLE with
-    /// `STREAM_ROTATED` or `SHUTTING_DOWN`, and RetryInfo.
-    pub async fn ended(&self) -> Status {
-        let Some(at) = self.at else {
-            self.shutdown.closing.cancelled().await;
-            return self.shutting_down();
-        };
-        tokio::select! {
-            biased;
-            () = self.shutdown.begun() => self.shutting_down(),
-            () = tokio::time::sleep_until(at) => refusals::stream_rotated(),
+    /// The stream is opened with a token whose `exp` is `told` and that is over in `left`: whoever
+    /// holds it may not read on after that.
+    pub(crate) fn expire(&self, told: Micros, left: Duration) {
+        if let Some(over) = Instant::now().checked_add(left) {
+            // One call has one token.
+            let _ = self.expiry.set(Expiry { told, over });
         }
     }
 
-    fn shutting_down(&self) -> Status {
+    /// Waits until the stream must end and answers the status to end it with: UNAVAILABLE with
+    /// `STREAM_ROTATED` or `SHUTTING_DOWN`, and RetryInfo; or UNAUTHENTICATED with `TOKEN_EXPIRED`.
+    pub async fn ended(&self) -> Status {
+        tokio::select! {
+            biased;
+            status = self.stopped() => status,
+            status = self.expired() => status,
+            status = self.rotated() => status,
+        }
+    }
+
+    /// Waits until the shutdown ends the stream, whether it is open or not, and answers the status.
+    pub(crate) async fn stopped(&self) -> Status {
+        let stop = match self.at {
+            Some(_) => &self.shutdown.begun,
+            None => &self.shutdown.closing,
+        };
+        stop.cancelled().await;
         refusals::shutting_down(self.rpc.as_deref().map_or("unknown", Rpc::service))
+    }
+
+    async fn expired(&self) -> Status {
+        let Some(expiry) = self.expiry.get() else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(expiry.over).await;
+        Fault::Expired(expiry.told).into()
+    }
+
+    async fn rotated(&self) -> Status {
+        let Some(at) = self.at else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(at).await;
+        refusals::stream_rotated()
     }
 }
 
@@ -138,6 +182,30 @@ mod tests {
         assert_eq!(status.code(), tonic::Code::Unavailable);
         assert_eq!(reason(&status), "STREAM_ROTATED");
         assert!(status.get_details_retry_info().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_stream_outlives_the_token_that_opened_it() {
+        let (told, left) = (Micros(1_800_000_000_000_000), Duration::from_mins(1));
+        let shutdown = Shutdown::new();
+        for rotation in [
+            Rotation::after(ROTATION, shutdown.clone()),
+            Rotation::at_close(shutdown.clone()),
+        ] {
+            // What the handler was given knows of a token that was looked up late.
+            let handed_on = rotation.clone();
+            rotation.expire(told, left);
+            let begun = Instant::now();
+            let status = handed_on.ended().await;
+            assert_eq!(begun.elapsed().as_secs(), left.as_secs());
+            assert_eq!(status.code(), tonic::Code::Unauthenticated);
+            assert_eq!(reason(&status), "TOKEN_EXPIRED");
+            let metadata = proto::status::metadata(&status);
+            assert_eq!(metadata["expire_time"], "2027-01-15T08:00:00Z");
+        }
+        let rotation = Rotation::after(ROTATION, shutdown);
+        rotation.expire(told, ROTATION * 10);
+        assert_eq!(reason(&rotation.ended().await), "STREAM_ROTATED");
     }
 
     #[tokio::test(start_paused = true)]

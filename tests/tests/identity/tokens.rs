@@ -2,8 +2,8 @@
 
 use harness::client::{Client, refusal};
 use harness::engine::Engine;
-use harness::eventually::eventually;
-use harness::realm::Realm;
+use harness::eventually::{PATIENCE, eventually};
+use harness::realm::{Realm, claims};
 use harness::suite::{Layout, Suite};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -130,6 +130,49 @@ async fn a_service_calls_what_is_declared_for_it_and_nobody_calls_in_its_name() 
             .err()
             .expect("refused");
         assert_eq!(refusal(&refused).reason, "RESOURCE_NOT_FOUND", "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_stream_outlives_its_token() {
+    let (_suite, realm, client) = start().await;
+    let roles = json!({"home": ["admin"]});
+    let import = client
+        .bearing(&realm.token_of("ada", &roles))
+        .call(
+            "TransferService/CreateImport",
+            json!({"parent": "workspaces/home", "import": {"format": "FORMAT_CSV"}}),
+        )
+        .await
+        .expect("an import");
+    // Over three seconds from now: clocks may differ by thirty.
+    let mut claims = claims("ada", &roles);
+    claims["exp"] = json!(claims["nbf"].as_i64().expect("a minute ago") + 33);
+    let short = client.bearing(&realm.token(&claims));
+    for (method, request) in [
+        (
+            "ContactService/WatchContacts",
+            json!({"parent": "workspaces/home", "now": true}),
+        ),
+        (
+            "TransferService/WatchImport",
+            json!({"name": import["import"]["name"]}),
+        ),
+    ] {
+        let mut stream = short.open(method, request).await.expect("opens");
+        let ended = async {
+            loop {
+                match stream.next().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("{method} must end with a reason"),
+                    Err(status) => return refusal(&status),
+                }
+            }
+        };
+        let told = tokio::time::timeout(PATIENCE, ended).await;
+        let told = told.unwrap_or_else(|_| panic!("{method} goes on"));
+        let found = (&*told.code, &*told.reason);
+        assert_eq!(found, ("UNAUTHENTICATED", "TOKEN_EXPIRED"), "{method}");
     }
 }
 

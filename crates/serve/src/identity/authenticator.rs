@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::{HeaderMap, HeaderValue, header};
@@ -77,6 +78,14 @@ pub struct User {
     pub(crate) access: Access,
 }
 
+/// An identity, and until when it is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proven {
+    pub identity: Identity,
+    /// The `exp` of its token; `None` where it is not proven by one.
+    pub expires: Option<Micros>,
+}
+
 /// Proves identities. Clones share the keys.
 #[derive(Clone, Debug)]
 pub struct Authenticator(Arc<Inner>);
@@ -143,7 +152,7 @@ impl Authenticator {
 
     /// Who makes a call with these headers. `Err(None)` if the token names a key that is not known:
     /// [`Authenticator::identify_late`] may know it.
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Identity, Option<Fault>> {
+    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Proven, Option<Fault>> {
         let mut given = headers.get_all(header::AUTHORIZATION).iter();
         let header = given.next().ok_or(Fault::Missing)?;
         if given.next().is_some() {
@@ -157,12 +166,18 @@ impl Authenticator {
     }
 
     /// The same, after the keys were read anew.
-    pub(crate) async fn identify_late(&self, headers: &HeaderMap) -> Result<Identity, Fault> {
+    pub(crate) async fn identify_late(&self, headers: &HeaderMap) -> Result<Proven, Fault> {
         self.0.keys.read_again().await;
         self.identify(headers).map_err(|fault| {
             let message = "the token's key is not one of the issuer's";
             fault.unwrap_or(Fault::Invalid(Problem::Key, message))
         })
+    }
+
+    /// How long a token that expires then is still good.
+    pub(crate) fn time_left(&self, expires: Micros) -> Duration {
+        let left = token::over_at(expires).0 - self.0.clock.now().0;
+        Duration::from_micros(u64::try_from(left).unwrap_or_default())
     }
 }
 
@@ -180,21 +195,23 @@ fn bearer(header: &HeaderValue) -> Result<&str, Fault> {
 }
 
 impl Inner {
-    fn within_process(&self, header: &HeaderValue, headers: &HeaderMap) -> Result<Identity, Fault> {
+    fn within_process(&self, header: &HeaderValue, headers: &HeaderMap) -> Result<Proven, Fault> {
         let fits = self.process.as_ref().is_some_and(|own| own.fits(header));
         let named = peer_in(headers).filter(|_| fits);
         let message = "this is not a call from within this process";
-        named
-            .map(Identity::Service)
-            .ok_or(Fault::Invalid(Problem::Signature, message))
+        let service = named.ok_or(Fault::Invalid(Problem::Signature, message))?;
+        Ok(Proven {
+            identity: Identity::Service(service),
+            expires: None,
+        })
     }
 
-    fn of_token(&self, token: &str) -> Result<Identity, Option<Fault>> {
+    fn of_token(&self, token: &str) -> Result<Proven, Option<Fault>> {
         let (number, keys) = self.keys.current().ok_or(Fault::NoKeys)?;
         let digest = digest_of(token);
         let now = self.clock.now();
-        if let Some(identity) = self.remembered(&digest, number, now) {
-            return Ok(identity);
+        if let Some(proven) = self.remembered(&digest, number, now) {
+            return Ok(proven);
         }
         let verified = self.judge(token, &keys, now)?;
         let identity = self.identity(&verified)?;
@@ -204,7 +221,10 @@ impl Inner {
             keys: number,
         };
         self.remember(digest, remembered, now);
-        Ok(identity)
+        Ok(Proven {
+            identity,
+            expires: Some(verified.expires),
+        })
     }
 
     fn judge(&self, token: &str, keys: &KeySet, now: Micros) -> Result<Verified, Option<Fault>> {
@@ -231,12 +251,15 @@ impl Inner {
     }
 
     /// The identity of a token that was good under these keys, unless its time is over.
-    fn remembered(&self, digest: &[u8; 32], keys: u64, now: Micros) -> Option<Identity> {
+    fn remembered(&self, digest: &[u8; 32], keys: u64, now: Micros) -> Option<Proven> {
         let remembered = self.remembered.read();
         let remembered = remembered.unwrap_or_else(PoisonError::into_inner);
         let found = remembered.get(digest)?;
         let good = found.keys == keys && !token::is_over(found.expires, now);
-        good.then(|| found.identity.clone())
+        good.then(|| Proven {
+            identity: found.identity.clone(),
+            expires: Some(found.expires),
+        })
     }
 
     fn remember(&self, digest: [u8; 32], token: Remembered, now: Micros) {

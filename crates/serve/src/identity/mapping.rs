@@ -315,7 +315,11 @@ mod tests {
             json!({"realm": {"groups": {"acme": ["admin"], "/crm/sales": ["admin"]}}}),
             json!({"realm": {"groups": {"*": "admin"}}}),
         ] {
-            assert_eq!(self::access(&mapping, &claims), Access::default(), "{claims}");
+            assert_eq!(
+                self::access(&mapping, &claims),
+                Access::default(),
+                "{claims}"
+            );
         }
     }
 

@@ -53,9 +53,14 @@ pub(crate) enum Judged {
     UnknownKey,
 }
 
+/// When a token that expires then is over here.
+pub(crate) fn over_at(expires: Micros) -> Micros {
+    expires.plus(LEEWAY)
+}
+
 /// Whether a token that expires then is over.
 pub(crate) fn is_over(expires: Micros, now: Micros) -> bool {
-    now >= expires.plus(LEEWAY)
+    now >= over_at(expires)
 }
 
 /// Judges a token at the instant `now`.

@@ -13,9 +13,11 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
+use types::Micros;
 
 use super::Calls;
 use crate::identity::{Authenticator, Fault, Identity};
+use crate::streams::Rotation;
 
 /// What answers without a token.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -68,7 +70,10 @@ impl<S: Calls> Service<Request<Body>> for Authenticate<S> {
             return AuthenticateFuture::calling(self.inner.call(request));
         }
         match authenticator.identify(request.headers()) {
-            Ok(identity) => AuthenticateFuture::calling(self.inner.call(of(request, identity))),
+            Ok(proven) => {
+                limit(&request, authenticator, proven.expires);
+                AuthenticateFuture::calling(self.inner.call(of(request, proven.identity)))
+            }
             Err(Some(fault)) => AuthenticateFuture::Refused {
                 answer: Some(refusal(fault)),
             },
@@ -80,13 +85,24 @@ impl<S: Calls> Service<Request<Body>> for Authenticate<S> {
                 AuthenticateFuture::Waiting {
                     waiting: Box::pin(async move {
                         match authenticator.identify_late(request.headers()).await {
-                            Ok(identity) => inner.call(of(request, identity)).await,
+                            Ok(proven) => {
+                                limit(&request, &authenticator, proven.expires);
+                                inner.call(of(request, proven.identity)).await
+                            }
                             Err(fault) => Ok(refusal(fault)),
                         }
                     }),
                 }
             }
         }
+    }
+}
+
+/// Has a stream end with the token that opens it.
+fn limit(request: &Request<Body>, authenticator: &Authenticator, expires: Option<Micros>) {
+    let rotation: Option<&Rotation> = request.extensions().get();
+    if let (Some(rotation), Some(expires)) = (rotation, expires) {
+        rotation.expire(expires, authenticator.time_left(expires));
     }
 }
 
@@ -139,12 +155,19 @@ where
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
     use jsonwebtoken::Algorithm;
+    use proto::errors::v1::Reason;
     use tonic::Code;
-    use types::{Clock, Micros};
+    use types::Clock;
 
     use super::*;
-    use crate::identity::{Mapping, Settings};
+    use crate::identity::{LEEWAY, Mapping, Settings};
+    use crate::layers::DrainLayer;
+    use crate::rpcs::Rpcs;
+    use crate::streams::{ROTATION, Shutdown};
     use crate::testing::{AUDIENCE, ISSUER, Issuer, NOW, claims, key_set};
 
     const METHOD: &str = "/clientele.contacts.v1.ContactService/GetContact";
@@ -174,15 +197,11 @@ mod tests {
         (status.map_or(Code::Ok, |status| status.code()), seen)
     }
 
-    #[tokio::test]
-    async fn handlers_see_only_calls_with_an_identity_and_health_needs_none() {
-        let (old, new) = (
-            Issuer::new("old", Algorithm::EdDSA),
-            Issuer::new("new", Algorithm::EdDSA),
-        );
+    /// An authenticator with these keys, and the folder with their file, `jwks.json`.
+    async fn authenticator(keys: &str) -> (Authenticator, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("jwks.json");
-        std::fs::write(&path, key_set(&[&old])).expect("written");
+        std::fs::write(&path, keys).expect("written");
         let settings = Settings {
             keys: path.display().to_string().parse().expect("a source"),
             issuer: ISSUER.to_owned(),
@@ -191,7 +210,18 @@ mod tests {
             process: None,
         };
         let clock = Clock::fixed(Micros(NOW * 1_000_000));
-        let authenticator = Authenticator::start(settings, clock).await.expect("keys");
+        let started = Authenticator::start(settings, clock).await;
+        (started.expect("keys"), folder)
+    }
+
+    #[tokio::test]
+    async fn handlers_see_only_calls_with_an_identity_and_health_needs_none() {
+        let (old, new) = (
+            Issuer::new("old", Algorithm::EdDSA),
+            Issuer::new("new", Algorithm::EdDSA),
+        );
+        let (authenticator, folder) = authenticator(&key_set(&[&old])).await;
+        let path = folder.path().join("jwks.json");
         let layer = AuthenticateLayer::new(Some(authenticator));
         let known = call(&layer, METHOD, Some(&old.token(&claims()))).await;
         assert!(
@@ -215,6 +245,41 @@ mod tests {
             call(&layer, METHOD, Some(&never)).await,
             (Code::Unauthenticated, None)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_the_token_that_opened_it() {
+        let issuer = Issuer::new("a", Algorithm::EdDSA);
+        let (authenticator, _folder) = authenticator(&key_set(&[&issuer])).await;
+        let stack = (
+            DrainLayer::new(Shutdown::new(), ROTATION),
+            AuthenticateLayer::new(Some(authenticator)),
+        );
+        let endless = tower::service_fn(|_: Request<Body>| async {
+            let silence = futures::stream::pending::<Result<Frame<Bytes>, Status>>();
+            Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(silence))))
+        });
+        let rpcs = Rpcs::read(&[proto::DESCRIPTOR_SET]).expect("our own");
+        for path in [
+            "/clientele.contacts.v1.ContactService/WatchContacts",
+            "/clientele.contacts.v1.TransferService/ExportContacts",
+        ] {
+            let rpc = rpcs.find(path);
+            assert!(rpc.streams(), "{path}");
+            let mut request = Request::new(Body::empty());
+            request.extensions_mut().insert(rpc);
+            let header = format!("Bearer {}", issuer.token(&claims()));
+            let header = header.parse().expect("a header");
+            request.headers_mut().insert("authorization", header);
+            let begun = tokio::time::Instant::now();
+            let Ok(answer) = stack.layer(endless).call(request).await;
+            let ended = answer.into_body().collect().await.expect("ends in order");
+            let trailers = ended.trailers().expect("a status");
+            let status = Status::from_header_map(trailers).expect("a status");
+            assert_eq!(status.code(), Code::Unauthenticated, "{path}: {status}");
+            assert_eq!(proto::status::reason(&status), Some(Reason::TokenExpired));
+            assert_eq!(begun.elapsed().as_secs(), 60 + LEEWAY.as_secs(), "{path}");
+        }
     }
 
     #[tokio::test]

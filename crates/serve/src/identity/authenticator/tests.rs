@@ -59,6 +59,7 @@ impl Scene {
     fn token(&self, token: &str) -> Result<Identity, Option<Fault>> {
         self.authenticator
             .identify(&headers(&[("authorization", &format!("Bearer {token}"))]))
+            .map(|proven| proven.identity)
     }
 }
 
@@ -81,7 +82,7 @@ fn headers(given: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-fn problem(judged: Result<Identity, Option<Fault>>) -> Problem {
+fn problem<T: std::fmt::Debug>(judged: Result<T, Option<Fault>>) -> Problem {
     match judged {
         Err(Some(Fault::Invalid(problem, _))) => problem,
         other => panic!("{other:?}"),
@@ -151,6 +152,20 @@ async fn a_remembered_token_ends_with_its_time() {
 }
 
 #[tokio::test]
+async fn how_long_a_token_is_good_is_told_whether_it_is_remembered_or_not() {
+    let scene = Scene::new().await;
+    let header = format!("Bearer {}", scene.issuer.token(&claims()));
+    let headers = headers(&[("authorization", &header)]);
+    for _ in 0..2 {
+        let proven = scene.authenticator.identify(&headers).expect("good");
+        let expires = proven.expires.expect("a token");
+        let left = scene.authenticator.time_left(expires);
+        assert_eq!(left, Duration::from_secs(60) + token::LEEWAY);
+    }
+    assert_eq!(scene.authenticator.time_left(Micros(0)), Duration::ZERO);
+}
+
+#[tokio::test]
 async fn a_remembered_token_ends_with_its_key() {
     let scene = Scene::new().await;
     let token = scene.issuer.token(&claims());
@@ -199,7 +214,11 @@ async fn the_secret_of_the_process_proves_a_service_and_only_that_secret() {
         given.insert(header::AUTHORIZATION, secret.clone());
         scene.authenticator.identify(&given)
     };
-    assert_eq!(with(&ours, "billing"), Ok(Identity::Service("billing")));
+    let proven = Proven {
+        identity: Identity::Service("billing"),
+        expires: None,
+    };
+    assert_eq!(with(&ours, "billing"), Ok(proven));
     assert_eq!(problem(with(&theirs, "billing")), Problem::Signature);
     assert_eq!(problem(with(&ours, "somebody")), Problem::Signature);
     // The name of a peer alone proves nothing where everybody is asked who they are.
