@@ -1,8 +1,9 @@
-//! The deadline of every unary call: kept by the server, answered with DEADLINE_EXCEEDED.
+//! The deadline of every call: kept by the server until the answer begins, with DEADLINE_EXCEEDED.
 //!
 //! tonic reads `grpc-timeout` too, but answers CANCELLED when it passes, and a client of tonic
 //! gives up at the same moment without looking. So this layer fires a little earlier than both.
-//! Streams have no deadline; they are rotated instead.
+//! A unary call's answer comes all at once. A stream has this time to open, for its request may never
+//! come to an end either; once it is open it has no deadline and is rotated instead.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use types::Deadline;
 
-use super::{Calls, streams};
+use super::Calls;
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub fn deadline<T>(request: &tonic::Request<T>) -> Deadline {
         .unwrap_or_else(|| Deadline::after(Deadlines::default().default))
 }
 
-/// Gives each unary call its [`Deadline`] and ends the call when it passes.
+/// Gives each call its [`Deadline`] and ends it when that passes before the answer has begun.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeadlineLayer {
     deadlines: Deadlines,
@@ -132,10 +133,8 @@ impl<S: Calls> Service<Request<Body>> for KeepDeadline<S> {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let time = self.deadlines.time(request.headers());
-        let deadline = (!streams(&request)).then(|| Deadline::after(time));
-        if let Some(deadline) = deadline {
-            request.extensions_mut().insert(deadline);
-        }
+        let deadline = Deadline::after(time);
+        request.extensions_mut().insert(deadline);
         DeadlineFuture {
             inner: Some(self.inner.call(request)),
             deadline,
@@ -149,7 +148,7 @@ pin_project! {
     pub struct DeadlineFuture<F> {
         #[pin]
         inner: Option<F>,
-        deadline: Option<Deadline>,
+        deadline: Deadline,
         // Made when the call first waits: one that answers at once never touches the timer.
         #[pin]
         sleep: Option<Sleep>,
@@ -170,11 +169,8 @@ where
         if let Poll::Ready(answer) = inner.poll(cx) {
             return Poll::Ready(answer);
         }
-        let Some(deadline) = *this.deadline else {
-            return Poll::Pending;
-        };
         if this.sleep.is_none() {
-            let sleep = tokio::time::sleep_until(deadline.instant().into());
+            let sleep = tokio::time::sleep_until(this.deadline.instant().into());
             this.sleep.set(Some(sleep));
         }
         match this.sleep.as_pin_mut().map(|sleep| sleep.poll(cx)) {

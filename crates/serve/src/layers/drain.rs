@@ -2,12 +2,12 @@
 //!
 //! tonic's graceful shutdown waits for open streams for ever; a connection age with a grace cuts
 //! them with UNKNOWN. Here each stream ends between two messages, with trailers that say UNAVAILABLE
-//! and why.
+//! and why; one that has not opened yet ends with that status alone.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -96,6 +96,7 @@ impl<S: Calls> Service<Request<Body>> for Drain<S> {
         DrainFuture {
             inner: self.inner.call(request),
             rotation,
+            stopped: None,
         }
     }
 }
@@ -106,8 +107,13 @@ pin_project! {
         #[pin]
         inner: F,
         rotation: Option<Rotation>,
+        // Made when the stream first waits to open.
+        stopped: Option<Ended>,
     }
 }
+
+/// Waits until a stream must end.
+type Ended = Pin<Box<dyn Future<Output = Status> + Send>>;
 
 impl<F> Future for DrainFuture<F>
 where
@@ -117,7 +123,19 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
+        let Poll::Ready(Ok(response)) = this.inner.poll(cx) else {
+            let Some(rotation) = this.rotation else {
+                return Poll::Pending;
+            };
+            let stopped = this.stopped.get_or_insert_with(|| {
+                let rotation = rotation.clone();
+                Box::pin(async move { rotation.stopped().await })
+            });
+            return stopped
+                .as_mut()
+                .poll(cx)
+                .map(|status| Ok(status.into_http()));
+        };
         Poll::Ready(Ok(match this.rotation.take() {
             Some(rotation) if !response.headers().contains_key(Status::GRPC_STATUS) => {
                 response.map(|body| Body::new(DrainBody::of(body, rotation)))
@@ -131,7 +149,7 @@ where
 struct DrainBody {
     // Dropped as soon as the stream has ended, which tells its producer.
     inner: Option<Body>,
-    ended: Pin<Box<dyn Future<Output = Status> + Send>>,
+    ended: Ended,
 }
 
 impl DrainBody {

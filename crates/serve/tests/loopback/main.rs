@@ -4,4 +4,5 @@ mod calls;
 mod freshness;
 mod lifecycle;
 mod peers;
+mod raw;
 mod support;

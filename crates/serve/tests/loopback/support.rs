@@ -168,7 +168,13 @@ impl Service<http::Request<Body>> for Probe {
             if method.starts_with("Watch") || method == "Export" {
                 let handler = service_fn(move |_: Request<Note>| {
                     let answer = Response::new(probe.clone().stream(&method));
-                    async move { Ok::<_, Status>(answer) }
+                    let opens = method != "WatchNever";
+                    async move {
+                        if !opens {
+                            std::future::pending::<()>().await;
+                        }
+                        Ok::<_, Status>(answer)
+                    }
                 });
                 return Ok(grpc.server_streaming(handler, request).await);
             }
@@ -198,6 +204,7 @@ pub fn descriptors() -> &'static [u8] {
             "WatchNotes",
             "WatchFlood",
             "WatchPanic",
+            "WatchNever",
             "Export",
         ];
         let file = FileDescriptorProto {

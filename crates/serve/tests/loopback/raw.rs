@@ -1,0 +1,109 @@
+//! What no well-behaved client sends: requests without an end.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, Request};
+use serve::Config;
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
+
+use crate::support::{Probe, Running, SERVICE, reason};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// HTTP/2 without anything of gRPC's.
+struct Raw(SendRequest<Bytes>);
+
+impl Raw {
+    async fn connect(server: &Running) -> Self {
+        let stream = TcpStream::connect(server.address).await.expect("listens");
+        let (send, connection) = h2::client::handshake(stream).await.expect("speaks HTTP/2");
+        tokio::spawn(connection);
+        Self(send)
+    }
+
+    /// Sends the headers of a call, and its body if there is one; without one the request never ends.
+    async fn send(
+        &mut self,
+        path: &str,
+        timeout: Option<&str>,
+        body: Option<Bytes>,
+    ) -> (ResponseFuture, h2::SendStream<Bytes>) {
+        let mut request = Request::post(format!("http://test{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let mut ready = self.0.clone().ready().await.expect("the connection lives");
+        let request = request.body(()).expect("a request");
+        let (answer, mut stream) = ready.send_request(request, false).expect("is sent");
+        if let Some(body) = body {
+            stream.send_data(body, true).expect("is sent");
+        }
+        (answer, stream)
+    }
+}
+
+/// The status of an answer that is nothing else.
+async fn status(answer: ResponseFuture) -> Status {
+    let answer = tokio::time::timeout(5 * SECOND, answer).await;
+    let answer = answer.expect("answered in time").expect("answered");
+    let headers: &HeaderMap = answer.headers();
+    Status::from_header_map(headers).expect("a status in the head")
+}
+
+/// A message with the five bytes that gRPC puts before it.
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).expect("short").to_be_bytes();
+    [&[0], &length[..], message].concat().into()
+}
+
+fn probe(method: &str) -> String {
+    format!("/{SERVICE}/{method}")
+}
+
+#[tokio::test]
+async fn a_call_whose_request_never_ends_has_an_end() {
+    let config = Config {
+        deadline_default_ms: 150,
+        ..Config::on_free_port()
+    };
+    let server = Running::start(config, Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    let health = "/grpc.health.v1.Health/Watch".to_owned();
+    for path in [health, probe("WatchNotes"), probe("Export"), probe("Echo")] {
+        let (answer, _open) = raw.send(&path, None, None).await;
+        let status = status(answer).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_slow_to_open_is_late_and_not_cancelled() {
+    let server = Running::start(Config::on_free_port(), Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    for body in [None, Some(framed(&[]))] {
+        let path = probe("WatchNever");
+        let (answer, _open) = raw.send(&path, Some("20m"), body).await;
+        let status = status(answer).await;
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_streams_that_have_not_opened() {
+    let mut server = Running::start(Config::on_free_port(), Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    let (answer, _open) = raw.send(&probe("WatchNotes"), Some("30S"), None).await;
+    // The server takes the frames of a connection in their order.
+    let (echo, _) = raw.send(&probe("Echo"), None, Some(framed(&[]))).await;
+    echo.await.expect("answered");
+    server.stop();
+    let status = status(answer).await;
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert_eq!(reason(&status), "SHUTTING_DOWN");
+    assert!(server.ended().await < 5 * SECOND);
+}
