@@ -33,6 +33,20 @@ pub(crate) fn message_too_large(found_bytes: u64, limit_bytes: u64) -> Status {
         .into_status()
 }
 
+/// A message that can't be read as its proto says; the empty field is the message itself.
+pub(crate) fn message_malformed(field: &str, problem: &str) -> Status {
+    let what = if field.is_empty() {
+        "the message"
+    } else {
+        field
+    };
+    let description = format!("can't be read: {problem}");
+    Refusal::new(Reason::FieldInvalid, format!("{what} {description}"))
+        .metadata("violations", "1")
+        .field_violation(field, description)
+        .into_status()
+}
+
 pub(crate) fn upstream_unavailable(upstream: &str) -> Status {
     let message = format!("{upstream}, which this call needs, can't be reached now");
     Refusal::new(Reason::UpstreamUnavailable, message)

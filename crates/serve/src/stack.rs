@@ -7,7 +7,7 @@ use tower::Layer;
 
 use crate::identity::Authenticator;
 use crate::layers::{
-    AuthenticateLayer, Calls, DeadlineLayer, Deadlines, DrainLayer, MessageSizeLayer, PanicLayer,
+    AuthenticateLayer, Calls, DeadlineLayer, Deadlines, DrainLayer, MessageLayer, PanicLayer,
     RequestInfoLayer, TraceLayer,
 };
 use crate::rpcs::Rpcs;
@@ -45,6 +45,6 @@ pub(crate) fn stack(parts: Parts) -> impl Layer<Routes, Service = impl Calls> + 
         // Inside of those two: looking for a token's key takes time, and must not outlast the call.
         AuthenticateLayer::new(parts.authenticator),
         // Innermost, for it mends what tonic itself says about a message.
-        MessageSizeLayer,
+        MessageLayer,
     )
 }

@@ -1,15 +1,16 @@
-//! What no well-behaved client sends: requests without an end.
+//! What no well-behaved client sends: requests without an end, and bytes that are no message.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
+use prost::Message as _;
 use serve::Config;
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
-use crate::support::{Probe, Running, SERVICE, reason};
+use crate::support::{Note, Probe, Running, SERVICE, reason};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,4 +107,36 @@ async fn a_shutdown_does_not_wait_for_streams_that_have_not_opened() {
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert_eq!(reason(&status), "SHUTTING_DOWN");
     assert!(server.ended().await < 5 * SECOND);
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_the_callers_fault() {
+    let server = Running::start(Config::on_free_port(), Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    let note = Note {
+        text: "what was meant".to_owned(),
+        ..Note::default()
+    };
+    let cut = &note.encode_to_vec()[..5];
+    for (body, field, told) in [
+        (framed(b"\x0a\x02\xff\xfe"), "text", "UTF-8"),
+        (framed(b"\x08\x01"), "text", "wire type"),
+        (framed(cut), "text", "text can't be read"),
+        (framed(b"\x07"), "", "the message can't be read"),
+        (Bytes::new(), "", "there is none"),
+        (Bytes::from_static(b"\0\0\0\0\x09\x0a"), "", "ends early"),
+        (Bytes::from_static(b"\x07\0\0\0\0"), "", "compression flag"),
+        (Bytes::from_static(b"\x01\0\0\0\0"), "", "compressed-flag"),
+    ] {
+        for method in ["Echo", "WatchNotes"] {
+            let (answer, _) = raw.send(&probe(method), None, Some(body.clone())).await;
+            let status = status(answer).await;
+            assert_eq!(status.code(), Code::InvalidArgument, "{body:?}: {status}");
+            assert_eq!(reason(&status), "FIELD_INVALID");
+            assert!(status.message().contains(told), "{body:?}: {status}");
+            let details = tonic_types::StatusExt::get_error_details(&status);
+            let violations = &details.bad_request().expect("names it").field_violations;
+            assert_eq!(violations[0].field, field, "{body:?}");
+        }
+    }
 }
