@@ -5,6 +5,7 @@ use bytes::{Buf, BufMut};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
+use serve::tls::{ClientTls, Connector};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -33,10 +34,27 @@ pub struct Answer {
 impl Client {
     /// A client of three services at their URIs, which may be one and the same.
     pub fn new(contacts: &str, pipeline: &str, billing: &str) -> Result<Self> {
+        Self::connect(contacts, pipeline, billing, |endpoint| {
+            Ok(endpoint.connect_lazy())
+        })
+    }
+
+    /// The same at `https://` addresses.
+    pub fn over(tls: &ClientTls, contacts: &str, pipeline: &str, billing: &str) -> Result<Self> {
+        Self::connect(contacts, pipeline, billing, |endpoint| {
+            let connector = Connector::new(endpoint.uri(), tls.clone())?;
+            Ok(endpoint.connect_with_connector_lazy(connector))
+        })
+    }
+
+    fn connect(
+        contacts: &str,
+        pipeline: &str,
+        billing: &str,
+        connect: impl Fn(&Endpoint) -> Result<Channel>,
+    ) -> Result<Self> {
         let channel = |uri: &str| -> Result<Channel> {
-            Ok(Endpoint::from_shared(uri.to_owned())?
-                .tcp_nodelay(true)
-                .connect_lazy())
+            connect(&Endpoint::from_shared(uri.to_owned())?.tcp_nodelay(true))
         };
         Ok(Self {
             contacts: channel(contacts)?,

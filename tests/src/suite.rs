@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serve::tls::ClientTls;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -25,6 +26,7 @@ pub enum Layout {
 pub struct Suite {
     folder: TempDir,
     databases: Option<Databases>,
+    listen: &'static str,
     processes: Vec<Process>,
 }
 
@@ -54,16 +56,50 @@ impl Suite {
     ///
     /// Panics when it does not come up.
     pub async fn start_in(engine: Engine, layout: Layout, realm: Option<&Realm>) -> Self {
+        Self::start_with(engine, layout, &|service| match (realm, service) {
+            (Some(realm), "up") => realm.arguments(),
+            (Some(realm), service) => realm.arguments_of(service),
+            (None, _) => Vec::new(),
+        })
+        .await
+    }
+
+    /// Starts a suite on fresh databases, each of whose processes gets these arguments too: `more` is
+    /// asked with the name of its service, or `up`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not come up.
+    pub async fn start_with(
+        engine: Engine,
+        layout: Layout,
+        more: &dyn Fn(&str) -> Vec<String>,
+    ) -> Self {
+        Self::start_on("127.0.0.1:0", engine, layout, more).await
+    }
+
+    /// The same, each of whose processes listens on this address first.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not come up.
+    pub async fn start_on(
+        listen: &'static str,
+        engine: Engine,
+        layout: Layout,
+        more: &dyn Fn(&str) -> Vec<String>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let databases = (engine == Engine::Postgres).then(Databases::create);
         let mut suite = Self {
             folder,
             databases,
+            listen,
             processes: Vec::new(),
         };
         match layout {
-            Layout::One => suite.start_one(realm).await,
-            Layout::Three => suite.start_three(realm).await,
+            Layout::One => suite.start_one(more).await,
+            Layout::Three => suite.start_three(more).await,
         }
         suite
     }
@@ -76,6 +112,27 @@ impl Suite {
     pub fn client(&self) -> Client {
         let uri = |service| self.process(service).uri.clone();
         Client::new(&uri("contacts"), &uri("pipeline"), &uri("billing")).expect("a client")
+    }
+
+    /// A client of this suite, which speaks TLS.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the suite has no process for a service.
+    pub fn client_over(&self, tls: &ClientTls) -> Client {
+        let uri = |service| self.process(service).uri.clone();
+        let (contacts, pipeline, billing) = (uri("contacts"), uri("pipeline"), uri("billing"));
+        Client::over(tls, &contacts, &pipeline, &billing).expect("a client")
+    }
+
+    /// What the process of `service` has logged until now.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is no such log.
+    pub fn log(&self, service: &str) -> String {
+        let path = self.folder.path().join(format!("{service}.log"));
+        std::fs::read_to_string(path).expect("a log")
     }
 
     /// The process that runs `service`.
@@ -102,7 +159,8 @@ impl Suite {
     /// Starts the process of `service` again, at the same address on the same data.
     pub async fn restart(&mut self, service: &str) {
         let folder = self.folder.path().to_owned();
-        self.process_mut(service).spawn(&folder).await;
+        let listen = self.listen;
+        self.process_mut(service).spawn(&folder, listen).await;
     }
 
     /// Asks the process of `service` to end (SIGTERM) and waits until it has; its exit code.
@@ -145,7 +203,7 @@ impl Suite {
         found.expect("a process for the service")
     }
 
-    async fn start_one(&mut self, realm: Option<&Realm>) {
+    async fn start_one(&mut self, more: &dyn Fn(&str) -> Vec<String>) {
         let mut arguments = vec!["up".to_owned(), "--data-dir".to_owned()];
         arguments.push(self.folder.path().display().to_string());
         if self.databases.is_some() {
@@ -154,11 +212,11 @@ impl Suite {
                 arguments.push(self.database_url(service));
             }
         }
-        arguments.extend(realm.iter().flat_map(|realm| realm.arguments()));
+        arguments.extend(more("up"));
         self.add("up", arguments).await;
     }
 
-    async fn start_three(&mut self, realm: Option<&Realm>) {
+    async fn start_three(&mut self, more: &dyn Fn(&str) -> Vec<String>) {
         for service in SERVICES {
             let mut arguments = vec![
                 "serve".to_owned(),
@@ -175,7 +233,7 @@ impl Suite {
                 arguments.push(format!("--{peer}-uri"));
                 arguments.push(self.process(peer).uri.clone());
             }
-            arguments.extend(realm.iter().flat_map(|realm| realm.arguments_of(service)));
+            arguments.extend(more(service));
             self.add(service, arguments).await;
         }
     }
@@ -187,18 +245,19 @@ impl Suite {
             arguments,
             child: None,
         };
-        process.spawn(self.folder.path()).await;
+        process.spawn(self.folder.path(), self.listen).await;
         self.processes.push(process);
     }
 }
 
 impl Process {
-    /// Starts the process and waits for the line that says where it listens.
-    async fn spawn(&mut self, folder: &Path) {
+    /// Starts the process and waits for the line that says where it listens: first where it is told,
+    /// later always there.
+    async fn spawn(&mut self, folder: &Path, listen: &str) {
         let listen = self
             .uri
-            .strip_prefix("http://")
-            .unwrap_or("127.0.0.1:0")
+            .split_once("://")
+            .map_or(listen, |(_, address)| address)
             .to_owned();
         let log = std::fs::File::options()
             .create(true)
@@ -219,7 +278,7 @@ impl Process {
         let mut lines = BufReader::new(stdout).lines();
         let announced = tokio::time::timeout(Duration::from_secs(30), async {
             while let Some(line) = lines.next_line().await.expect("a line") {
-                if let Some(at) = line.find("http://") {
+                if let Some(at) = line.find("http") {
                     return line[at..]
                         .split_whitespace()
                         .next()

@@ -36,7 +36,8 @@ impl Billing {
     /// Opens the database, migrating it where the settings say so. Must be called within a tokio
     /// runtime; pipeline need not be there.
     pub async fn open(config: Config, clock: Clock, ids: Ids) -> Result<Self, OpenError> {
-        let pipeline = Pipeline::connect_lazy(&config.pipeline_uri, config.credential)
+        let (uri, tls) = (&config.pipeline_uri, config.tls);
+        let pipeline = Pipeline::connect_lazy(uri, config.credential, tls)
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let mut options = Options::new("billing", config.database_url, &MIGRATIONS);
         options.migrate = config.migrate;

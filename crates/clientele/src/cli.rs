@@ -3,11 +3,14 @@
 //! Every setting of the services can come from the environment too, as `CLIENTELE_` and its name
 //! in capitals.
 
+mod security;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serve::identity::KeySource;
+
+pub use security::{Bearer, Encryption, Identity, Peers, Trust};
 
 /// Keeps track of where each person stands: contact, lead, prospect, client.
 #[derive(Debug, Parser)]
@@ -69,7 +72,7 @@ impl Service {
 /// The settings of `up`.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// The address to listen on; loopback only. Port 0 takes a free one.
+    /// The address to listen on; beyond loopback only with TLS and --jwks. Port 0 takes a free one.
     #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
     /// The folder of the SQLite files; created where it is missing.
@@ -90,6 +93,9 @@ pub struct Up {
     /// Whom the server serves.
     #[command(flatten)]
     pub identity: Identity,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub encryption: Encryption,
 }
 
 /// The settings of `serve`.
@@ -97,7 +103,7 @@ pub struct Up {
 pub struct Serve {
     /// The service to run.
     pub service: Service,
-    /// The address to listen on; loopback only. Port 0 takes a free one.
+    /// The address to listen on; beyond loopback only with TLS and --jwks. Port 0 takes a free one.
     #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
     /// The service's database: `postgres://...` or `sqlite:PATH`.
@@ -121,7 +127,7 @@ pub struct Serve {
     )]
     pub pipeline_uri: Option<String>,
     /// The file with the token by which the other services know this one; read again as it changes.
-    /// Pipeline and billing need it where callers are asked for tokens.
+    /// Where callers are asked for tokens, pipeline and billing need it or a certificate.
     #[arg(long, env = "CLIENTELE_SERVICE_TOKEN_FILE")]
     pub service_token_file: Option<PathBuf>,
     /// What every server has.
@@ -130,27 +136,12 @@ pub struct Serve {
     /// Whom the server serves.
     #[command(flatten)]
     pub identity: Identity,
-}
-
-/// Whom a server serves: everyone on this machine, or who has a token.
-#[derive(Debug, Args)]
-pub struct Identity {
-    /// Ask every caller for a token of the issuer whose keys (a JSON Web Key Set) are in this file or
-    /// at this https:// address.
-    #[arg(long, env = "CLIENTELE_JWKS", requires_all = ["issuer", "audience"])]
-    pub jwks: Option<KeySource>,
-    /// The issuer of tokens: their `iss`.
-    #[arg(long, env = "CLIENTELE_ISSUER", requires = "jwks")]
-    pub issuer: Option<String>,
-    /// Whom tokens must be meant for: their `aud`, or one of it.
-    #[arg(long, env = "CLIENTELE_AUDIENCE", requires = "jwks")]
-    pub audience: Option<String>,
-    /// A YAML or JSON file that says what claims mean: `claim`, `groups`, `service_claim`, `roles`.
-    #[arg(long, env = "CLIENTELE_CLAIMS_FILE", requires = "jwks")]
-    pub claims_file: Option<PathBuf>,
-    /// Whether the server describes its services to clients such as grpcurl.
-    #[arg(long, env = "CLIENTELE_REFLECTION", default_value_t = true, action = clap::ArgAction::Set)]
-    pub reflection: bool,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub encryption: Encryption,
+    /// How the other services are reached.
+    #[command(flatten)]
+    pub peers: Peers,
 }
 
 /// The settings that every server has.
@@ -285,15 +276,9 @@ pub struct Target {
     /// Who calls.
     #[command(flatten)]
     pub bearer: Bearer,
-}
-
-/// Who a client command calls as.
-#[derive(Debug, Args)]
-pub struct Bearer {
-    /// The token to call with, where the suite asks for one. Better given by the environment: others
-    /// on this machine can see command lines.
-    #[arg(long, env = "CLIENTELE_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    /// Whom the caller trusts.
+    #[command(flatten)]
+    pub trust: Trust,
 }
 
 /// The settings of `import`.
@@ -351,4 +336,7 @@ pub struct Demo {
     /// Who calls.
     #[command(flatten)]
     pub bearer: Bearer,
+    /// Whom the caller trusts.
+    #[command(flatten)]
+    pub trust: Trust,
 }

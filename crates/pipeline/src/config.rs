@@ -14,12 +14,15 @@ pub struct Config {
     /// Connections to PostgreSQL at most; more than about sixteen on two cores make all slower.
     #[serde(default = "pool_max")]
     pub pool_max: u32,
-    /// Where the contacts service is: `http://host:port`.
+    /// Where the contacts service is: `http://host:port`, or `https://host:port` with `tls`.
     #[serde(default = "contacts_uri")]
     pub contacts_uri: String,
     /// How pipeline proves to contacts who it is. Default: not at all, for loopback.
     #[serde(skip)]
     pub credential: serve::Credential,
+    /// Whom pipeline trusts to be contacts, and the certificate that it shows. Default: no TLS.
+    #[serde(skip)]
+    pub tls: Option<serve::tls::ClientTls>,
     /// How often histories are sealed, in seconds.
     #[serde(default = "seal_interval_seconds")]
     pub seal_interval_seconds: u64,
@@ -46,6 +49,7 @@ impl Config {
             pool_max: pool_max(),
             contacts_uri: contacts_uri(),
             credential: serve::Credential::None,
+            tls: None,
             seal_interval_seconds: seal_interval_seconds(),
         }
     }

@@ -51,8 +51,8 @@ impl Pipeline {
     /// Opens the service's database, and migrates it if the configuration says so. Contacts is
     /// connected to at the first call.
     pub async fn open(config: Config, clock: Clock, ids: Ids) -> Result<Self, OpenError> {
-        let contacts =
-            peers::contacts::Contacts::connect_lazy(&config.contacts_uri, config.credential)?;
+        let (uri, tls) = (&config.contacts_uri, config.tls);
+        let contacts = peers::contacts::Contacts::connect_lazy(uri, config.credential, tls)?;
         let mut options = ::store::Options::new("pipeline", config.database_url, &MIGRATIONS);
         options.migrate = config.migrate;
         options.connections = config.pool_max;

@@ -17,7 +17,7 @@ use crate::refusals;
 pub const LOCAL: &str = "local";
 
 /// The services of the suite, which may call each other's internal rpcs.
-const SUITE: [&str; 3] = ["contacts", "pipeline", "billing"];
+pub(crate) const SUITE: [&str; 3] = ["contacts", "pipeline", "billing"];
 
 /// Who made a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

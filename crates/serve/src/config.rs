@@ -66,11 +66,17 @@ impl Config {
     }
 }
 
-/// Limits of HTTP/2, each set explicitly: tonic passes "none" through, and with it removes the
-/// limits that the libraries below it would have.
+/// Limits of connections and of HTTP/2, each set explicitly: tonic passes "none" through, and with it
+/// removes the limits that the libraries below it would have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Connections at once, those in their handshake included; further ones are closed as they come.
+    /// Default: 4,096.
+    pub connections_max: usize,
+    /// How long a connection may take for its TLS handshake, and then for the beginning of HTTP/2.
+    /// Default: 10,000.
+    pub handshake_timeout_ms: u64,
     /// Calls at once on one connection. Default: 256.
     pub streams_per_connection_max: u32,
     /// The size of a call's headers. Default: 16,384.
@@ -96,6 +102,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections_max: 4096,
+            handshake_timeout_ms: 10_000,
             streams_per_connection_max: 256,
             header_list_bytes_max: 16 * 1024,
             frame_bytes_max: 16 * 1024,

@@ -1,42 +1,172 @@
-//! Accepting connections, and closing those that outlive the grace.
+//! Accepting connections: their TLS handshakes, how many there may be, and closing those that outlive
+//! the grace.
+//!
+//! Invariant: no connection holds up another. Handshakes run beside each other, each within its time,
+//! and whoever connects and then says nothing is closed.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+
+use crate::config::Limits;
+use crate::tls::{ClientCertificate, ServerTls};
 
 /// How long accepting pauses after an error that concerns the process and not one connection, such
 /// as running out of file descriptors: at once it would only fail again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What every connection begins with: "PRI * HTTP/2.0" and so on (RFC 9113).
+const PREFACE_BYTES: usize = 24;
+
 /// The connections of `listener`, each of which breaks off when `closed` is cancelled.
-///
-/// The limit on accepted connections (issue "Safe to run") belongs here: a permit in [`Connection`].
 pub(crate) fn accept(
     listener: TcpListener,
+    tls: Option<ServerTls>,
+    limits: &Limits,
     closed: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    futures::stream::unfold((listener, closed), |(listener, closed)| async move {
+    let door = Door {
+        listener,
+        tls,
+        closed,
+        places: Arc::new(Semaphore::new(limits.connections_max)),
+        patience: Duration::from_millis(limits.handshake_timeout_ms),
+        handshakes: JoinSet::new(),
+        full: Complaint::default(),
+        failed: Complaint::default(),
+    };
+    futures::stream::unfold(door, |mut door| async move {
+        let connection = door.next().await;
+        Some((connection, door))
+    })
+}
+
+/// Where connections come in. Dropping it ends the handshakes that are going on.
+struct Door {
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    closed: CancellationToken,
+    places: Arc<Semaphore>,
+    patience: Duration,
+    handshakes: JoinSet<io::Result<Connection>>,
+    full: Complaint,
+    failed: Complaint,
+}
+
+impl Door {
+    /// The next connection that is ready to speak HTTP/2.
+    async fn next(&mut self) -> io::Result<Connection> {
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let connection = Connection::new(stream, &closed);
-                    return Some((connection, (listener, closed)));
-                }
-                Err(error) if concerns_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::warn!(error = %error, "connections can't be accepted for now");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        if let Some(connection) = self.enter(stream) {
+                            return connection;
+                        }
+                    }
+                    Err(error) if concerns_one_connection(&error) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error, "connections can't be accepted for now");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = self.handshakes.join_next() => {
+                    if let Some(connection) = self.greeted(ended) {
+                        return Ok(connection);
+                    }
                 }
             }
         }
-    })
+    }
+
+    /// Takes a connection in; `None` where it is full, or while its handshake goes on.
+    fn enter(&mut self, stream: TcpStream) -> Option<io::Result<Connection>> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            if let Some(hidden) = self.full.due() {
+                tracing::warn!(
+                    hidden,
+                    "there are too many connections; new ones are closed"
+                );
+            }
+            return None;
+        };
+        let closed = Box::pin(self.closed.clone().cancelled_owned());
+        // An answer is one small packet: waiting to fill a bigger one would only delay it.
+        if let Err(error) = stream.set_nodelay(true) {
+            return Some(Err(error));
+        }
+        let patience = self.patience;
+        let Some(tls) = self.tls.clone() else {
+            return Some(Ok(Connection {
+                stream: Either::Left(stream),
+                certificate: None,
+                closed,
+                silence: Some(Silence::of(patience)),
+                _place: place,
+            }));
+        };
+        self.handshakes.spawn(async move {
+            let greeted = tokio::time::timeout(patience, tls.accept(stream)).await;
+            let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            Ok(Connection {
+                stream: Either::Right(greeted.stream),
+                certificate: greeted.certificate,
+                closed,
+                silence: Some(Silence::of(patience)),
+                _place: place,
+            })
+        });
+        None
+    }
+
+    /// The connection after its handshake, if that has come to a good end.
+    fn greeted(&mut self, ended: Result<io::Result<Connection>, JoinError>) -> Option<Connection> {
+        let error = match ended {
+            Ok(Ok(connection)) => return Some(connection),
+            Ok(Err(error)) => error,
+            Err(error) => io::Error::other(error),
+        };
+        // Whoever scans ports could fill the log.
+        if let Some(hidden) = self.failed.due() {
+            tracing::info!(hidden, error = %error, "a TLS handshake failed");
+        }
+        None
+    }
+}
+
+/// A line for the log that is written at most once in a while.
+#[derive(Default)]
+struct Complaint {
+    last: Option<Instant>,
+    hidden: u64,
+}
+
+impl Complaint {
+    /// The pause between two lines.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// Whether to write it now, and how many times it was not written since.
+    fn due(&mut self) -> Option<u64> {
+        if self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
+            self.hidden += 1;
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(std::mem::take(&mut self.hidden))
+    }
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {
@@ -48,28 +178,45 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A TCP connection that the server can break off.
+/// A connection that the server can break off.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    certificate: Option<Arc<ClientCertificate>>,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    silence: Option<Silence>,
+    _place: OwnedSemaphorePermit,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, closed: &CancellationToken) -> io::Result<Self> {
-        // An answer is one small packet: waiting to fill a bigger one would only delay it.
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            closed: Box::pin(closed.clone().cancelled_owned()),
-        })
+/// The time until the client has sent the beginning of HTTP/2; after that, pings tell whether
+/// somebody is there.
+struct Silence {
+    missing: usize,
+    over: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn of(patience: Duration) -> Self {
+        Self {
+            missing: PREFACE_BYTES,
+            over: Box::pin(tokio::time::sleep(patience)),
+        }
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+/// What a call knows about its connection: an extension of its request.
+#[derive(Clone)]
+pub(crate) struct ConnectionInfo {
+    /// What the client has shown and proven in the handshake, if it has.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl Connected for Connection {
+    type ConnectInfo = ConnectionInfo;
+
+    fn connect_info(&self) -> ConnectionInfo {
+        ConnectionInfo {
+            certificate: self.certificate.clone(),
+        }
     }
 }
 
@@ -79,13 +226,24 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
+            let count = buf.filled().len() - before;
+            if let Some(silence) = &mut self.silence {
+                silence.missing = silence.missing.saturating_sub(count);
+                if silence.missing == 0 {
+                    self.silence = None;
+                }
+            }
             return Poll::Ready(read);
         }
-        self.closed
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
+        if let Some(silence) = &mut self.silence
+            && silence.over.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        ready!(self.closed.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 }
 

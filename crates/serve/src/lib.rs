@@ -41,9 +41,10 @@ mod streams;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 mod trace_context;
 
-pub use bind::{NotLoopback, require_loopback};
+pub use bind::{NotLoopback, Protection};
 pub use caller::{Caller, LOCAL, LocalAdmission, caller, permissions};
 pub use config::{Config, Limits};
 pub use freshness::{wait_fresh, wait_until};

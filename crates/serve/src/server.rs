@@ -20,7 +20,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
-use crate::bind::{NotLoopback, require_loopback};
+use crate::bind::{NotLoopback, Protection, is_loopback};
 use crate::caller::LocalAdmission;
 use crate::config::Config;
 use crate::connections;
@@ -37,7 +37,7 @@ const CLOSING: Duration = Duration::from_millis(500);
 /// Why a server could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address is reachable from other machines.
+    /// The address is reachable from other machines, and too little protects it.
     #[error(transparent)]
     NotLoopback(#[from] NotLoopback),
     /// The address can't be bound.
@@ -122,30 +122,45 @@ pub struct Server {
     health: Health,
     shutdown: Shutdown,
     descriptors: Vec<&'static [u8]>,
-    authenticator: Option<Authenticator>,
+    protection: Protection,
 }
 
 impl Server {
     /// Binds the configured address, which must be loopback.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
-        require_loopback(config.listen)?;
+        Self::bind_protected(config, Protection::default()).await
+    }
+
+    /// Binds the configured address, which may be any where there are TLS and an authenticator.
+    pub async fn bind_protected(
+        config: Config,
+        protection: Protection,
+    ) -> Result<Self, ServerError> {
+        protection.require(config.listen)?;
         let bound = TcpListener::bind(config.listen).await;
-        Self::on(bound, config)
+        Self::on(bound, config, protection)
     }
 
     /// Takes a listener that was bound elsewhere, such as by a test or a supervisor.
     pub fn from_listener(listener: TcpListener, config: Config) -> Result<Self, ServerError> {
-        Self::on(Ok(listener), config)
+        Self::on(Ok(listener), config, Protection::default())
     }
 
-    fn on(listener: io::Result<TcpListener>, config: Config) -> Result<Self, ServerError> {
+    fn on(
+        listener: io::Result<TcpListener>,
+        config: Config,
+        protection: Protection,
+    ) -> Result<Self, ServerError> {
         let (listener, address) = listener
             .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
             .map_err(|source| ServerError::Bind {
                 address: config.listen,
                 source,
             })?;
-        require_loopback(address)?;
+        protection.require(address)?;
+        if protection.tls.is_none() && !is_loopback(address) {
+            tracing::warn!(%address, "tokens and data reach this port in the clear: only a mesh may reach it");
+        }
         Ok(Self {
             config,
             listener,
@@ -153,26 +168,31 @@ impl Server {
             health: Health::new(),
             shutdown: Shutdown::new(),
             descriptors: vec![proto::DESCRIPTOR_SET],
-            authenticator: None,
+            protection,
         })
     }
 
     /// Asks every caller who they are. Services are ready once there are keys to judge tokens by.
     #[must_use]
     pub fn authenticated_by(mut self, authenticator: Authenticator) -> Self {
-        self.authenticator = Some(authenticator);
+        self.protection.authenticator = Some(authenticator);
         self
+    }
+
+    /// Whether the server speaks TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.protection.tls.is_some()
     }
 
     /// Whether callers are asked who they are.
     pub fn is_authenticated(&self) -> bool {
-        self.authenticator.is_some()
+        self.protection.authenticator.is_some()
     }
 
     /// What the guards of this server's services ask: with an authenticator what the caller's
     /// identity may do, without one whether the call is internal.
     pub fn admission(&self) -> Arc<dyn proto::Admission> {
-        match self.authenticator {
+        match self.protection.authenticator {
             Some(_) => Arc::new(IdentityAdmission),
             None => Arc::new(LocalAdmission),
         }
@@ -222,11 +242,16 @@ impl Server {
             .layer(layers);
         let serving = server.serve_with_incoming_shutdown(
             routes.prepare(),
-            connections::accept(self.listener, closed.clone()),
+            connections::accept(
+                self.listener,
+                self.protection.tls.clone(),
+                &self.config.limits,
+                closed.clone(),
+            ),
             goaway.clone().cancelled_owned(),
         );
         let mut serving = pin!(serving);
-        let ready = announce(&self.health, self.authenticator.as_ref(), &names);
+        let ready = announce(&self.health, self.protection.authenticator.as_ref(), &names);
         // Readiness comes with the keys, and a shutdown may come before them.
         let ready_for_ever = async {
             ready.await;
@@ -267,14 +292,18 @@ impl Server {
             shutdown: self.shutdown.clone(),
             rotation: Duration::from_millis(self.config.rotation_ms),
             deadlines: self.config.deadlines(),
-            authenticator: self.authenticator.clone(),
+            authenticator: self.protection.authenticator.clone(),
         })
     }
 
     /// Refuses to serve a method that does not say who may call it. What is described beside the
     /// suite's own protos is let pass only where nobody is asked who they are.
     fn require_policies(&self, names: &[&'static str]) -> Result<(), ServerError> {
-        let beside = self.authenticator.is_none().then(|| &self.descriptors[1..]);
+        let beside = self
+            .protection
+            .authenticator
+            .is_none()
+            .then(|| &self.descriptors[1..]);
         let described = Rpcs::read(beside.unwrap_or_default());
         let described = described.map_err(|error| ServerError::Descriptors(error.to_string()))?;
         let all = Rpcs::read(&self.descriptors);

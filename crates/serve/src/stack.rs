@@ -25,9 +25,7 @@ pub(crate) struct Parts {
 
 /// The stack. A call passes it from the top down, its answer from the bottom up.
 ///
-/// Three places are held for the issue "Safe to run"; until then a server binds loopback only:
-/// - TLS ends below this stack, where `server.rs` hands connections to tonic; a client certificate
-///   that names a service makes the same `Identity::Service` that the authenticator makes of tokens;
+/// TLS ends below this stack, in `connections.rs`. Two places are held for the issue "Safe to run":
 /// - telemetry leaves the process in `telemetry.rs`, where the tracer provider is built: the trace
 ///   layer has all it needs;
 /// - load shedding is a layer, marked below.

@@ -1,6 +1,9 @@
-//! Issuers for tests: a key of each kind, the set that tells of it, and tokens of any sort.
+//! Issuers for tests: a key of each kind, the set that tells of it, and tokens of any sort; and
+//! authorities with certificates of any sort.
 //!
 //! Invariant: only tests use it; nothing of it is in the binary.
+
+pub mod authority;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;

@@ -10,6 +10,7 @@ use proto::pipeline::v1;
 use proto::pipeline::v1::entitlement_service_client::EntitlementServiceClient;
 use proto::status;
 use serve::peer::PeerError;
+use serve::tls::ClientTls;
 use serve::{Credential, Peer};
 use tonic::{Code, Status};
 use types::{ContactName, Deadline};
@@ -42,8 +43,12 @@ pub struct Orders {
 
 impl Pipeline {
     /// A channel that connects at the first call.
-    pub fn connect_lazy(uri: &str, credential: Credential) -> Result<Self, PeerError> {
-        let peer = Peer::connect_lazy(uri, "billing")?.with_credential(credential);
+    pub fn connect_lazy(
+        uri: &str,
+        credential: Credential,
+        tls: Option<ClientTls>,
+    ) -> Result<Self, PeerError> {
+        let peer = Peer::connect_lazy_over(uri, "billing", tls)?.with_credential(credential);
         let client = EntitlementServiceClient::new(peer.clone());
         Ok(Self { peer, client })
     }

@@ -23,6 +23,7 @@ async fn an_old_schema_is_refused_unless_asked_to_migrate() {
             pool_max: 4,
             pipeline_uri: "http://127.0.0.1:1".into(),
             credential: serve::Credential::None,
+            tls: None,
         };
         let open = async |migrate| {
             Billing::open(config(migrate), Clock::system(), Ids::system())

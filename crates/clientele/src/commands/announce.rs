@@ -1,27 +1,34 @@
 //! What a server prints for its person once it listens: where, and how to make a first call.
 
-use std::net::SocketAddr;
+use serve::Server;
 
-/// Says where `services` listen, and what a call needs where it is asked for a token.
+/// Says where `services` listen, and what a call needs: a token where it is asked for one, the
+/// server's authority where it speaks TLS.
 #[expect(clippy::print_stdout, reason = "the command's output")]
-pub fn announce(address: SocketAddr, services: &[&str], authenticated: bool) {
+pub fn announce(server: &Server, services: &[&str]) {
+    let address = server.address();
+    let (scheme, grpcurl, ca) = if server.is_encrypted() {
+        ("https", "-cacert CA.pem", " --ca CA.pem")
+    } else {
+        ("http", "-plaintext", "")
+    };
     println!(
-        "clientele {} on http://{address}",
+        "clientele {} on {scheme}://{address}",
         env!("CARGO_PKG_VERSION")
     );
     println!("  services  {}", services.join(", "));
     println!("  first call, with grpcurl (reflection is on):");
-    println!("    grpcurl -plaintext {address} list");
+    println!("    grpcurl {grpcurl} {address} list");
     match services {
         ["contacts", ..] => println!(
-            "    grpcurl -plaintext -d '{{\"parent\":\"workspaces/default\",\"contact\":{{\"display_name\":\"Ada Example\"}}}}' \\\n      {address} clientele.contacts.v1.ContactService/CreateContact"
+            "    grpcurl {grpcurl} -d '{{\"parent\":\"workspaces/default\",\"contact\":{{\"display_name\":\"Ada Example\"}}}}' \\\n      {address} clientele.contacts.v1.ContactService/CreateContact"
         ),
-        _ => println!("    grpcurl -plaintext {address} grpc.health.v1.Health/Check"),
+        _ => println!("    grpcurl {grpcurl} {address} grpc.health.v1.Health/Check"),
     }
-    if authenticated {
+    if server.is_authenticated() {
         println!("  each call needs a token: -H \"authorization: Bearer $CLIENTELE_TOKEN\"");
     }
     if services.len() == 3 {
-        println!("  the whole story: clientele demo --address http://{address}");
+        println!("  the whole story: clientele demo --address {scheme}://{address}{ca}");
     }
 }

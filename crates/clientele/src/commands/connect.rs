@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serve::tls::Connector;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -10,6 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
+use super::tls;
 use crate::cli;
 use crate::exit::WrongSetting;
 
@@ -45,18 +47,27 @@ impl Interceptor for Bearer {
 }
 
 /// Connects to the suite at `address`.
-pub async fn suite(address: &str, bearer: &cli::Bearer) -> Result<Suite> {
+pub async fn suite(address: &str, bearer: &cli::Bearer, trust: &cli::Trust) -> Result<Suite> {
     let bearer = Bearer::of(bearer)?;
-    Ok(InterceptedService::new(channel(address).await?, bearer))
+    let channel = channel(address, trust).await?;
+    Ok(InterceptedService::new(channel, bearer))
 }
 
-async fn channel(address: &str) -> Result<Channel> {
+async fn channel(address: &str, trust: &cli::Trust) -> Result<Channel> {
+    let wrong = |error: &dyn std::fmt::Display| WrongSetting::new("--address", error);
     let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|error| WrongSetting::new("--address", &error))?
+        .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(3))
         .timeout(Duration::from_secs(30))
         .tcp_nodelay(true);
-    endpoint.connect().await.with_context(|| {
+    let connected = if tls::is_secure(address) {
+        let tls = tls::of_command(trust.ca.as_deref()).await?;
+        let connector = Connector::new(endpoint.uri(), tls).map_err(|error| wrong(&error))?;
+        endpoint.connect_with_connector(connector).await
+    } else {
+        endpoint.connect().await
+    };
+    connected.with_context(|| {
         format!("no suite answers at {address}: start one with `cargo run --release -- up`")
     })
 }

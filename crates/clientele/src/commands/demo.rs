@@ -36,7 +36,10 @@ const EXPORT: &[u8] = include_bytes!("demo_contacts.csv");
 
 /// Runs the command.
 pub async fn run(args: Demo) -> Result<()> {
-    let mut story = Story::begin(suite(&args.address, &args.bearer).await?, args.workspace);
+    let mut story = Story::begin(
+        suite(&args.address, &args.bearer, &args.trust).await?,
+        args.workspace,
+    );
     let people = story.import().await?;
     let [ada, ben, walkin] = &people[..] else {
         bail!("three contacts should have come in")

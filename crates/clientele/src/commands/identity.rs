@@ -5,32 +5,50 @@ use std::path::Path;
 use anyhow::Result;
 use serve::identity::{Authenticator, AuthenticatorError, Mapping, ProcessSecret, Settings};
 use serve::peer::TokenFile;
-use serve::{Credential, Server};
+use serve::{Credential, Protection};
 use types::Clock;
 
-use crate::cli::{Identity, Service};
+use crate::cli::{Encryption, Identity, Service};
 use crate::exit::WrongSetting;
 
-/// The server as the settings want it, and how services within its process know each other.
-pub async fn within_process(server: Server, settings: &Identity) -> Result<(Server, Credential)> {
-    if settings.jwks.is_none() {
-        return Ok((server, Credential::None));
+/// What protects the server of one process, and how the services within it know each other.
+pub async fn within_process(
+    identity: &Identity,
+    encryption: &Encryption,
+) -> Result<(Protection, Credential)> {
+    if identity.jwks.is_none() {
+        return Ok((
+            protection(identity, encryption, None).await?,
+            Credential::None,
+        ));
     }
     let secret = ProcessSecret::generate();
-    let server = of_callers(server, settings, Some(secret.clone())).await?;
-    Ok((server, Credential::Process(secret)))
+    let protection = protection(identity, encryption, Some(secret.clone())).await?;
+    Ok((protection, Credential::Process(secret)))
 }
 
-/// The server, which asks its callers who they are if the settings say so.
-pub async fn of_callers(
-    server: Server,
+/// What protects a server, as the settings say.
+pub async fn protection(
+    identity: &Identity,
+    encryption: &Encryption,
+    process: Option<ProcessSecret>,
+) -> Result<Protection> {
+    Ok(Protection {
+        tls: super::tls::of_server(encryption).await?,
+        authenticator: of_callers(identity, process).await?,
+        plaintext_behind_mesh: encryption.insecure_plaintext_behind_mesh,
+    })
+}
+
+/// Asks callers who they are, if the settings say so.
+async fn of_callers(
     settings: &Identity,
     process: Option<ProcessSecret>,
-) -> Result<Server> {
+) -> Result<Option<Authenticator>> {
     let (Some(keys), Some(issuer), Some(audience)) =
         (&settings.jwks, &settings.issuer, &settings.audience)
     else {
-        return Ok(server);
+        return Ok(None);
     };
     let settings = Settings {
         keys: keys.clone(),
@@ -40,14 +58,16 @@ pub async fn of_callers(
         process,
     };
     let authenticator = Authenticator::start(settings, Clock::system()).await;
-    Ok(server.authenticated_by(authenticator.map_err(|error| wrong(&error))?))
+    Ok(Some(authenticator.map_err(|error| wrong(&error))?))
 }
 
-/// How a service in a process of its own proves to its peers who it is.
+/// How a service in a process of its own proves to its peers who it is: by a token, or by the
+/// certificate of its connections if it `shows` one.
 pub fn of_service(
     service: Service,
     settings: &Identity,
     token_file: Option<&Path>,
+    shows: bool,
 ) -> Result<Credential> {
     const SETTING: &str = "--service-token-file";
     match token_file {
@@ -55,8 +75,9 @@ pub fn of_service(
             let file = TokenFile::open(path).map_err(|error| WrongSetting::new(SETTING, &error))?;
             Ok(Credential::Token(file))
         }
-        None if settings.jwks.is_some() && service != Service::Contacts => {
-            let problem = "is needed by this service where callers are asked for tokens (--jwks)";
+        None if settings.jwks.is_some() && service != Service::Contacts && !shows => {
+            let problem = "is needed by this service where callers are asked for tokens (--jwks), \
+                           unless it calls an https:// address with a certificate of its own";
             Err(WrongSetting::new(SETTING, &problem).into())
         }
         None => Ok(Credential::None),

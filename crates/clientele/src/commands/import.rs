@@ -36,8 +36,9 @@ pub async fn run(args: Import) -> Result<()> {
         default_region: args.region.clone(),
         ..ImportResource::default()
     };
+    let target = &args.target;
     let mut client =
-        TransferServiceClient::new(suite(&args.target.address, &args.target.bearer).await?);
+        TransferServiceClient::new(suite(&target.address, &target.bearer, &target.trust).await?);
     let parent = format!("workspaces/{}", args.target.workspace);
     let request = CreateImportRequest {
         parent,

@@ -14,3 +14,4 @@ mod announce;
 mod connect;
 mod identity;
 mod running;
+mod tls;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use proto::Admission;
 use serve::telemetry::{self, Format, Logs, Telemetry};
-use serve::{Config, Server, ServerError, Services};
+use serve::{Config, NotLoopback, Protection, Server, ServerError, Services};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -63,12 +63,29 @@ pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identi
     }
 }
 
-/// An address that can't be listened on is a wrong setting where it is not loopback.
-pub fn wrong_listen(error: ServerError) -> anyhow::Error {
-    match error {
-        ServerError::NotLoopback(refused) => WrongSetting::new("--listen", &refused).into(),
+/// Binds the server. An address that may not be listened on is a wrong setting.
+pub async fn bind(config: Config, protection: Protection) -> Result<Server> {
+    let bound = Server::bind_protected(config, protection).await;
+    bound.map_err(|error| match error {
+        ServerError::NotLoopback(refused) => {
+            let problem = format!("{refused}: {}", missing(&refused));
+            WrongSetting::new("--listen", &problem).into()
+        }
         other => other.into(),
-    }
+    })
+}
+
+/// The settings that an address beyond loopback needs.
+fn missing(refused: &NotLoopback) -> String {
+    let tls = "--tls-certificate and --tls-key (or, where a service mesh encrypts what reaches this \
+               port, --insecure-plaintext-behind-mesh)";
+    let authenticator = "--jwks with --issuer and --audience";
+    let parts = [
+        (!refused.encrypted).then_some(tls),
+        (!refused.authenticated).then_some(authenticator),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    parts.join(", and ")
 }
 
 /// A database URL that can't be read is a wrong setting, `setting`; a database that does not answer is
@@ -97,7 +114,6 @@ where
 
 /// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
 pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) -> Result<()> {
-    let address = server.address();
     let admission = server.admission();
     let services = running
         .iter()
@@ -119,7 +135,7 @@ pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) ->
             _ = interrupt.recv() => {}
         }
     };
-    announce(address, &names, server.is_authenticated());
+    announce(&server, &names);
     let ended = server.run(services, told).await;
     background.cancel();
     for mut tasks in tasks {

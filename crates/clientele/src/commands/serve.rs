@@ -6,11 +6,10 @@ use anyhow::Result;
 use billing::Billing;
 use contacts::Contacts;
 use pipeline::Pipeline;
-use serve::Server;
 use types::{Clock, Ids};
 
-use super::identity;
 use super::running::{self, Running};
+use super::{identity, tls};
 use crate::cli::{Serve, Service};
 use crate::exit::WrongSetting;
 
@@ -18,13 +17,20 @@ use crate::exit::WrongSetting;
 pub async fn run(args: Serve) -> Result<()> {
     let _telemetry = running::telemetry(&args.server)?;
     let config = running::config(args.listen, &args.server, &args.identity);
-    let server = Server::bind(config).await.map_err(running::wrong_listen)?;
+    let protection = identity::protection(&args.identity, &args.encryption, None).await?;
+    let uri = match args.service {
+        Service::Contacts => None,
+        Service::Pipeline => args.contacts_uri.as_deref(),
+        Service::Billing => args.pipeline_uri.as_deref(),
+    };
+    let (tls, shows) = tls::of_peers(&args.peers, &args.encryption, uri).await?;
     let credential = identity::of_service(
         args.service,
         &args.identity,
         args.service_token_file.as_deref(),
+        shows,
     )?;
-    let server = identity::of_callers(server, &args.identity, None).await?;
+    let server = running::bind(config, protection).await?;
     let (clock, ids) = (Clock::system(), Ids::system());
     let opened: Arc<dyn Running> = match args.service {
         Service::Contacts => {
@@ -45,6 +51,7 @@ pub async fn run(args: Serve) -> Result<()> {
                 pool_max: args.server.pool_max,
                 contacts_uri: needed("--contacts-uri", args.contacts_uri)?,
                 credential,
+                tls,
                 ..pipeline::Config::new(args.database_url)
             };
             Arc::new(
@@ -60,6 +67,7 @@ pub async fn run(args: Serve) -> Result<()> {
                 pool_max: args.server.pool_max,
                 pipeline_uri: needed("--pipeline-uri", args.pipeline_uri)?,
                 credential,
+                tls,
             };
             Arc::new(
                 Billing::open(config, clock, ids)

@@ -8,10 +8,10 @@ use anyhow::Result;
 use billing::Billing;
 use contacts::Contacts;
 use pipeline::Pipeline;
-use serve::Server;
+use serve::tls::ClientTls;
 use types::{Clock, Ids};
 
-use super::{identity, running};
+use super::{identity, running, tls};
 use crate::cli::Up;
 use crate::exit::WrongSetting;
 
@@ -19,8 +19,11 @@ use crate::exit::WrongSetting;
 pub async fn run(args: Up) -> Result<()> {
     let _telemetry = running::telemetry(&args.server)?;
     let config = running::config(args.listen, &args.server, &args.identity);
-    let server = Server::bind(config).await.map_err(running::wrong_listen)?;
-    let (server, credential) = identity::within_process(server, &args.identity).await?;
+    let (protection, credential) =
+        identity::within_process(&args.identity, &args.encryption).await?;
+    let own = protection.tls.clone().map(ClientTls::of_own_server);
+    let own = own.transpose()?;
+    let server = running::bind(config, protection).await?;
     std::fs::create_dir_all(&args.data_dir).map_err(|error| {
         WrongSetting::new(
             "--data-dir",
@@ -30,7 +33,7 @@ pub async fn run(args: Up) -> Result<()> {
     let url = |given: Option<String>, service: &str| {
         given.unwrap_or_else(|| sqlite_url(&args.data_dir, service))
     };
-    let here = format!("http://{}", server.address());
+    let here = tls::own_uri(server.address(), server.is_encrypted());
     let (clock, ids) = (Clock::system(), Ids::system());
     let contacts = contacts::Config {
         database_url: url(args.contacts_database_url, "contacts"),
@@ -44,6 +47,7 @@ pub async fn run(args: Up) -> Result<()> {
         pool_max: args.server.pool_max,
         contacts_uri: here.clone(),
         credential: credential.clone(),
+        tls: own.clone(),
         ..pipeline::Config::new(url(args.pipeline_database_url, "pipeline"))
     };
     let pipeline = Pipeline::open(pipeline, clock.clone(), ids.clone()).await;
@@ -54,6 +58,7 @@ pub async fn run(args: Up) -> Result<()> {
         pool_max: args.server.pool_max,
         pipeline_uri: here,
         credential,
+        tls: own,
     };
     let billing = Billing::open(billing, clock, ids)
         .await

@@ -8,6 +8,7 @@ use proto::contacts::v1::{
 };
 use proto::errors::v1::Reason;
 use serve::peer::{PeerError, request};
+use serve::tls::ClientTls;
 use serve::{Credential, Peer};
 use tonic::{Code, Status, Streaming};
 use types::{ContactName, Deadline};
@@ -35,8 +36,12 @@ pub enum Followed {
 
 impl Contacts {
     /// A channel that connects at the first call.
-    pub fn connect_lazy(uri: &str, credential: Credential) -> Result<Self, PeerError> {
-        let peer = Peer::connect_lazy(uri, "pipeline")?.with_credential(credential);
+    pub fn connect_lazy(
+        uri: &str,
+        credential: Credential,
+        tls: Option<ClientTls>,
+    ) -> Result<Self, PeerError> {
+        let peer = Peer::connect_lazy_over(uri, "pipeline", tls)?.with_credential(credential);
         Ok(Self {
             client: ContactServiceClient::new(peer.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),

@@ -64,8 +64,8 @@ pub enum Identity {
     User(Arc<User>),
     /// A service of the suite: `contacts`, `pipeline` or `billing`.
     ///
-    /// It is proven by a token or by the secret of its process; the certificate of a connection will
-    /// make the same identity.
+    /// It is proven by a token, by the secret of its process, or by the client certificate of its
+    /// connection (`tls/services.rs`).
     Service(&'static str),
 }
 

@@ -1,9 +1,10 @@
 //! Who calls: bearer tokens of one issuer, what they let their holder do, and the services of the
 //! suite among themselves.
 //!
-//! The authenticator reads the token of every call in a layer (`layers/authenticate.rs`) and puts
-//! the [`Identity`] into the call's extensions. The generated guard asks [`IdentityAdmission`] with
-//! it, and handlers ask [`crate::caller`].
+//! The authenticator reads the token of every call in a layer (`layers/authenticate.rs`), which takes
+//! the client certificate of the connection where there is no token, and puts the [`Identity`] into
+//! the call's extensions. The generated guard asks [`IdentityAdmission`] with it, and handlers ask
+//! [`crate::caller`].
 //!
 //! Invariant: no token, no secret and no claim is ever logged.
 

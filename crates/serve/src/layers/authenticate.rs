@@ -1,5 +1,9 @@
 //! Proves who makes each call, before anything of it is read but its headers.
 //!
+//! A call says itself who makes it, by its `authorization`; where it says nothing, the client
+//! certificate of its connection may name a service of the suite. So a call never gets more than the
+//! token it carries, whoever's connection it comes over.
+//!
 //! Health answers everyone: load balancers and kubelets have no tokens, and it tells nothing but
 //! whether the server is well. Reflection needs a token like any other method.
 
@@ -8,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
@@ -16,6 +20,7 @@ use tower::{Layer, Service};
 use types::Micros;
 
 use super::Calls;
+use crate::connections::ConnectionInfo;
 use crate::identity::{Authenticator, Fault, Identity};
 use crate::streams::Rotation;
 
@@ -69,6 +74,9 @@ impl<S: Calls> Service<Request<Body>> for Authenticate<S> {
         if request.uri().path().starts_with(OPEN) {
             return AuthenticateFuture::calling(self.inner.call(request));
         }
+        if let Some(identity) = of_connection(&request) {
+            return AuthenticateFuture::calling(self.inner.call(of(request, identity)));
+        }
         match authenticator.identify(request.headers()) {
             Ok(proven) => {
                 limit(&request, authenticator, proven.expires);
@@ -104,6 +112,16 @@ fn limit(request: &Request<Body>, authenticator: &Authenticator, expires: Option
     if let (Some(rotation), Some(expires)) = (rotation, expires) {
         rotation.expire(expires, authenticator.time_left(expires));
     }
+}
+
+/// The service whose certificate the connection has shown, for a call that says nothing itself.
+fn of_connection(request: &Request<Body>) -> Option<Identity> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    let connection: &ConnectionInfo = request.extensions().get()?;
+    let service = connection.certificate.as_ref()?.service()?;
+    Some(Identity::Service(service))
 }
 
 fn of(mut request: Request<Body>, identity: Identity) -> Request<Body> {

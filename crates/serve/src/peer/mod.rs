@@ -8,19 +8,22 @@ mod backoff;
 mod call;
 mod credential;
 mod errors;
+mod link;
 mod retry;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tower::Service;
 use types::Deadline;
+
+use crate::tls::ClientTls;
+use link::Link;
 
 pub use backoff::Backoff;
 pub use credential::{Credential, CredentialError, TokenFile};
@@ -29,18 +32,18 @@ pub use retry::Budget;
 /// The metadata key with which a service of the suite names itself.
 pub const PEER_KEY: &str = "clientele-peer";
 
-/// How often a peer's connection is pinged, also while no call is in flight: a connection that a
-/// network has silently dropped would otherwise stay dead for ever.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Why a peer's address is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
     /// Not a URI that can be called.
-    #[error("{uri:?} is not the address of a peer: expected http://host:port")]
+    #[error("{uri:?} is not the address of a peer: expected http://host:port or https://host:port")]
     Address {
+        /// What was given.
+        uri: String,
+    },
+    /// A URI of TLS, and nothing is known of whom to trust.
+    #[error("{uri:?} needs TLS, which is not set up for calls to peers")]
+    Unsecured {
         /// What was given.
         uri: String,
     },
@@ -53,42 +56,53 @@ pub enum PeerError {
 }
 
 /// A channel to one other service. Clones share the connection and the retry budget.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
-    channel: Channel,
+    link: Arc<Link>,
+    /// The channel that was found ready and takes the next call.
+    ready: Option<Channel>,
     name: HeaderValue,
     credential: Credential,
     budget: Arc<Budget>,
+}
+
+impl Clone for Peer {
+    fn clone(&self) -> Self {
+        Self {
+            link: Arc::clone(&self.link),
+            // Readiness is for one call only, and the original may be about to make it.
+            ready: None,
+            name: self.name.clone(),
+            credential: self.credential.clone(),
+            budget: Arc::clone(&self.budget),
+        }
+    }
 }
 
 impl Peer {
     /// A channel to `uri` that connects at the first call and again after every loss. `name` is the
     /// service that calls: `contacts`, `pipeline` or `billing`.
     ///
-    /// One URI for now; a list of them, balanced over, comes with the deployment on several
-    /// machines. TLS belongs here too (issue "Safe to run").
+    /// One URI for now; a list of them, balanced over, comes with the deployment on several machines.
     ///
     /// Must be called within a tokio runtime.
     pub fn connect_lazy(uri: &str, name: &str) -> Result<Self, PeerError> {
-        let address = || PeerError::Address {
-            uri: uri.to_owned(),
-        };
-        let parsed: Uri = uri.parse().map_err(|_| address())?;
-        if parsed.scheme_str() != Some("http") || parsed.authority().is_none() {
-            return Err(address());
-        }
+        Self::connect_lazy_over(uri, name, None)
+    }
+
+    /// The same, where an `https://` address is reached over TLS. When the files of `tls` change, calls
+    /// from then on go over a new connection, and those that go on over the old one finish there.
+    pub fn connect_lazy_over(
+        uri: &str,
+        name: &str,
+        tls: Option<ClientTls>,
+    ) -> Result<Self, PeerError> {
         let name = HeaderValue::from_str(name).map_err(|_| PeerError::Name {
             name: name.to_owned(),
         })?;
-        let channel = Endpoint::from(parsed)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
         Ok(Self {
-            channel,
+            link: Arc::new(Link::new(uri, tls)?),
+            ready: None,
             name,
             credential: Credential::None,
             budget: Arc::new(Budget::default()),
@@ -130,7 +144,8 @@ impl Service<Request<Body>> for Peer {
     type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.channel
+        let channel = self.ready.get_or_insert_with(|| self.link.channel());
+        channel
             .poll_ready(cx)
             .map_err(|error| errors::of_transport(Box::new(error), call::UNKNOWN))
     }
@@ -138,7 +153,10 @@ impl Service<Request<Body>> for Peer {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match call::prepare(request, &self.name, &self.credential) {
             Ok(prepared) => {
-                let answer = self.channel.call(prepared.request);
+                let channel = self.ready.take();
+                let answer = channel
+                    .unwrap_or_else(|| self.link.channel())
+                    .call(prepared.request);
                 Box::pin(call::finish(answer, prepared.span, prepared.upstream))
             }
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),

@@ -1,8 +1,11 @@
 //! A real server on loopback and real clients: what the plumbing promises, seen from outside.
 
 mod calls;
+mod doors;
 mod freshness;
 mod lifecycle;
 mod peers;
 mod raw;
+mod rotation;
 mod support;
+mod tls;

@@ -124,13 +124,7 @@ async fn nothing_is_sent_once_the_deadline_has_passed() {
 
 #[test]
 fn what_is_not_the_address_of_a_peer_is_refused() {
-    for uri in [
-        "",
-        "localhost:1",
-        "https://example.com",
-        "ftp://example.com",
-        "/path",
-    ] {
+    for uri in ["", "localhost:1", "ftp://example.com", "/path"] {
         let error = Peer::connect_lazy(uri, "billing")
             .expect_err(uri)
             .to_string();

@@ -18,7 +18,8 @@ use prost_types::{
     ServiceDescriptorProto,
 };
 use serve::telemetry::{Logs, Telemetry};
-use serve::{Config, Health, Peer, Server, Services};
+use serve::tls::{ClientTls, ServerTls};
+use serve::{Config, Health, Peer, Protection, Server, Services};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tonic::body::Body;
@@ -243,6 +244,17 @@ impl Running {
         Self::run(server, probe)
     }
 
+    /// Starts the server of these settings, which speaks TLS.
+    pub async fn start_over(tls: ServerTls, config: Config) -> Self {
+        trace();
+        let protection = Protection {
+            tls: Some(tls),
+            ..Protection::default()
+        };
+        let server = Server::bind_protected(config, protection).await;
+        Self::run(server.expect("loopback binds"), Probe::default())
+    }
+
     /// Runs a bound server.
     pub fn run(server: Server, probe: Probe) -> Self {
         let server = server.describe(descriptors());
@@ -282,6 +294,12 @@ impl Running {
     /// A channel as the suite's services use it.
     pub fn peer(&self) -> Peer {
         Peer::connect_lazy(&format!("http://{}", self.address), "billing").expect("a URI")
+    }
+
+    /// The same over TLS, to this host of the server.
+    pub fn peer_over(&self, tls: &ClientTls, host: &str) -> Peer {
+        let uri = format!("https://{host}:{}", self.address.port());
+        Peer::connect_lazy_over(&uri, "billing", Some(tls.clone())).expect("a URI")
     }
 }
 

@@ -30,6 +30,7 @@ impl Running {
             pool_max: 16,
             pipeline_uri: pipeline_uri.to_owned(),
             credential: serve::Credential::None,
+            tls: None,
         };
         let billing = Billing::open(config, clock, Ids::system())
             .await
