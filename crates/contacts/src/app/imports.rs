@@ -115,8 +115,9 @@ impl App {
             .write_import("imports.run", call, move |conn, call| {
                 let import = require(conn, &name)?;
                 if !import.may_run() {
-                    let problem = match import.uploaded_bytes {
-                        0 => "upload its file first",
+                    let problem = match (import.state, import.uploaded_bytes) {
+                        (State::Running, _) => "it runs; wait for its end, or cancel it",
+                        (State::Uploading, 0) => "upload its file first",
                         _ => "it has run; create another import to run the file again",
                     };
                     return Err(state_error(&import, problem).into());
@@ -208,6 +209,7 @@ impl App {
                 return Ok(ImportWritten {
                     import: v1::Import {
                         name: String::new(),
+                        etag: String::new(),
                         ..message(&import)
                     },
                     consistency_token: String::new(),

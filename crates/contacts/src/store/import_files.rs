@@ -232,19 +232,19 @@ pub fn rows_before_delete(conn: &mut Conn, name: &ImportName, run: i64) -> Resul
     Ok(rows.is_some() || !keys.is_empty())
 }
 
-/// Whether an earlier row of this dry run would have created a contact with this key.
-pub fn key_exists(
+/// The earlier row of this dry run that would have created a contact with this key.
+pub fn key_row(
     conn: &mut Conn,
     name: &ImportName,
     run: i64,
     id: &ExternalId,
-) -> Result<bool, Error> {
-    let found: Option<i64> = import_keys::table
+) -> Result<Option<i64>, Error> {
+    let row = import_keys::table
         .find((&name.workspace, &name.import, run, &id.system, &id.id))
         .select(import_keys::row_number)
         .first(conn)
         .optional()?;
-    Ok(found.is_some())
+    Ok(row)
 }
 
 /// Notes the keys of a contact that a row of this dry run would create.

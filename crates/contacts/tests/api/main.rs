@@ -2,6 +2,7 @@
 
 mod contacts;
 mod import_files;
+mod import_matches;
 mod import_runs;
 mod imports;
 mod lists;

@@ -1,5 +1,6 @@
 //! Reading an import's file: its pieces from the database, its rows off the async threads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::Error as StoreError;
@@ -95,11 +96,18 @@ impl App {
             .program
             .map_or("", |program| program.name())
             .to_owned();
-        let applied = analysis.columns.iter().filter_map(|column| {
-            let target = column.target.as_ref()?;
-            Some((column.name.clone(), target.to_string()))
-        });
-        let applied = applied.collect();
+        let mut applied = BTreeMap::new();
+        for (number, column) in (1..).zip(&analysis.columns) {
+            let Some(target) = &column.target else {
+                continue;
+            };
+            let name = if applied.contains_key(&column.name) {
+                format!("#{number}")
+            } else {
+                column.name.clone()
+            };
+            applied.insert(name, target.to_string());
+        }
         let unused: Vec<String> = analysis.unused_columns().map(str::to_owned).collect();
         let (lease, clock) = (lease.clone(), self.clock.clone());
         let noted = Import {

@@ -33,6 +33,15 @@ struct Numbered {
     event_id: String,
 }
 
+/// Whose an external id is.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    /// A contact's, by its id.
+    Contact(String),
+    /// That of the contact that this row of a dry run would have created.
+    Row(i64),
+}
+
 /// What a row is about to become.
 enum Verdict<'a> {
     Create(ContactName, &'a Content),
@@ -118,28 +127,61 @@ impl Slice {
         if let Some(own) = &own
             && self.contact_exists(conn, own)?
         {
-            return Ok(Verdict::Match(own.contact.clone()));
+            return self.matched(conn, own.contact.clone());
         }
-        let ids = &content.draft.facts.external_ids;
-        let mut owners = contacts::external_id_owners(conn, workspace, ids)?.into_iter();
+        let mut owners = self
+            .owners(conn, &content.draft.facts.external_ids)?
+            .into_iter();
         if let Some((first, owner)) = owners.next() {
-            return Ok(match owners.find(|(_, other)| *other != owner) {
-                None => Verdict::Match(owner),
-                Some((second, _)) => Verdict::Refuse(vec![format!(
+            if let Some((second, _)) = owners.find(|(_, other)| *other != owner) {
+                return Ok(Verdict::Refuse(vec![format!(
                     "the external ids of {} and {} belong to two contacts",
                     first.system, second.system
-                )]),
-            });
-        }
-        if self.dry_run {
-            for id in ids {
-                if files::key_exists(conn, &self.name, self.run, id)? {
-                    return Ok(Verdict::Match(String::new()));
-                }
+                )]));
             }
+            return match owner {
+                Owner::Contact(contact) => self.matched(conn, contact),
+                Owner::Row(_) => Ok(Verdict::Match(String::new())),
+            };
         }
         let id = own.map_or_else(|| row.contact_id.clone(), |own| own.contact);
         Ok(Verdict::Create(ContactName::new(workspace, id), content))
+    }
+
+    /// Those of the external ids that belong to somebody, in their order.
+    fn owners<'a>(
+        &self,
+        conn: &mut Conn,
+        ids: &'a [ExternalId],
+    ) -> Result<Vec<(&'a ExternalId, Owner)>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let one = std::slice::from_ref(id);
+            let stored = contacts::external_id_owners(conn, &self.name.workspace, one)?.pop();
+            let owner = match stored {
+                Some((_, contact)) => Some(Owner::Contact(contact)),
+                None if self.dry_run => {
+                    files::key_row(conn, &self.name, self.run, id)?.map(Owner::Row)
+                }
+                None => None,
+            };
+            found.extend(owner.map(|owner| (id, owner)));
+        }
+        Ok(found)
+    }
+
+    /// A contact that is there already, unless it was deleted: then nobody finds it in the directory.
+    fn matched<'a>(&self, conn: &mut Conn, contact: String) -> Result<Verdict<'a>, StoreError> {
+        let name = ContactName::new(self.name.workspace.as_str(), contact);
+        let found = contacts::contact_get(conn, &name)?;
+        let is_deleted = found.is_some_and(|found| {
+            matches!(found.state, ContactState::Deleting | ContactState::Deleted)
+        });
+        Ok(if is_deleted {
+            Verdict::Refuse(vec![format!("the contact {name} is deleted: undelete it")])
+        } else {
+            Verdict::Match(name.contact)
+        })
     }
 
     fn contact_exists(&self, conn: &mut Conn, name: &ContactName) -> Result<bool, StoreError> {
@@ -147,7 +189,7 @@ impl Slice {
             return Ok(true);
         }
         let key = own_key(&name.contact);
-        Ok(self.dry_run && files::key_exists(conn, &self.name, self.run, &key)?)
+        Ok(self.dry_run && files::key_row(conn, &self.name, self.run, &key)?.is_some())
     }
 
     /// The facts of a row with references only to contacts that are there; the others are left out
