@@ -156,8 +156,8 @@ pub fn external_id_owners(
     Ok(owners)
 }
 
-/// A page of a workspace's contacts in the order of their ids, after `after`: for snapshots and
-/// exports, which have no other order.
+/// A page of a workspace's contacts in the order of their ids, after `after`: for the snapshots of a
+/// Watch, which have no other order.
 pub fn contacts_scan(
     conn: &mut Conn,
     workspace: Option<&str>,

@@ -5,6 +5,7 @@ mod import_files;
 mod import_matches;
 mod import_runs;
 mod imports;
+mod list_limits;
 mod lists;
 mod positions;
 mod refusals;

@@ -2,14 +2,14 @@
 
 use prost::Message as _;
 use proto::contacts::v1;
-use store::filter::{self, Expr, Field, Kind as FieldKind};
+use store::filter::{self, Comparison, Expr, Field, FilterError, Kind as FieldKind, Pattern, Test};
 use store::order;
 use store::pages::{self, Key, PageToken};
 use types::Deadline;
 
 use super::super::{App, Freshness};
 use crate::domain::contacts::State;
-use crate::domain::facts::{Channel, Kind, RelationshipKind};
+use crate::domain::facts::{Channel, Kind, RelationshipKind, digits};
 use crate::error::Error;
 use crate::store::contacts::{self as rows, ContactList, SortKey};
 use crate::wire::contacts::message;
@@ -75,7 +75,30 @@ const ORDER_FIELDS: &[&str] = &[
 
 /// A filter of contacts, read.
 pub fn contact_filter(text: &str) -> Result<Option<Expr>, Error> {
-    Ok(filter::parse(text, FILTER_FIELDS)?)
+    let expr = filter::parse(text, FILTER_FIELDS)?;
+    let wrong = expr
+        .as_ref()
+        .and_then(|expr| expr.fold(&mut comparison_fault, |one| one, Option::or, Option::or));
+    match wrong {
+        None => Ok(expr),
+        Some((field, problem)) => Err(Error::from(FilterError {
+            offset: text.find(field).unwrap_or_default(),
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        })),
+    }
+}
+
+/// What would be compared with something else than it says: the field, and what is right.
+fn comparison_fault(comparison: &Comparison) -> Option<(&'static str, &'static str)> {
+    let problem = match (comparison.field, &comparison.test) {
+        ("company", Test::Text(Pattern::Exact(_))) => return None,
+        ("company", Test::Text(_)) => "must be the name of a contact, without `*`",
+        ("phone", Test::Text(text)) if text.text().is_empty() => return None,
+        ("phone", Test::Text(text)) if digits(text.text()).is_empty() => "must have digits",
+        _ => return None,
+    };
+    Some((comparison.field, problem))
 }
 
 impl ListInput {

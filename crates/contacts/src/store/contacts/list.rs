@@ -278,7 +278,7 @@ macro_rules! matches_pattern {
     }};
 }
 
-/// The condition of one comparison. The fields and kinds are those of `app::contacts::FIELDS`.
+/// The condition of one comparison. The fields and kinds are those of `app::contact_filter`.
 fn condition(workspace: &str, comparison: &Comparison) -> Condition {
     let key = comparison.key.as_deref().unwrap_or_default();
     match (comparison.field, &comparison.test) {
