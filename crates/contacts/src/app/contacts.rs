@@ -207,7 +207,7 @@ pub(super) fn finish(
     at: Option<change_log::LogPosition>,
 ) -> Result<Done, Stop> {
     if call.validate_only {
-        return Err(Stop::Checked(Some(Box::new(shown))));
+        return Err(Stop::Checked(Some(Box::new(unstored(shown)))));
     }
     let token = at.map(consistency_token).unwrap_or_default();
     call.complete(
@@ -217,6 +217,16 @@ pub(super) fn finish(
         &stored_answer(Some(&shown), &token),
     )?;
     Ok(Done::Fresh(Some(Box::new(shown)), at))
+}
+
+/// A contact as it would be: nothing that only a stored revision has, such as an etag, which would
+/// pass once somebody else has made that revision.
+pub(super) fn unstored(shown: v1::Contact) -> v1::Contact {
+    v1::Contact {
+        etag: String::new(),
+        update_time: None,
+        ..shown
+    }
 }
 
 pub(super) fn merged(contact: &Contact) -> Error {

@@ -12,7 +12,7 @@ use store::{Conn, change_log};
 use types::{ContactName, Deadline, Micros};
 
 use super::calls::{Done, Stop, stored_answer};
-use super::contacts::{finish, merged, require_etags};
+use super::contacts::{finish, merged, require_etags, unstored};
 use super::log::Entry;
 use super::{App, Call, Written};
 use crate::domain::contacts::{Change, Contact, State};
@@ -153,6 +153,10 @@ impl App {
                 State::Deleting => Err(pending(&contact, State::Deleted).into()),
                 State::Merging => Err(pending(&contact, State::Merged).into()),
                 State::Merged => Err(merged(&contact).into()),
+                // It is as good as removed, whether or not that was done yet.
+                State::Deleted if contact.purge_time.is_some_and(|at| at <= now) => {
+                    Err(Error::not_found(&name).into())
+                }
                 State::Deleted => {
                     require_etags(&contact, std::slice::from_ref(&etag))?;
                     let back = contact.moved_to(State::Active, &owned.actor, now);
@@ -211,7 +215,7 @@ fn missing(
     }
     let shown = contact.as_ref().map(message);
     if call.validate_only {
-        return Err(Stop::Checked(shown.map(Box::new)));
+        return Err(Stop::Checked(shown.map(unstored).map(Box::new)));
     }
     let revision = contact.map_or(0, |contact| contact.revision);
     let answer = stored_answer(shown.as_ref(), "");

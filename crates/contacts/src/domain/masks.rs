@@ -93,6 +93,7 @@ pub fn applied(
             ..new.clone()
         };
         keep_verified(old, &mut facts);
+        keep_derived(old, &mut facts);
         return Ok(facts);
     }
     let mut facts = old.clone();
@@ -111,6 +112,7 @@ pub fn applied(
         }
     }
     keep_verified(old, &mut facts);
+    keep_derived(old, &mut facts);
     Ok(facts)
 }
 
@@ -265,6 +267,14 @@ fn is_label_key(key: &str) -> bool {
         && key
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+}
+
+/// A contact without a display name is shown with one made of other fields. Who reads it and writes it
+/// back has not chosen that name: it goes on following those fields.
+fn keep_derived(old: &Facts, facts: &mut Facts) {
+    if old.display_name.is_empty() && facts.display_name == old.shown_name() {
+        facts.display_name.clear();
+    }
 }
 
 /// An address that stays keeps its proof, whatever else is said about it.

@@ -11,6 +11,7 @@ mod positions;
 mod refusals;
 mod removals;
 mod repetitions;
+mod round_trips;
 mod support;
 mod transfer_support;
 mod transfers;

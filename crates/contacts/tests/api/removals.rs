@@ -202,6 +202,9 @@ async fn a_deleted_contact_comes_back_until_it_is_purged() {
         assert!(found.delete_time.is_none() && found.purge_time.is_none());
         delete(&mut suite, "ada").await;
         suite.clock.advance(Duration::from_hours(31 * 24));
+        // Its time is over, whether or not it was removed already.
+        let answer = suite.contacts.undelete_contact(back.clone()).await;
+        refused(answer, Code::NotFound, Reason::ResourceNotFound);
         // A new process looks at once at what is over.
         let mut suite = suite.restarted().await;
         eventually("the purge", || {

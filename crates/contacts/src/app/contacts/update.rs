@@ -86,7 +86,16 @@ fn update(
         .draft
         .references
         .iter()
-        .filter(|(path, _)| masks::names(&input.mask, path))
+        .filter(|(path, target)| {
+            // Whom the contact refers to already may have been deleted since: that is no reason to
+            // refuse other changes.
+            let known = match *path {
+                "company" => &old.facts.company,
+                _ => &old.facts.source.referrer,
+            };
+            let is_known = target.workspace == old.name.workspace && target.contact == *known;
+            !is_known && masks::names(&input.mask, path)
+        })
         .cloned()
         .collect();
     check_references(conn, &old.name, &references)?;
