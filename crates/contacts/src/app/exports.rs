@@ -112,7 +112,15 @@ impl Export {
             let shown = message(contact);
             let company = companies.get(&contact.facts.company).map(String::as_str);
             match self.format {
-                Format::Ndjson => ndjson::write_line(&shown, &mut self.buffer),
+                Format::Ndjson => {
+                    // A file that leaves somebody out must not look complete.
+                    if !ndjson::write_line(&shown, &mut self.buffer) {
+                        return Err(Error::Store(store::Error::Corrupt {
+                            table: "contacts",
+                            id: shown.name,
+                        }));
+                    }
+                }
                 Format::Csv => {
                     let record = records::record(&shown, company);
                     self.csv.write_row(&record, &mut self.buffer);

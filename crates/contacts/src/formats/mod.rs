@@ -16,7 +16,6 @@ pub mod attribute;
 pub mod csv;
 mod encoding;
 mod labels;
-mod merge;
 mod patch;
 mod postal;
 pub mod record;

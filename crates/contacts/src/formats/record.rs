@@ -24,8 +24,7 @@ pub const FACTS: [&str; 12] = [
     "next_step_due_time",
 ];
 
-/// One contact of a file. An empty text means that the file says nothing, so it must not overwrite
-/// what is known: see [`ContactRecord::apply`].
+/// One contact of a file. An empty text means that the file says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContactRecord {

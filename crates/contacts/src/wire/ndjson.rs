@@ -105,20 +105,22 @@ fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-/// Appends a contact as a line.
-pub fn write_line(contact: &v1::Contact, out: &mut Vec<u8>) {
+/// Appends a contact as a line; false where it can't be written, which no stored contact is.
+#[must_use]
+pub fn write_line(contact: &v1::Contact, out: &mut Vec<u8>) -> bool {
     let Some(descriptor) = descriptor() else {
-        return;
+        return false;
     };
     let mut message = DynamicMessage::new(descriptor);
     let options = SerializeOptions::new().use_proto_field_name(false);
-    if message.transcode_from(contact).is_ok() {
-        let mut line = serde_json::Serializer::new(Vec::new());
-        if message.serialize_with_options(&mut line, &options).is_ok() {
-            out.extend_from_slice(&line.into_inner());
-            out.push(b'\n');
-        }
+    let mut line = serde_json::Serializer::new(Vec::new());
+    let is_written = message.transcode_from(contact).is_ok()
+        && message.serialize_with_options(&mut line, &options).is_ok();
+    if is_written {
+        out.extend_from_slice(&line.into_inner());
+        out.push(b'\n');
     }
+    is_written
 }
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
             ..v1::Contact::default()
         };
         let mut file = Vec::new();
-        write_line(&contact, &mut file);
+        assert!(write_line(&contact, &mut file));
         assert_eq!(lines(&file, 10), [(1, Ok(contact))]);
     }
 }
