@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use types::Micros;
 
 use crate::decide::{Position, Refusal};
-use crate::definition::Mode;
+use crate::definition::{Guard, Mode};
 use crate::entitlements::{ESTIMATE, INVOICE, PROJECT, PROMO_MATERIAL, PROPOSAL};
 use crate::policy::Policy;
 
@@ -58,6 +58,19 @@ pub fn entitlements(policy: &Policy, kind: Kind, stage: Option<&str>) -> BTreeSe
             .collect()
     } else {
         all.cloned().collect()
+    }
+}
+
+/// What the guard of [`membership`] asks for.
+pub(crate) const MEMBERSHIP: &str = "contact.kind != 'PERSON' || contact.has_company";
+
+/// The guard on entering any stage where a person must belong to a company. It is part of no
+/// definition and is asked first.
+pub(crate) fn membership() -> Guard {
+    Guard {
+        id: "company-required".to_owned(),
+        expression: MEMBERSHIP.to_owned(),
+        message: "The person belongs to a company.".to_owned(),
     }
 }
 

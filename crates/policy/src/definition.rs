@@ -69,7 +69,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompanyFirst {
-    /// Whether a person must belong to a company.
+    /// Whether a person must belong to a company before it is opened in, or moved to, any stage.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub company_required: bool,
 }
@@ -79,6 +79,13 @@ impl Default for CompanyFirst {
         Self {
             company_required: true,
         }
+    }
+}
+
+impl Definition {
+    /// Whether a person must belong to a company.
+    pub(crate) fn requires_company(&self) -> bool {
+        self.mode == Mode::CompanyFirst && self.company_first.unwrap_or_default().company_required
     }
 }
 

@@ -34,6 +34,9 @@ pub struct ContactFacts {
     pub email_verified: bool,
     /// Whether a phone number is known.
     pub has_phone: bool,
+    /// Whether it belongs to a company.
+    #[serde(default)]
+    pub has_company: bool,
     /// Where the contact came from.
     pub source: SourceFacts,
     /// The interest it expressed.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use types::Role;
 
+use crate::company;
 use crate::definition::{Definition, Guard, Intake, Mode, Score, Stage, Transition, Trigger};
 use crate::expression::{Expression, Fields};
 use crate::validate::{self, Site};
@@ -32,6 +33,8 @@ pub(crate) type StageIndex = usize;
 #[derive(Clone, Debug, Default)]
 struct Expressions {
     guards: Vec<Expression>,
+    /// The guard of every move where a person must belong to a company.
+    membership: Option<(Guard, Expression)>,
     intake: Vec<Expression>,
     triggers: Vec<Option<Expression>>,
     scores: Vec<Expression>,
@@ -52,6 +55,9 @@ impl Policy {
         for (site, expression) in sites.iter().zip(expressions) {
             match site.at {
                 Site::GUARD => compiled.guards.push(expression),
+                Site::MEMBERSHIP => {
+                    compiled.membership = Some((company::membership(), expression));
+                }
                 Site::INTAKE => compiled.intake.push(expression),
                 Site::SCORE => compiled.scores.push(expression),
                 trigger => compiled.triggers[trigger] = Some(expression),
@@ -246,9 +252,13 @@ impl Policy {
                 .get(&(from, to))
                 .map_or(&[], |&at| &self.guards_of[at]),
         };
-        places
+        let own = places
             .iter()
-            .map(|&at| (&self.definition.guards[at], &self.expressions.guards[at]))
+            .map(|&at| (&self.definition.guards[at], &self.expressions.guards[at]));
+        let membership = self.expressions.membership.iter();
+        membership
+            .map(|(guard, expression)| (guard, expression))
+            .chain(own)
     }
 
     pub(crate) fn intake(&self) -> impl Iterator<Item = (&Intake, &Expression)> {

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{COMPILER, DAY, NOW, convert, open, preset, ready, yaml};
+use common::{DAY, NOW, convert, preset, ready, yaml};
 use policy::{
     Cause, Command, Facts, FieldType, Permissions, Policy, Position, Refusal, Request, decide,
     preview,
@@ -331,21 +331,4 @@ fn guards_read_attributes_by_the_types_that_the_workspace_declares() {
         common::guard("contact.attributes.budget >= 1000").is_err(),
         "not declared"
     );
-}
-
-#[test]
-fn company_first_leaves_companies_to_their_primary_contact() {
-    let mut definition = preset("one-way").definition().clone();
-    definition.mode = policy::definition::Mode::CompanyFirst;
-    let policy = COMPILER
-        .compile(&definition, &policy::Fields::none())
-        .expect("it compiles");
-    let mut facts = ready();
-    facts.contact.kind = "COMPANY".into();
-    let opened = open(&policy, &facts, "").expect("not refused");
-    assert_eq!(opened.withheld, Some(policy::Withheld::CompanyFirst));
-    let refusal =
-        convert(&policy, &Position::none(), &facts, "lead").expect_err("follows its primary");
-    assert_eq!(refusal, Refusal::CompanyFollowsPrimary);
-    assert!(convert(&policy, &Position::none(), &ready(), "lead").is_ok());
 }

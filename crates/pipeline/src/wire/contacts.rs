@@ -64,6 +64,7 @@ fn facts(wire: &v1::Contact) -> ContactFacts {
         has_email: !wire.emails.is_empty(),
         email_verified: wire.emails.iter().any(|email| email.verified),
         has_phone: !wire.phones.is_empty(),
+        has_company: !wire.company.is_empty(),
         source: wire.source.as_ref().map_or_else(direct, source_facts),
         interest: wire
             .interest

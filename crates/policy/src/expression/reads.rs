@@ -83,6 +83,7 @@ fn variable_value<'a>(variable: Variable, scope: &Scope<'a>) -> Option<Fact<'a>>
         Variable::HasEmail => Some(Fact::Bool(contact.has_email)),
         Variable::EmailVerified => Some(Fact::Bool(contact.email_verified)),
         Variable::HasPhone => Some(Fact::Bool(contact.has_phone)),
+        Variable::HasCompany => Some(Fact::Bool(contact.has_company)),
         Variable::SourceChannel => text(&contact.source.channel),
         Variable::SourceCampaign => text(&contact.source.campaign),
         Variable::SourceReferrer => text(&contact.source.referrer),

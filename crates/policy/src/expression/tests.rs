@@ -72,7 +72,7 @@ fn holds(source: &str, facts: &Facts) -> Result<bool, String> {
 #[test]
 fn every_fact_can_be_read() {
     for source in [
-        "contact.has_email && !contact.email_verified && !contact.has_phone",
+        "contact.has_email && !contact.email_verified && !contact.has_phone && !contact.has_company",
         "contact.kind == 'PERSON' && contact.owner.endsWith('@example.com')",
         "contact.source.channel in ['FORM', 'EVENT'] && contact.source.referral_kind == ''",
         "contact.interest.expressed && contact.interest.expressed_time == timestamp('1970-01-01T00:00:01.5Z')",

@@ -9,6 +9,7 @@ pub(crate) enum Variable {
     HasEmail,
     EmailVerified,
     HasPhone,
+    HasCompany,
     SourceChannel,
     SourceCampaign,
     SourceReferrer,
@@ -51,11 +52,12 @@ pub(crate) enum Variable {
 }
 
 /// Every variable by its path.
-pub(crate) const VARIABLES: [(&str, Variable); 43] = [
+pub(crate) const VARIABLES: [(&str, Variable); 44] = [
     ("contact.kind", Variable::Kind),
     ("contact.has_email", Variable::HasEmail),
     ("contact.email_verified", Variable::EmailVerified),
     ("contact.has_phone", Variable::HasPhone),
+    ("contact.has_company", Variable::HasCompany),
     ("contact.source.channel", Variable::SourceChannel),
     ("contact.source.campaign", Variable::SourceCampaign),
     ("contact.source.referrer", Variable::SourceReferrer),
@@ -128,6 +130,7 @@ impl Variable {
             Self::HasEmail
             | Self::EmailVerified
             | Self::HasPhone
+            | Self::HasCompany
             | Self::InterestExpressed
             | Self::IdentityVerified
             | Self::ReadyToBuy

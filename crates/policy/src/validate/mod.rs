@@ -7,6 +7,7 @@ mod rules;
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::company;
 use crate::definition::{Definition, Mode, Stage};
 use crate::expression::SOURCE_BYTES_MAX;
 use crate::fault::{Fault, FaultCode};
@@ -55,9 +56,11 @@ impl Site<'_> {
     pub(crate) const GUARD: usize = usize::MAX;
     pub(crate) const INTAKE: usize = usize::MAX - 1;
     pub(crate) const SCORE: usize = usize::MAX - 2;
+    pub(crate) const MEMBERSHIP: usize = usize::MAX - 3;
 }
 
-/// Every expression of a definition, in its order. Triggers may have none.
+/// Every expression of a definition, in its order, and those that its settings stand for. Triggers may
+/// have none.
 pub(crate) fn expressions(definition: &Definition) -> Vec<Site<'_>> {
     let site = |path, source, at| Site { path, source, at };
     let guards = definition.guards.iter().enumerate().map(|(at, guard)| {
@@ -87,7 +90,16 @@ pub(crate) fn expressions(definition: &Definition) -> Vec<Site<'_>> {
             Site::SCORE,
         )
     });
-    guards.chain(intake).chain(triggers).chain(scores).collect()
+    let membership = definition.requires_company().then(|| {
+        let path = "company_first.company_required".to_owned();
+        site(path, company::MEMBERSHIP, Site::MEMBERSHIP)
+    });
+    guards
+        .chain(intake)
+        .chain(triggers)
+        .chain(scores)
+        .chain(membership)
+        .collect()
 }
 
 /// The fault of having more expressions than a compiler would look at in good time.

@@ -61,6 +61,7 @@ pub fn ready() -> Facts {
     let mut facts = Facts::default();
     facts.contact.kind = "PERSON".into();
     facts.contact.has_email = true;
+    facts.contact.has_company = true;
     facts.contact.source.channel = "FORM".into();
     facts.contact.interest.expressed_time = Some(Micros(DAY));
     facts.contact.identity.verified_time = Some(Micros(DAY));
