@@ -1,4 +1,4 @@
-//! Invoices: drafted, read, listed, changed, verified. Issuing has a file of its own.
+//! Invoices: drafted, read, listed, changed. Issuing and verifying have files of their own.
 
 use ::store::idempotency::Keep;
 use ::store::{Conn, Error as StoreError, change_log, order};
@@ -14,9 +14,7 @@ use super::{Abort, App, Stop};
 use crate::domain::faults::Faults;
 use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
 use crate::domain::invoices::{self, Content, Invoice};
-use crate::domain::numbers::{InvoiceNumber, Series};
 use crate::error::{Error, Kind};
-use crate::store::series::{self, Head};
 use crate::store::{grants, invoices as rows};
 use crate::wire::invoices::{content_from_wire, invoice_to_wire};
 use crate::wire::masks;
@@ -170,70 +168,6 @@ impl App {
             validate_only: request.validate_only,
         };
         self.update(call, update, &bare).await
-    }
-
-    /// Checks numbers and hashes of issued invoices; answers how many there are.
-    pub async fn invoice_verify(
-        &self,
-        call: &Call,
-        request: v1::VerifyInvoicesRequest,
-    ) -> Result<v1::VerifyInvoicesResponse, Error> {
-        let workspace = name::<types::WorkspaceName>("parent", &request.parent)?.workspace;
-        let (of, year) = (request.series.clone(), request.year);
-        let within = workspace.clone();
-        let heads: Vec<(Series, Head)> = self
-            .store
-            .read("invoices.series", call.deadline, move |conn| {
-                let series = (!of.is_empty()).then_some(of.as_str());
-                series::head_list(conn, &within, series, (year != 0).then_some(year))
-            })
-            .await
-            .map_err(|error: StoreError| Error::from(error))?;
-        let mut invoices = 0;
-        for (series, head) in heads {
-            self.series_verify(call, &workspace, series, &head).await?;
-            invoices += head.sequence;
-        }
-        Ok(v1::VerifyInvoicesResponse { invoices })
-    }
-
-    async fn series_verify(
-        &self,
-        call: &Call,
-        workspace: &str,
-        series: Series,
-        head: &Head,
-    ) -> Result<(), Error> {
-        let mut checked = rows::chain_start();
-        while checked.sequence < head.sequence {
-            let (within, of, from, to) = (
-                workspace.to_owned(),
-                series.clone(),
-                checked.clone(),
-                head.clone(),
-            );
-            let slice: Result<Head, rows::Break> = self
-                .store
-                .read("invoices.verify", call.deadline, move |conn| {
-                    rows::invoice_verify_slice(conn, &within, &of, &from, &to)
-                })
-                .await
-                .map_err(|error: StoreError| Error::from(error))?;
-            checked = slice.map_err(|broken| {
-                let number = InvoiceNumber {
-                    series: series.clone(),
-                    sequence: broken.sequence,
-                };
-                Error::HistoryBroken {
-                    workspace: format!("workspaces/{workspace}"),
-                    series: series.series.clone(),
-                    year: series.year,
-                    number: number.to_string(),
-                    problem: broken.problem,
-                }
-            })?;
-        }
-        Ok(())
     }
 
     /// What this server is and how far its history reaches.

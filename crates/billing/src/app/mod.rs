@@ -21,6 +21,7 @@ pub mod prune;
 pub mod recalls;
 pub mod subjects;
 mod updates;
+mod verification;
 
 /// Everything that a use case needs. Clones share it.
 #[derive(Clone)]

@@ -10,12 +10,12 @@ use diesel::prelude::*;
 use types::{InvoiceName, Micros};
 
 use super::grants::Held;
-use super::schema::invoices;
+use super::schema::{invoice_series, invoices};
 use super::series::{self, Head};
 use crate::domain::chain;
 use crate::domain::grants;
 use crate::domain::invoices::{Draft, Invoice, Ready, Seal};
-use crate::domain::numbers::Series;
+use crate::domain::numbers::{InvoiceNumber, Series};
 
 mod list;
 mod row;
@@ -199,6 +199,44 @@ pub fn invoice_verify_slice(
         }));
     }
     Ok(Ok(at))
+}
+
+/// The first issued invoice of a workspace, or of the series and year asked for, whose number no counter
+/// has given: beyond the last one, or of a series and year without a counter.
+pub fn invoice_uncounted(
+    conn: &mut Conn,
+    workspace: &str,
+    series: Option<&str>,
+    year: Option<i32>,
+) -> Result<Option<InvoiceNumber>, Error> {
+    let counter = invoice_series::workspace
+        .eq(invoices::workspace)
+        .and(invoice_series::series.eq(invoices::series))
+        .and(invoice_series::year.nullable().eq(invoices::year));
+    let last = invoice_series::last_sequence.nullable();
+    let mut query = invoices::table
+        .left_join(invoice_series::table.on(counter))
+        .filter(invoices::workspace.eq(workspace))
+        .filter(last.is_null().or(invoices::sequence.gt(last)))
+        .filter(invoices::sequence.is_not_null())
+        .order((invoices::series, invoices::year, invoices::sequence))
+        .select((invoices::series, invoices::year, invoices::sequence))
+        .limit(1)
+        .into_boxed();
+    if let Some(series) = series {
+        query = query.filter(invoices::series.eq(series));
+    }
+    if let Some(year) = year {
+        query = query.filter(invoices::year.eq(year));
+    }
+    let found: Option<(String, Option<i32>, Option<i64>)> = query.first(conn).optional()?;
+    Ok(found.map(|(series, year, sequence)| InvoiceNumber {
+        series: Series {
+            series,
+            year: year.unwrap_or_default(),
+        },
+        sequence: sequence.unwrap_or_default(),
+    }))
 }
 
 /// Where every chain begins.

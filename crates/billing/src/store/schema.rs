@@ -136,3 +136,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(fences, gate, gate_intents, grants, subjects);
+diesel::allow_tables_to_appear_in_same_query!(invoices, invoice_series);

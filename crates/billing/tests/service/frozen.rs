@@ -157,6 +157,12 @@ async fn whatever_is_changed_behind_the_service_is_found() {
                 "INV-2026-000004",
             ),
             (
+                "UPDATE invoice_series SET last_sequence = 4, \
+                 last_hash = (SELECT hash FROM invoices WHERE sequence = 4)",
+                "INV-2026-000005",
+            ),
+            ("DELETE FROM invoice_series", "INV-2026-000001"),
+            (
                 "UPDATE invoices SET hash = (SELECT hash FROM invoices WHERE sequence = 1) \
               WHERE sequence = 3",
                 "INV-2026-000003",
