@@ -343,6 +343,9 @@ pub fn invoice_to_wire(invoice: &Invoice) -> v1::Invoice {
         hash: seal.map(|seal| chain::hex(&seal.hash)).unwrap_or_default(),
         labels: content.labels.clone().into_iter().collect(),
         gross_total_decimal: content.money(totals.gross).amount().to_string(),
+        net_total_decimal: content.money(totals.net).amount().to_string(),
+        tax_total_decimal: content.money(totals.tax).amount().to_string(),
+        payable_total_decimal: content.money(totals.payable).amount().to_string(),
     }
 }
 

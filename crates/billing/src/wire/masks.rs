@@ -117,7 +117,10 @@ fn invoice_field(stored: &mut v1::Invoice, given: &v1::Invoice, path: &str) -> R
         | "update_time"
         | "issue_time"
         | "hash"
-        | "gross_total_decimal" => {}
+        | "gross_total_decimal"
+        | "net_total_decimal"
+        | "tax_total_decimal"
+        | "payable_total_decimal" => {}
         _ => match path.split_once('.') {
             Some(("labels", key)) => label(&mut stored.labels, &given.labels, key, path)?,
             Some(("buyer", part)) => {

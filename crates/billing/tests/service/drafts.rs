@@ -65,6 +65,12 @@ async fn sums_are_computed_and_everything_is_read_back() {
         assert_eq!(made.tax_total, money(5, 570_000_000));
         assert_eq!(made.gross_total, money(40, 570_000_000));
         assert_eq!(made.gross_total_decimal, "40.57");
+        let written = [
+            made.net_total_decimal.as_str(),
+            &made.tax_total_decimal,
+            &made.payable_total_decimal,
+        ];
+        assert_eq!(written, ["35.00", "5.57", "30.57"]);
         assert_eq!(made.payable_total, money(30, 570_000_000));
         assert_eq!(made.tax_subtotals.len(), 2);
         assert_eq!(made.lines[1].net_total, money(9, 0));
