@@ -7,6 +7,7 @@
 //! Invariant: no domain noun and nothing of the network lives here; no code outside names an engine.
 
 mod attempt;
+mod beyond;
 mod conn;
 mod context;
 mod error;
@@ -40,11 +41,12 @@ pub mod order;
 pub mod pages;
 pub mod single;
 
+pub use beyond::Beyond;
 pub use conn::Conn;
 pub use error::{Driver, Error};
 pub use migrate::{migrate, pending};
 pub use options::{Migrations, OpenError, Options};
-pub use steady::{ROWS_MAX, Steady};
+pub use steady::{KeptIf, ROWS_MAX, Steady, kept_if};
 pub use store::Store;
 pub use text::{LikeCi, contains_ci, prefix_end, starts_with_ci};
 pub use url::UrlError;

@@ -1,8 +1,11 @@
-//! Statements whose plan is kept, although Diesel would not keep it.
+//! Statements whose plan is kept although Diesel would not keep it, and the other way round.
 //!
 //! Diesel keeps no plan of an UPDATE or of ON CONFLICT DO UPDATE, since their text may differ from
 //! call to call with the columns that are set. Ours set the same columns each time, and to parse
 //! and plan one anew takes longer than to carry it out, on both engines.
+//!
+//! Of all else it keeps the plan of every text for as long as the connection lives, and so does
+//! PostgreSQL. Whoever may write filters could have both keep as many as they like.
 
 use diesel::backend::Backend;
 use diesel::internal::derives::multiconnection::AstPassHelper as _;
@@ -59,6 +62,52 @@ where
     statement.to_sql(&mut text, backend)?;
     out.push_sql(&text.finish());
     Ok(())
+}
+
+/// The query, whose plan is kept only if `kept`: not where its text depends on what a caller asks
+/// for, such as a filter, so that there may be any number of texts.
+///
+/// ```
+/// # use diesel::prelude::*;
+/// # diesel::table! { notes (id) { id -> Text, body -> Text } }
+/// fn list(conn: &mut store::Conn, words: &[&str]) -> QueryResult<Vec<(String, String)>> {
+///     let mut query = notes::table.into_boxed();
+///     for word in words {
+///         query = query.filter(notes::body.ne(word));
+///     }
+///     store::kept_if(words.is_empty(), query).load(conn)
+/// }
+/// ```
+pub fn kept_if<Q>(kept: bool, query: Q) -> KeptIf<Q> {
+    KeptIf { kept, query }
+}
+
+/// See [`kept_if`].
+#[derive(Clone, Copy, Debug)]
+pub struct KeptIf<Q> {
+    kept: bool,
+    query: Q,
+}
+
+impl<Q> QueryId for KeptIf<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q, C> RunQueryDsl<C> for KeptIf<Q> {}
+
+impl<Q: Query> Query for KeptIf<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for KeptIf<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.query.walk_ast(out.reborrow())?;
+        if !self.kept {
+            out.unsafe_to_cache_prepared();
+        }
+        Ok(())
+    }
 }
 
 /// A statement without parameters that is only its text.
@@ -150,8 +199,7 @@ mod tests {
 
     diesel::table! { notes (id) { id -> Text, body -> Text } }
 
-    #[test]
-    fn a_plan_is_kept_for_the_statement_and_the_values_are_those_of_the_call() {
+    fn notes_kept() -> (SqliteConnection, Arc<AtomicUsize>) {
         let mut conn = SqliteConnection::establish(":memory:").unwrap();
         diesel::sql_query("CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT NOT NULL)")
             .execute(&mut conn)
@@ -163,6 +211,31 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
+        (conn, kept)
+    }
+
+    #[test]
+    fn of_a_list_the_plan_is_kept_but_not_those_of_its_filters() {
+        let (conn, kept) = notes_kept();
+        let mut conn = crate::Conn::Sqlite(conn);
+        let mut list = |terms: usize| {
+            let mut query = notes::table.into_boxed();
+            for term in 0..terms {
+                query = query.filter(notes::body.ne(term.to_string()));
+            }
+            let found = kept_if(terms == 0, query).load::<(String, String)>(&mut conn);
+            assert_eq!(found, Ok(Vec::new()));
+        };
+        (1..20).for_each(&mut list);
+        assert_eq!(kept.load(Ordering::Relaxed), 0);
+        list(0);
+        list(0);
+        assert_eq!(kept.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_plan_is_kept_for_the_statement_and_the_values_are_those_of_the_call() {
+        let (mut conn, kept) = notes_kept();
         let put = |conn: &mut SqliteConnection, id: &str, body: &str| {
             let row = (notes::id.eq(id), notes::body.eq(body));
             let statement = diesel::insert_into(notes::table).values(row);
