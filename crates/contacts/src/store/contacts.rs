@@ -6,7 +6,7 @@ mod list;
 mod plan_tests;
 mod row;
 
-use ::store::{Conn, Error, each, locked, steady};
+use ::store::{Beyond, Conn, Error, each, locked, steady};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
 
@@ -164,26 +164,32 @@ pub fn contacts_scan(
     after: Option<&(String, String)>,
     limit: i64,
 ) -> Result<Vec<Contact>, Error> {
-    let mut query = joined()
-        .order((contacts::workspace, contacts::contact))
-        .select(columns())
-        .limit(limit)
-        .into_boxed();
-    if let Some(workspace) = workspace {
-        query = query.filter(contacts::workspace.eq(workspace.to_owned()));
-    }
-    if let Some((workspace, contact)) = after {
-        // The first condition is what the index is entered by.
-        query = query
-            .filter(contacts::workspace.ge(workspace.clone()))
-            .filter(
-                contacts::workspace
-                    .gt(workspace.clone())
-                    .or(contacts::contact.gt(contact.clone())),
-            );
-    }
-    let rows: Vec<ContactRow> = query.load(conn)?;
+    let rows: Vec<ContactRow> = scan(workspace, after, limit).load(conn)?;
     rows.into_iter().map(Contact::try_from).collect()
+}
+
+fn scan<'a>(
+    workspace: Option<&'a str>,
+    after: Option<&'a (String, String)>,
+    limit: i64,
+) -> list::Query<'a> {
+    let query = joined()
+        .select(columns())
+        .into_boxed::<list::Db>()
+        .order((contacts::workspace, contacts::contact))
+        .limit(limit);
+    match (workspace, after) {
+        (None, None) => query,
+        (Some(workspace), None) => query.filter(contacts::workspace.eq(workspace)),
+        (Some(workspace), Some((_, contact))) => query
+            .filter(contacts::workspace.eq(workspace))
+            .filter(contacts::contact.gt(contact)),
+        (None, Some((workspace, contact))) => query.filter(
+            Beyond::new(false)
+                .key(contacts::workspace, workspace.clone())
+                .key(contacts::contact, contact.clone()),
+        ),
+    }
 }
 
 /// At most `limit` contacts that may be purged now, with their workspaces.

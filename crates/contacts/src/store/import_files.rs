@@ -4,7 +4,7 @@
 //! of their own.
 
 use ::store::filter::{Comparison, Expr, Test};
-use ::store::{Conn, Error, each};
+use ::store::{Conn, Error, each, kept_if};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
@@ -165,6 +165,7 @@ pub fn rows_list(conn: &mut Conn, list: &RowList) -> Result<Vec<RowReport>, Erro
         import_rows::problems,
         import_rows::display_name,
     ));
+    let query = kept_if(list.filter.is_none(), query);
     let rows: Vec<(i64, String, String, String, String)> = query.load(conn)?;
     rows.into_iter()
         .map(|(row, outcome, contact, problems, display_name)| {

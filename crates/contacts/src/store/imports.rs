@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::store::filter::{Comparison, Expr, Test};
 use ::store::pages::Key;
-use ::store::{Conn, Error, each, locked};
+use ::store::{Beyond, Conn, Error, each, kept_if, locked};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
@@ -207,22 +207,19 @@ pub fn imports_list(conn: &mut Conn, list: &ImportList) -> Result<Vec<Import>, E
         Some([Key::Int(create_time), Key::Text(id)]) => Some((*create_time, id)),
         Some(_) => return Err(Error::PageTokenInvalid),
     };
-    // The time alone is what the index is entered by.
-    query = match (at, list.newest_first) {
-        (None, _) => query,
-        (Some((at, id)), true) => query
-            .filter(imports::create_time.le(at))
-            .filter(imports::create_time.lt(at).or(imports::import.lt(id))),
-        (Some((at, id)), false) => query
-            .filter(imports::create_time.ge(at))
-            .filter(imports::create_time.gt(at).or(imports::import.gt(id))),
-    };
+    if let Some((at, id)) = at {
+        query = query.filter(
+            Beyond::new(list.newest_first)
+                .key(imports::create_time, at)
+                .key(imports::import, id.clone()),
+        );
+    }
     query = if list.newest_first {
         query.order((imports::create_time.desc(), imports::import.desc()))
     } else {
         query.order((imports::create_time.asc(), imports::import.asc()))
     };
-    let rows: Vec<ImportRow> = query.load(conn)?;
+    let rows: Vec<ImportRow> = kept_if(list.filter.is_none(), query).load(conn)?;
     rows.into_iter().map(Import::try_from).collect()
 }
 

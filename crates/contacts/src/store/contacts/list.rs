@@ -1,11 +1,12 @@
 //! The list of contacts: filter, order and place as one query.
 //!
-//! Pages go on by key. The first key is compared twice, once alone: that is what an index is entered
-//! by, where the whole condition with its `OR` would be checked row by row from the beginning.
+//! Pages go on by key. Where the keys go different ways the first one is compared twice, once alone:
+//! that is what an index is entered by, where the whole condition with its `OR` would be checked row
+//! by row from the beginning.
 
 use ::store::filter::{Comparison, Expr, Pattern, Test};
 use ::store::pages::Key;
-use ::store::{Conn, Error, prefix_end};
+use ::store::{Beyond, Conn, Error, kept_if, prefix_end};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
@@ -84,7 +85,9 @@ pub fn contacts_list(
     conn: &mut Conn,
     list: &ContactList,
 ) -> Result<Vec<(Contact, Vec<Key>)>, Error> {
-    let rows: Vec<ContactRow> = query(list)?.load(conn)?;
+    // Other lists have too many forms for their plans to be kept.
+    let is_plain = list.filter.is_none() && list.order.len() == 1;
+    let rows: Vec<ContactRow> = kept_if(is_plain, query(list)?).load(conn)?;
     rows.into_iter()
         .map(|row| {
             let contact = Contact::try_from(row)?;
@@ -113,9 +116,6 @@ pub(super) fn query(list: &ContactList) -> Result<Query<'_>, Error> {
     }
     if let Some(after) = &list.after {
         query = query.filter(place(&list.order, after)?);
-        if let (Some((key, descending)), Some(value)) = (list.order.first(), after.first()) {
-            query = query.filter(compared(*key, from_on(*descending), value)?);
-        }
     }
     for (key, descending) in &list.order {
         query = ordered(query, *key, *descending);
@@ -192,7 +192,11 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
     if keys.len() != order.len() {
         return Err(Error::PageTokenInvalid);
     }
-    let mut whole: Condition = if ties_descend(order) {
+    let descends = ties_descend(order);
+    if order.iter().all(|(_, descending)| *descending == descends) {
+        return row_place(order, keys, id);
+    }
+    let mut whole: Condition = if descends {
         Box::new(contacts::contact.lt(id.clone()))
     } else {
         Box::new(contacts::contact.gt(id.clone()))
@@ -202,7 +206,26 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
         let at = compared(*key, Side::At, value)?;
         whole = Box::new(further.or(at.and(whole)));
     }
+    if let (Some((key, descending)), Some(value)) = (order.first(), keys.first()) {
+        whole = Box::new(compared(*key, from_on(*descending), value)?.and(whole));
+    }
     Ok(whole)
+}
+
+/// The rows after the place with these keys, all of which go one way.
+fn row_place(order: &[(SortKey, bool)], keys: &[Key], id: &str) -> Result<Condition, Error> {
+    let mut place = Beyond::<Source>::new(ties_descend(order));
+    for ((key, _), at) in order.iter().zip(keys) {
+        place = match (key, at) {
+            (SortKey::CreateTime, Key::Int(at)) => place.key(contacts::create_time, *at),
+            (SortKey::UpdateTime, Key::Int(at)) => place.key(contacts::update_time, *at),
+            (SortKey::DisplayName, Key::Text(at)) => place.key(contacts::display_key, at.clone()),
+            (SortKey::FamilyName, Key::Text(at)) => place.key(contacts::family_key, at.clone()),
+            (SortKey::Owner, Key::Text(at)) => place.key(contacts::owner, at.clone()),
+            _ => return Err(Error::PageTokenInvalid),
+        };
+    }
+    Ok(Box::new(place.key(contacts::contact, id.to_owned())))
 }
 
 fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {

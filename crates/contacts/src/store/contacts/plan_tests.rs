@@ -4,20 +4,21 @@ use ::store::pages::Key;
 use ::store::testing::{engines, open, soon};
 use ::store::{Conn, Error, Store, each};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Integer, Text};
 
-use super::list::{ContactList, Db, SortKey, query};
+use super::list::{ContactList, Db, Query, SortKey, query};
+use super::scan;
 use crate::store::MIGRATIONS;
 
 /// A query whose plan is asked for. The engines answer in different columns.
 struct Explain<Q, const SQLITE: bool>(Q);
 
-impl<Q> Query for Explain<Q, true> {
+impl<Q> diesel::query_builder::Query for Explain<Q, true> {
     type SqlType = (Integer, Integer, Integer, Text);
 }
 
-impl<Q> Query for Explain<Q, false> {
+impl<Q> diesel::query_builder::Query for Explain<Q, false> {
     type SqlType = Text;
 }
 
@@ -72,19 +73,28 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Tells PostgreSQL's planner what there is, as the store does when a table has grown. Nobody tells
+/// SQLite's.
+fn analyze(conn: &mut Conn) -> Result<(), Error> {
+    if matches!(conn, Conn::Postgres(_)) {
+        diesel::sql_query("ANALYZE").execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The steps in which the engine would carry out the query, without carrying it out.
+fn explained(conn: &mut Conn, query: Query<'_>) -> Result<String, Error> {
+    if matches!(conn, Conn::Sqlite(_)) {
+        let rows: Vec<(i32, i32, i32, String)> = Explain::<_, true>(query).load(conn)?;
+        let details: Vec<String> = rows.into_iter().map(|(.., detail)| detail).collect();
+        return Ok(details.join("\n"));
+    }
+    Ok(Explain::<_, false>(query).load::<String>(conn)?.join("\n"))
+}
+
 async fn plan(store: &Store, list: ContactList) -> String {
-    let is_sqlite = store.engine() == "sqlite";
-    let rows = store.read("plan", soon(), move |conn| {
-        let query = query(&list)?;
-        if is_sqlite {
-            let rows: Vec<(i32, i32, i32, String)> = Explain::<_, true>(query).load(conn)?;
-            let details = rows.into_iter().map(|(.., detail)| detail);
-            return Ok::<_, Error>(details.collect());
-        }
-        Ok(Explain::<_, false>(query).load::<String>(conn)?)
-    });
-    let rows: Vec<String> = rows.await.expect("a plan");
-    rows.join("\n")
+    let plan = store.read("plan", soon(), move |conn| explained(conn, query(&list)?));
+    plan.await.expect("a plan")
 }
 
 fn list(order: (SortKey, bool), after: Option<Vec<Key>>) -> ContactList {
@@ -108,10 +118,7 @@ async fn pages_are_read_from_their_index_in_order() {
             .await
             .expect("filled");
         store
-            .write("analyze", soon(), |conn| {
-                each!(conn, |c| diesel::sql_query("ANALYZE").execute(c))?;
-                Ok::<_, Error>(())
-            })
+            .write("analyze", soon(), analyze)
             .await
             .expect("analysed");
         let id = || Key::Text("c9000".to_owned());
@@ -145,13 +152,46 @@ async fn pages_are_read_from_their_index_in_order() {
                         !plan.contains("SCAN contacts") && !plan.contains("Seq Scan"),
                         "{what}"
                     );
+                    // With the id, so that contacts with the same key are not read again.
                     let range = match store.engine() {
-                        "sqlite" => plan.contains(">?") || plan.contains("<?"),
-                        _ => plan.contains(">=") || plan.contains("<="),
+                        "sqlite" => plan.contains(",contact)>(") || plan.contains(",contact)<("),
+                        _ => plan.lines().any(|step| {
+                            step.contains("Index Cond:") && step.contains(", contact) ")
+                        }),
                     };
                     assert_eq!(range, !is_first, "the page begins within the index: {what}");
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scan_goes_on_where_it_was() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let store = open(&url, &MIGRATIONS);
+        store
+            .write("fill", soon(), |conn| {
+                fill(conn, 20_000)?;
+                analyze(conn)
+            })
+            .await
+            .expect("filled");
+        for workspace in [Some("w"), None] {
+            let plan = store.read("plan", soon(), move |conn| {
+                let after = ("w".to_owned(), "c9000".to_owned());
+                explained(conn, scan(workspace, Some(&after), 100))
+            });
+            let plan = plan.await.expect("a plan");
+            let range = match (store.engine(), workspace) {
+                ("sqlite", Some(_)) => "(workspace=? AND contact>?)",
+                ("sqlite", None) => "((workspace,contact)>(?,?))",
+                (_, Some(_)) => "(contact > 'c9000'::text)",
+                (_, None) => "(ROW(workspace, contact) > ",
+            };
+            assert!(plan.contains(range), "{workspace:?}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
     }
 }
