@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::de::DeserializeOwned;
 use store::filter::{Comparison, Expr, Test};
-use store::{Conn, Error};
+use store::{Conn, Error, kept_if};
 use types::Micros;
 
 use super::conditions::{like, related};
@@ -184,7 +184,7 @@ pub fn activations_list(
             |left, right| Box::new(left.or(right)),
         ));
     }
-    let rows: Vec<Row> = query.load(conn)?;
+    let rows: Vec<Row> = kept_if(filter.is_none(), query).load(conn)?;
     rows.into_iter().map(Activation::try_from).collect()
 }
 

@@ -5,7 +5,7 @@ use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use store::filter::{Comparison, Expr, Test};
-use store::{Conn, Error};
+use store::{Conn, Error, kept_if};
 use types::{Micros, PolicyName};
 
 use super::conditions::{like, related};
@@ -116,7 +116,8 @@ pub fn policies_list(
     if let Some(filter) = filter {
         query = query.filter(lowered(filter));
     }
-    let rows: Vec<Row> = query.select(columns!()).load(conn)?;
+    let query = kept_if(filter.is_none(), query.select(columns!()));
+    let rows: Vec<Row> = query.load(conn)?;
     rows.into_iter().map(policy).collect()
 }
 
@@ -138,7 +139,8 @@ pub fn revisions_list(
     if let Some(filter) = filter {
         query = query.filter(lowered(filter));
     }
-    let rows: Vec<Row> = query.select(columns!()).load(conn)?;
+    let query = kept_if(filter.is_none(), query.select(columns!()));
+    let rows: Vec<Row> = query.load(conn)?;
     rows.into_iter().map(policy).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use store::{Conn, Error};
+use store::{Beyond, Conn, Error};
 use types::{ContactName, Micros, Role};
 
 use super::schema::{positions as table, workspaces};
@@ -316,9 +316,9 @@ pub fn positions_after(
             .filter(table::workspace.eq(workspace.to_owned()))
             .filter(table::contact.gt(after.1.to_owned())),
         None => query.filter(
-            table::workspace.gt(after.0.to_owned()).or(table::workspace
-                .eq(after.0.to_owned())
-                .and(table::contact.gt(after.1.to_owned()))),
+            Beyond::new(false)
+                .key(table::workspace, after.0.to_owned())
+                .key(table::contact, after.1.to_owned()),
         ),
     };
     let rows: Vec<Row> = query

@@ -6,7 +6,7 @@
 
 use ::store::filter::{Comparison, Expr, Pattern, Relation, Test};
 use ::store::pages::Key;
-use ::store::{Conn, Error};
+use ::store::{Beyond, Conn, Error, kept_if};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
@@ -54,7 +54,9 @@ pub fn positions_list(
     list: &PositionList,
     lineage: &Lineage,
 ) -> Result<Vec<(Position, Vec<Key>)>, Error> {
-    let rows: Vec<Row> = query(list, lineage)?.load(conn)?;
+    // Other lists have too many forms for their plans to be kept.
+    let is_plain = list.filter.is_none() && list.order.len() == 1;
+    let rows: Vec<Row> = kept_if(is_plain, query(list, lineage)?).load(conn)?;
     rows.into_iter()
         .map(|row| {
             let position = Position::try_from(row)?;
@@ -79,9 +81,6 @@ fn query<'a>(list: &'a PositionList, lineage: &Lineage) -> Result<Query<'a>, Err
     }
     if let Some(after) = &list.after {
         query = query.filter(place(&list.order, after)?);
-        if let (Some((key, descending)), Some(value)) = (list.order.first(), after.first()) {
-            query = query.filter(compared(*key, from_on(*descending), value)?);
-        }
     }
     for (key, descending) in &list.order {
         query = match (key, descending) {
@@ -137,7 +136,11 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
     if keys.len() != order.len() {
         return Err(Error::PageTokenInvalid);
     }
-    let mut whole: Condition = if ties_descend(order) {
+    let descends = ties_descend(order);
+    if order.iter().all(|(_, descending)| *descending == descends) {
+        return row_place(order, keys, id);
+    }
+    let mut whole: Condition = if descends {
         Box::new(table::contact.lt(id.clone()))
     } else {
         Box::new(table::contact.gt(id.clone()))
@@ -147,7 +150,24 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
         let at = compared(*key, Side::At, value)?;
         whole = Box::new(further.or(at.and(whole)));
     }
+    // The first key alone is what an index is entered by.
+    if let (Some((key, descending)), Some(value)) = (order.first(), keys.first()) {
+        whole = Box::new(compared(*key, from_on(*descending), value)?.and(whole));
+    }
     Ok(whole)
+}
+
+/// The rows after the place with these keys, all of which go one way.
+fn row_place(order: &[(SortKey, bool)], keys: &[Key], id: &str) -> Result<Condition, Error> {
+    let mut place = Beyond::<table::table>::new(ties_descend(order));
+    for ((key, _), value) in order.iter().zip(keys) {
+        place = match (key, value) {
+            (SortKey::EnterTime, Key::Int(value)) => place.key(table::enter_time, *value),
+            (SortKey::Stage, Key::Text(value)) => place.key(table::stage, value.clone()),
+            _ => return Err(Error::PageTokenInvalid),
+        };
+    }
+    Ok(Box::new(place.key(table::contact, id.to_owned())))
 }
 
 fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {

@@ -2,7 +2,7 @@
 
 use ::store::filter::{Comparison, Expr, Test};
 use ::store::pages::Key;
-use ::store::{Conn, Error};
+use ::store::{Beyond, Conn, Error, kept_if};
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
@@ -39,7 +39,7 @@ pub fn transitions_list(
     conn: &mut Conn,
     list: &TransitionList,
 ) -> Result<Vec<(Transition, Vec<Key>)>, Error> {
-    let rows: Vec<Row> = query(list)?.load(conn)?;
+    let rows: Vec<Row> = kept_if(list.filter.is_none(), query(list)?).load(conn)?;
     rows.into_iter()
         .map(|row| {
             let transition = Transition::try_from(row)?;
@@ -87,15 +87,11 @@ fn query(list: &TransitionList) -> Result<Query<'_>, Error> {
     match list.after.as_deref() {
         None => Ok(query),
         Some([Key::Int(time), Key::Text(contact), Key::Int(revision)]) => {
-            let beyond = table::record_time
-                .gt(*time)
-                .or(table::record_time.eq(*time).and(
-                    table::contact.gt(contact.clone()).or(table::contact
-                        .eq(contact.clone())
-                        .and(table::revision.gt(*revision))),
-                ));
-            // The first key alone is what the index is entered by.
-            Ok(query.filter(table::record_time.ge(*time)).filter(beyond))
+            let beyond = Beyond::new(false)
+                .key(table::record_time, *time)
+                .key(table::contact, contact.clone())
+                .key(table::revision, *revision);
+            Ok(query.filter(beyond))
         }
         Some(_) => Err(Error::PageTokenInvalid),
     }
