@@ -181,10 +181,11 @@ macro_rules! then_by {
 }
 
 /// The rows after the place with the keys `$after`: beyond the first key, or at it and beyond the
-/// second, and so on; ties go by the id in `$id`, the way of the last key. The first key is compared
-/// twice, once alone, because that is what an index is entered by.
+/// second, and so on; ties go by the id in `$id`, the way of the last key. Keys that all go one way
+/// are compared as one row, with `$key` to add each. Of others the first is compared twice, once
+/// alone, because that is what an index is entered by.
 macro_rules! after_place {
-    ($order:expr, $after:expr, $id:expr, $lies:path) => {{
+    ($order:expr, $after:expr, $id:expr, $lies:path, $key:path) => {{
         let order: &[::store::order::Key] = $order;
         let [values @ .., Key::Text(id)] = $after else {
             return Err(Error::PageTokenInvalid);
@@ -193,16 +194,25 @@ macro_rules! after_place {
             return Err(Error::PageTokenInvalid);
         }
         let descends = order.last().is_some_and(|key| key.descending);
-        let mut whole = $crate::store::lists::lies!($id, Side::beyond(descends), id.clone());
-        for (key, value) in order.iter().zip(values).rev() {
-            let beyond = $lies(key.field, Side::beyond(key.descending), value)?;
-            let at = $lies(key.field, Side::At, value)?;
-            whole = Box::new(beyond.or(at.and(whole)));
+        if order.iter().all(|key| key.descending == descends) {
+            let mut place = ::store::Beyond::new(descends);
+            for (key, value) in order.iter().zip(values) {
+                place = $key(place, key.field, value)?;
+            }
+            Box::new(place.key($id, id.clone())) as Condition<_>
+        } else {
+            let mut whole = $crate::store::lists::lies!($id, Side::beyond(descends), id.clone());
+            for (key, value) in order.iter().zip(values).rev() {
+                let beyond = $lies(key.field, Side::beyond(key.descending), value)?;
+                let at = $lies(key.field, Side::At, value)?;
+                whole = Box::new(beyond.or(at.and(whole)));
+            }
+            if let (Some(key), Some(value)) = (order.first(), values.first()) {
+                whole =
+                    Box::new($lies(key.field, Side::from_on(key.descending), value)?.and(whole));
+            }
+            whole
         }
-        if let (Some(key), Some(value)) = (order.first(), values.first()) {
-            whole = Box::new($lies(key.field, Side::from_on(key.descending), value)?.and(whole));
-        }
-        whole
     }};
 }
 

@@ -3,7 +3,7 @@
 use ::store::filter::{Comparison, Expr, Field, Kind, Pattern, Relation, Test};
 use ::store::order;
 use ::store::pages::Key;
-use ::store::{Conn, Error, locked};
+use ::store::{Beyond, Conn, Error, kept_if, locked};
 use diesel::prelude::*;
 use types::{Micros, ProjectName};
 
@@ -118,7 +118,13 @@ pub fn project_list(
         query = query.filter(filtered(filter, condition));
     }
     if let Some(after) = after {
-        query = query.filter(after_place!(&list.order, after, projects::project, lies_at));
+        query = query.filter(after_place!(
+            &list.order,
+            after,
+            projects::project,
+            lies_at,
+            add_key
+        ));
     }
     let mut descending = false;
     for key in &list.order {
@@ -129,7 +135,9 @@ pub fn project_list(
         };
     }
     query = then_by!(query, projects::project, descending);
-    let rows: Vec<Row> = query.load(conn)?;
+    // Other lists have too many forms for their plans to be kept.
+    let is_plain = list.filter.is_none() && list.order.len() == 1;
+    let rows: Vec<Row> = kept_if(is_plain, query).load(conn)?;
     rows.into_iter()
         .map(|row| {
             let project = row.into_project()?;
@@ -157,6 +165,14 @@ fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error>
     Ok(match (field, value) {
         ("create_time", Key::Int(value)) => lies!(projects::create_time, side, *value),
         ("display_name", Key::Text(value)) => lies!(projects::display_key, side, value.clone()),
+        _ => return Err(Error::PageTokenInvalid),
+    })
+}
+
+fn add_key(place: Beyond<On>, field: &str, value: &Key) -> Result<Beyond<On>, Error> {
+    Ok(match (field, value) {
+        ("create_time", Key::Int(value)) => place.key(projects::create_time, *value),
+        ("display_name", Key::Text(value)) => place.key(projects::display_key, value.clone()),
         _ => return Err(Error::PageTokenInvalid),
     })
 }

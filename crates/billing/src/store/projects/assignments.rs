@@ -7,7 +7,7 @@
 use ::store::filter::{Comparison, Expr, Field, Kind, Pattern, Relation, Test};
 use ::store::order;
 use ::store::pages::Key;
-use ::store::{Conn, Error, each, locked};
+use ::store::{Beyond, Conn, Error, each, kept_if, locked};
 use diesel::prelude::*;
 use types::{AssignmentName, Micros};
 
@@ -162,7 +162,8 @@ pub fn assignment_list(
             &list.order,
             after,
             assignments::contact,
-            lies_at
+            lies_at,
+            add_key
         ));
     }
     let mut descending = false;
@@ -175,7 +176,7 @@ pub fn assignment_list(
         };
     }
     query = then_by!(query, assignments::contact, descending);
-    let rows: Vec<Row> = query.load(conn)?;
+    let rows: Vec<Row> = kept_if(list.filter.is_none(), query).load(conn)?;
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -203,6 +204,15 @@ fn lies_at(field: &str, side: Side, value: &Key) -> Result<Condition<On>, Error>
         ("project", Key::Text(value)) => lies!(assignments::project, side, value.clone()),
         ("contact", Key::Text(value)) => lies!(assignments::contact, side, value.clone()),
         ("create_time", Key::Int(value)) => lies!(assignments::create_time, side, *value),
+        _ => return Err(Error::PageTokenInvalid),
+    })
+}
+
+fn add_key(place: Beyond<On>, field: &str, value: &Key) -> Result<Beyond<On>, Error> {
+    Ok(match (field, value) {
+        ("project", Key::Text(value)) => place.key(assignments::project, value.clone()),
+        ("contact", Key::Text(value)) => place.key(assignments::contact, value.clone()),
+        ("create_time", Key::Int(value)) => place.key(assignments::create_time, *value),
         _ => return Err(Error::PageTokenInvalid),
     })
 }
