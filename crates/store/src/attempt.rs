@@ -1,5 +1,8 @@
-//! One try at an operation: how it is begun, and how it ended.
+//! One try at an operation: how it is begun, how it ended, and what is told of all its tries.
 
+use std::time::Instant;
+
+use crate::Error;
 use crate::change_log::LogPosition;
 
 /// How a transaction is begun.
@@ -19,6 +22,24 @@ pub(crate) enum Mode {
 pub(crate) enum Attempt<T, E> {
     /// With an answer, and what it appended to the log.
     Answered(Result<T, E>, Option<LogPosition>),
+    /// With a refusal that tells what an earlier run of the same request left.
+    Settled(E),
     /// With a failure after which it may be run again; the answer if it may not.
     Again(E),
+    /// With a commit of which nobody knows whether it happened. The write has a request key, so it may
+    /// be run again: if it was done, it finds that.
+    Unknown(Error),
+}
+
+/// Tells of an operation that is over.
+pub(crate) fn report(op: &'static str, mode: Mode, started: Instant, attempts: u32, ok: bool) {
+    tracing::debug!(
+        target: "store::operation",
+        op,
+        ?mode,
+        attempts,
+        ok,
+        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "done"
+    );
 }

@@ -1,23 +1,38 @@
 //! What the plumbing remembers about the transaction that runs on this thread.
 //!
-//! Operations get nothing but a connection; the few facts that `change_log` has to pass to the
-//! engine around it (was anything appended), what a wait for a key means, and what to keep for the length of one write (its number on
-//! SQLite) lie here. An operation runs on one thread from its begin to its commit.
+//! Operations get nothing but a connection; the few facts that `change_log` and `idempotency` have to
+//! pass to the engine around them (was anything appended, what became of a request key), and what to
+//! keep for the length of one write (its number on SQLite) lie here. An operation runs on one thread
+//! from its begin to its commit.
 
 use std::cell::Cell;
 
 use crate::change_log::LogPosition;
 
+/// What became of the request key that a transaction writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeyFate {
+    /// There is none.
+    #[default]
+    None,
+    /// It is written with the rest, which therefore cannot be done twice.
+    Written,
+    /// It was there, and with it what an earlier run left.
+    Found,
+    /// Somebody else is writing it: that is an answer, so the transaction is not run again.
+    Taken,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Context {
     active: bool,
     appended: Option<LogPosition>,
-    key_taken: bool,
+    key: KeyFate,
 }
 
 thread_local! {
     static CONTEXT: Cell<Context> = const {
-        Cell::new(Context { active: false, appended: None, key_taken: false })
+        Cell::new(Context { active: false, appended: None, key: KeyFate::None })
     };
 }
 
@@ -25,8 +40,7 @@ thread_local! {
 pub(crate) fn begin() {
     CONTEXT.set(Context {
         active: true,
-        appended: None,
-        key_taken: false,
+        ..Context::default()
     });
 }
 
@@ -51,16 +65,15 @@ pub(crate) fn set_appended(position: LogPosition) {
     }
 }
 
-/// The lock that was not free is an idempotency key's: that is an answer, so the transaction is not
-/// run again.
-pub(crate) fn set_key_taken() {
+/// Something became of the running transaction's request key.
+pub(crate) fn set_key(key: KeyFate) {
     CONTEXT.set(Context {
-        key_taken: true,
+        key,
         ..CONTEXT.get()
     });
 }
 
-/// Whether the running transaction ended at a key that somebody else holds.
-pub(crate) fn key_taken() -> bool {
-    CONTEXT.get().key_taken
+/// What became last of the running transaction's request key.
+pub(crate) fn key() -> KeyFate {
+    CONTEXT.get().key
 }

@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 use types::Micros;
 
+use crate::context::{self, KeyFate};
 use crate::schema::idempotency_keys as keys;
-use crate::{Conn, Error, context};
+use crate::{Conn, Error};
 
 /// What makes two requests the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +152,9 @@ pub fn prune(conn: &mut Conn, now: Micros, limit: i64) -> Result<usize, Error> {
         .load(conn)?;
     let mut gone = 0;
     for (workspace, principal, method, request_id) in &over {
-        gone += diesel::delete(keys::table.find((workspace, principal, method, request_id)))
-            .execute(conn)?;
+        // Since it was found it may have been claimed anew.
+        let key = keys::table.find((workspace, principal, method, request_id));
+        gone += diesel::delete(key.filter(keys::expire_time.le(now.0))).execute(conn)?;
     }
     Ok(gone)
 }
@@ -224,9 +226,14 @@ fn try_insert(
         .on_conflict_do_nothing()
         .execute(c));
     match inserted.map_err(Error::from) {
-        Ok(rows) => Ok(rows == 1),
+        Ok(rows) => {
+            if rows == 1 {
+                context::set_key(KeyFate::Written);
+            }
+            Ok(rows == 1)
+        }
         Err(Error::LockTimeout) => {
-            context::set_key_taken();
+            context::set_key(KeyFate::Taken);
             Err(Error::RequestInProgress)
         }
         Err(error) => Err(error),
@@ -267,6 +274,7 @@ pub(crate) fn row_values<'a>(
 }
 
 fn stored(row: Row, hash: &RequestHash) -> Result<Stored, Error> {
+    context::set_key(KeyFate::Found);
     let (stored_hash, resource, revision, response, _) = row;
     if stored_hash != hash.0 {
         return Err(Error::RequestIdReused);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::Connection;
 use diesel::r2d2::R2D2Connection;
 use types::Clock;
 
+use crate::attempt::Mode;
 use crate::failure::Note;
 use crate::options::{OpenError, Options};
 use crate::url::Target;
@@ -15,6 +16,10 @@ use crate::{Conn, epoch, postgres, sqlite};
 
 /// A pool of connections to one database.
 pub(crate) type Pool = r2d2::Pool<Manager>;
+
+/// After so long without use a connection is asked before a single write is sent over it. If it was
+/// cut meanwhile, nobody could tell whether the statement had reached the server.
+const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// A connection that was borrowed from the pool.
 pub(crate) type Lent = r2d2::PooledConnection<Manager>;
@@ -27,6 +32,8 @@ pub(crate) struct Ready {
     pub(crate) statement_timeout_ms: u64,
     /// The number of the last outage when this connection was made or last seen to work.
     pub(crate) outage: u64,
+    /// When it was last used.
+    pub(crate) used: Instant,
     /// Set when the connection must not be lent again.
     pub(crate) broken: bool,
 }
@@ -79,10 +86,12 @@ impl Manager {
         self.outages.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether a borrowed connection may be used: one that idled through an outage is asked.
-    pub(crate) fn trust(&self, ready: &mut Ready) -> bool {
+    /// Whether a borrowed connection may be used: one that idled through an outage is asked, and for
+    /// a single write one that idled long.
+    pub(crate) fn trust(&self, ready: &mut Ready, mode: Mode) -> bool {
         let outage = self.outages.load(Ordering::Relaxed);
-        if ready.outage != outage {
+        let stale = mode == Mode::SingleWrite && ready.used.elapsed() >= IDLE_MAX;
+        if ready.outage != outage || stale {
             if ready.conn.ping().is_err() {
                 ready.broken = true;
                 return false;
@@ -127,6 +136,7 @@ impl r2d2::ManageConnection for Manager {
             note,
             statement_timeout_ms: postgres::STATEMENT_TIMEOUT_MS,
             outage,
+            used: Instant::now(),
             broken: false,
         })
     }
@@ -176,5 +186,41 @@ struct LogConnectFailure;
 impl r2d2::HandleError<OpenError> for LogConnectFailure {
     fn handle_error(&self, error: OpenError) {
         tracing::warn!(%error, "no new connection to the database");
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use diesel::prelude::*;
+
+    use super::*;
+    use crate::Migrations;
+    use crate::testing::{Engine, engines, open};
+
+    static NONE: Migrations = Migrations {
+        sqlite: diesel_migrations::EmbeddedMigrations::new(&[]),
+        postgres: diesel_migrations::EmbeddedMigrations::new(&[]),
+    };
+
+    #[test]
+    fn a_single_write_goes_over_no_connection_that_was_cut_while_it_idled() {
+        for engine in engines().into_iter().filter(Engine::is_postgres) {
+            let url = engine.fresh();
+            drop(open(&url, &NONE));
+            let manager = Manager::new(&Options::new("test", &*url, &NONE)).unwrap();
+            let mut ready = r2d2::ManageConnection::connect(&manager).unwrap();
+            let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            let mut admin = manager.first().unwrap();
+            diesel::sql_query(cut).execute(&mut admin).unwrap();
+            assert!(
+                manager.trust(&mut ready, Mode::SingleWrite),
+                "it was in use just now"
+            );
+            ready.used = Instant::now().checked_sub(IDLE_MAX).unwrap();
+            assert!(manager.trust(&mut ready, Mode::Write), "its BEGIN tells");
+            assert!(!manager.trust(&mut ready, Mode::SingleWrite));
+            assert!(ready.broken);
+        }
     }
 }

@@ -15,11 +15,12 @@ use diesel::sql_types::{Integer, Text};
 use types::Deadline;
 
 use crate::attempt::{Attempt, Mode};
+use crate::context::{self, KeyFate};
 use crate::failure::Failure;
 use crate::options::OpenError;
 use crate::pool::{Ready, depth, roll_back_to};
 use crate::url::with_parameter;
-use crate::{Conn, Error, context};
+use crate::{Conn, Error};
 
 /// The statement timeout of a new session: a little more than the default deadline of a call.
 pub(crate) const STATEMENT_TIMEOUT_MS: u64 = 6_000;
@@ -159,7 +160,7 @@ where
     ready.note.wipe();
     context::begin();
     let result = catch_unwind(AssertUnwindSafe(|| f(&mut ready.conn)));
-    let key_taken = context::key_taken();
+    let key = context::key();
     let appended = context::end();
     let Ok(result) = result else {
         ready.broken = !roll_back_to(&mut ready.conn, 0);
@@ -168,6 +169,9 @@ where
     match result {
         Ok(value) => match finish(ready, op, mode) {
             Ok(()) => Attempt::Answered(Ok(value), appended),
+            Err(error @ Error::CommitUnknown(_)) if key == KeyFate::Written => {
+                Attempt::Unknown(error)
+            }
             Err(error) => Attempt::Answered(Err(error.into()), None),
         },
         Err(error) => {
@@ -175,10 +179,16 @@ where
             let unknown = mode == Mode::SingleWrite && ready.note.cut();
             if unknown {
                 let lost = Error::CommitUnknown(crate::Driver::new("the connection was lost"));
-                return Attempt::Answered(Err(lost.into()), None);
+                return if key == KeyFate::Written {
+                    Attempt::Unknown(lost)
+                } else {
+                    Attempt::Answered(Err(lost.into()), None)
+                };
             }
-            if (ready.note.transient() && !key_taken) || ready.note.spent() {
+            if (ready.note.transient() && key != KeyFate::Taken) || ready.note.spent() {
                 Attempt::Again(error)
+            } else if key == KeyFate::Found {
+                Attempt::Settled(error)
             } else {
                 Attempt::Answered(Err(error), None)
             }

@@ -13,8 +13,9 @@ use diesel::sql_types::{BigInt, Binary, Text};
 use types::Micros;
 
 use crate::change_log::{LogPosition, NewChange, append};
+use crate::context::{self, KeyFate};
 use crate::idempotency::{Claim, Keep, Key, RequestHash, Stored, claim_complete};
-use crate::{Conn, Error, context};
+use crate::{Conn, Error};
 
 /// The idempotency key of a create, with its answer, which is known beforehand.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,8 @@ pub trait Rows {
 ///
 /// A taken key answers [`Created::KeyTaken`] (within a transaction of PostgreSQL, which is spoilt
 /// then, the closure must answer `Err`). Any other row that exists: [`Error::UniqueViolation`].
-/// While the same key is being written elsewhere: [`Error::RequestInProgress`].
+/// While the same key, or another row, is being written elsewhere: [`Error::LockTimeout`], after
+/// which the store runs it again.
 ///
 /// ```
 /// # use diesel::prelude::*;
@@ -74,6 +76,9 @@ pub fn create<R>(
 where
     R: Rows,
 {
+    if key.is_some() {
+        context::set_key(KeyFate::Written);
+    }
     let inserted = match conn {
         Conn::Postgres(c) => Create {
             expire_time: key.and_then(|key| key.keep.until(key.now)),
@@ -93,11 +98,6 @@ where
         }
         Err(Error::UniqueViolation { constraint, .. }) if constraint == "idempotency_keys_pkey" => {
             Ok(Created::KeyTaken)
-        }
-        // The statement touches no row of others but a key's, on which it may have to wait.
-        Err(Error::LockTimeout) if key.is_some() => {
-            context::set_key_taken();
-            Err(Error::RequestInProgress)
         }
         Err(error) => Err(error),
     }

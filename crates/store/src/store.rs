@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use types::{Clock, Deadline};
 
-use crate::attempt::{Attempt, Mode};
+use crate::attempt::{Attempt, Mode, report};
 use crate::epoch::Epoch;
 use crate::options::{OpenError, Options};
 use crate::pool::{Lent, Manager, Pool};
@@ -118,7 +118,10 @@ impl Store {
         {
             return match sqlite::attempt(&mut lent, op, Mode::Read, &f) {
                 Attempt::Answered(answer, _) => answer,
-                Attempt::Again(_) => self.run(op, Mode::Read, deadline, f).await,
+                Attempt::Settled(error) => Err(error),
+                Attempt::Again(_) | Attempt::Unknown(_) => {
+                    self.run(op, Mode::Read, deadline, f).await
+                }
             };
         }
         self.run(op, Mode::Read, deadline, f).await
@@ -145,8 +148,10 @@ impl Store {
     /// Run again at most five times, within the deadline, when others got in the way. On SQLite the
     /// writes that wait together share one transaction, each in a savepoint. On PostgreSQL the
     /// isolation is READ COMMITTED: lock what a decision rests on ([`locked!`](crate::locked)), in
-    /// one order everywhere. Errors: [`Error::CommitUnknown`] when the server vanished during the
-    /// commit; for the rest nothing was done.
+    /// one order everywhere. Where the server vanished during the commit, a write with a request key
+    /// ([`idempotency`](crate::idempotency)) is run again, and finds its key if it was done. Errors:
+    /// [`Error::CommitUnknown`] when that is not possible or does not succeed; for the rest nothing was
+    /// done.
     pub async fn write<T, E, F>(&self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -269,27 +274,39 @@ impl Store {
         let f = Arc::new(f);
         let started = Instant::now();
         let mut number = 1;
-        loop {
+        // Once a commit is in doubt only a success tells more: a refusal may rest on that very commit.
+        let mut doubt: Option<Error> = None;
+        let refused = loop {
             let attempt = self.attempt_off_thread(op, mode, deadline, Arc::clone(&f));
-            match attempt.await? {
-                Attempt::Answered(answer, appended) => {
+            let error = match attempt.await {
+                Ok(Attempt::Answered(Ok(value), appended)) => {
                     if appended.is_some() {
                         self.inner.wake.notify();
                     }
-                    report(op, mode, started, number, answer.is_ok());
-                    return answer;
+                    report(op, mode, started, number, true);
+                    return Ok(value);
                 }
-                Attempt::Again(error) => {
-                    let pause = retry::pause(number);
-                    if number == retry::ATTEMPTS_MAX || deadline.remaining() <= pause {
-                        report(op, mode, started, number, false);
-                        return Err(error);
-                    }
-                    tokio::time::sleep(pause).await;
-                    number += 1;
+                Ok(Attempt::Answered(Err(error), _)) => break error,
+                Ok(Attempt::Settled(error)) => {
+                    doubt = None;
+                    break error;
                 }
+                Err(error) => break error.into(),
+                Ok(Attempt::Again(error)) => error,
+                Ok(Attempt::Unknown(error)) => {
+                    doubt = Some(error.clone());
+                    error.into()
+                }
+            };
+            let pause = retry::pause(number);
+            if number == retry::ATTEMPTS_MAX || deadline.remaining() <= pause {
+                break error;
             }
-        }
+            tokio::time::sleep(pause).await;
+            number += 1;
+        };
+        report(op, mode, started, number, false);
+        Err(doubt.map_or(refused, E::from))
     }
 
     /// Waits for a connection's permit here, where waiting costs nothing, then does the rest on a
@@ -317,7 +334,7 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         let attempt = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let mut lent = inner.borrow_connection(deadline)?;
+            let mut lent = inner.borrow_connection(mode, deadline)?;
             let attempt = match inner.engine {
                 Engine::Sqlite(_) => sqlite::attempt(&mut lent, op, mode, &*f),
                 Engine::Postgres => postgres::attempt(&mut lent, op, mode, deadline, &*f),
@@ -325,6 +342,7 @@ impl Store {
             if lent.note.cut() {
                 inner.manager.note_outage();
             }
+            lent.used = Instant::now();
             Ok(attempt)
         });
         attempt
@@ -340,7 +358,7 @@ impl Inner {
         seen.max(self.epoch.fetch_max(seen, Ordering::Relaxed))
     }
 
-    fn borrow_connection(&self, deadline: Deadline) -> Result<Lent, Error> {
+    fn borrow_connection(&self, mode: Mode, deadline: Deadline) -> Result<Lent, Error> {
         loop {
             if deadline.expired() {
                 return Err(Error::DeadlineExceeded);
@@ -349,7 +367,7 @@ impl Inner {
                 .pool
                 .get_timeout(deadline.remaining())
                 .map_err(Error::unavailable)?;
-            if self.manager.trust(&mut lent) {
+            if self.manager.trust(&mut lent, mode) {
                 return Ok(lent);
             }
         }
@@ -377,16 +395,4 @@ async fn poll(inner: std::sync::Weak<Inner>) {
             Err(error) => tracing::warn!(?error, "the change log cannot be polled"),
         }
     }
-}
-
-fn report(op: &'static str, mode: Mode, started: Instant, attempts: u32, ok: bool) {
-    tracing::debug!(
-        target: "store::operation",
-        op,
-        ?mode,
-        attempts,
-        ok,
-        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "done"
-    );
 }

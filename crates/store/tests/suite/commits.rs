@@ -1,13 +1,16 @@
 //! Commits that fail: who is told that nothing was done, and who is told that nobody knows.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use diesel::prelude::*;
-use store::testing::soon;
+use store::idempotency::{Claim, Keep, Key, RequestHash, claim, complete};
+use store::single::Created;
+use store::testing::{open, soon};
 use store::{Conn, Error, Options, Store};
 
-use crate::{MIGRATIONS, ids, put, remarks};
+use crate::{MIGRATIONS, at, cut_all, ids, on_postgres, put, remarks};
 
 /// Breaks a reference that SQLite looks at only when it commits, so that the commit fails.
 fn fail_commit(conn: &mut Conn) -> Result<(), Error> {
@@ -119,4 +122,130 @@ async fn after_a_failed_commit_that_may_come_true_nobody_is_told_that_nothing_wa
         Ok(())
     );
     assert_eq!(store.read("test", soon(), ids).await.unwrap(), ["x"]);
+}
+
+/// Creates a note under a request key, in a transaction.
+fn create_once(conn: &mut Conn) -> Result<Claim, Error> {
+    let (key, hash) = (once(), RequestHash::of(b"content"));
+    let claimed = claim(conn, &key, &hash, at(0), Keep::WEEK)?;
+    if claimed == Claim::Fresh {
+        put(conn, "a")?;
+        complete(conn, &key, "a", 1, b"")?;
+    }
+    Ok(claimed)
+}
+
+/// Creates it as if this had been the transaction's own commit, whose answer did not come back.
+fn elsewhere(conn: &mut Conn, admin: &Store) -> Result<(), Error> {
+    let done = admin.write("test", soon(), create_once);
+    tokio::runtime::Handle::current().block_on(done)?;
+    let other = Key {
+        request_id: "other".into(),
+        ..once()
+    };
+    claim(conn, &other, &RequestHash::of(b""), at(0), Keep::WEEK)?;
+    Ok(())
+}
+
+fn once() -> Key {
+    Key {
+        workspace: "w".into(),
+        principal: "local".into(),
+        method: "notes.v1.NoteService/CreateNote".into(),
+        request_id: "r".into(),
+    }
+}
+
+/// Cuts the connection that runs the transaction, so that its commit finds nobody.
+fn cut_own(conn: &mut Conn, admin: &Store) -> Result<(), Error> {
+    #[derive(QueryableByName)]
+    struct Own {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        pid: i32,
+    }
+    let own: Own = diesel::sql_query("SELECT pg_backend_pid() AS pid").get_result(conn)?;
+    let cut = admin.read("test", soon(), move |conn| {
+        let cut = format!("SELECT pg_terminate_backend({}, 10000)", own.pid);
+        Ok::<_, Error>(diesel::sql_query(cut).execute(conn)?)
+    });
+    tokio::runtime::Handle::current().block_on(cut)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_with_a_key_outlives_its_connection() {
+    on_postgres(async |fresh| {
+        let admin = open(&fresh.url, &MIGRATIONS);
+        cut_all(&admin).await;
+        let create = |conn: &mut Conn| crate::single::make(conn, "a", true);
+        let made = fresh.store.write_single("test", soon(), create).await;
+        assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
+        assert_eq!(fresh.store.read("test", soon(), ids).await.unwrap(), ["a"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_in_doubt_is_looked_up_and_answered_or_run_again() {
+    for landed in [false, true] {
+        on_postgres(async |fresh| {
+            let admin = open(&fresh.url, &MIGRATIONS);
+            let runs = Arc::new(AtomicUsize::new(0));
+            let ran = Arc::clone(&runs);
+            let write = fresh.store.write("test", soon(), move |conn| {
+                if ran.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return create_once(conn);
+                }
+                if landed {
+                    elsewhere(conn, &admin)?;
+                } else {
+                    create_once(conn)?;
+                }
+                cut_own(conn, &admin)?;
+                Ok(Claim::Fresh)
+            });
+            let answer = write.await.unwrap();
+            assert_eq!(matches!(answer, Claim::Replay(_)), landed, "{answer:?}");
+            assert_eq!(runs.load(Ordering::SeqCst), 2);
+            assert_eq!(fresh.store.read("test", soon(), ids).await.unwrap(), ["a"]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_after_a_commit_in_doubt_settles_nothing() {
+    on_postgres(async |fresh| {
+        let admin = open(&fresh.url, &MIGRATIONS);
+        for keyed in [false, true] {
+            let runs = AtomicUsize::new(0);
+            let admin = admin.clone();
+            let write = fresh.store.write("test", soon(), move |conn| {
+                if runs.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return Err(Error::ForeignKeyViolation);
+                }
+                if keyed {
+                    create_once(conn)?;
+                }
+                cut_own(conn, &admin)
+            });
+            let answer = write.await;
+            assert!(
+                matches!(answer, Err(Error::CommitUnknown(_))),
+                "{keyed}: {answer:?}"
+            );
+        }
+        // Some services tell of an earlier answer by a refusal.
+        let runs = AtomicUsize::new(0);
+        let found = fresh.store.write("test", soon(), move |conn| {
+            if runs.fetch_add(1, Ordering::SeqCst) > 0 {
+                assert!(matches!(create_once(conn)?, Claim::Replay(_)));
+                return Err(Error::Overloaded);
+            }
+            elsewhere(conn, &admin)?;
+            cut_own(conn, &admin)
+        });
+        assert_eq!(found.await, Err(Error::Overloaded));
+    })
+    .await;
 }

@@ -122,3 +122,14 @@ fn ids(conn: &mut Conn) -> Result<Vec<String>, Error> {
 fn at(micros: i64) -> Micros {
     Micros(micros)
 }
+
+/// Cuts all connections to the database but those of `admin`.
+async fn cut_all(admin: &Store) {
+    let cut = |conn: &mut Conn| {
+        let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        diesel::sql_query(others).execute(conn)?;
+        Ok::<_, Error>(())
+    };
+    admin.read("test", soon(), cut).await.unwrap();
+}

@@ -5,11 +5,11 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use diesel::prelude::*;
-use store::testing::soon;
+use store::testing::{open, soon};
 use store::{Conn, Error, OpenError, Options, Store};
 use types::Deadline;
 
-use crate::{MIGRATIONS, eventually, ids, notes, on_postgres, put};
+use crate::{MIGRATIONS, cut_all, eventually, ids, notes, on_postgres, put};
 
 fn raise(conn: &mut Conn, id: &str) -> Result<(), Error> {
     diesel::update(notes::table.find(("w", id)))
@@ -240,14 +240,7 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
             });
         }
         reads.join_all().await;
-        let admin = store::testing::open(&fresh.url, &MIGRATIONS);
-        let cut = |conn: &mut Conn| {
-            let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
-            diesel::sql_query(others).execute(conn)?;
-            Ok::<_, Error>(())
-        };
-        admin.read("test", soon(), cut).await.unwrap();
+        cut_all(&open(&fresh.url, &MIGRATIONS)).await;
         for number in 0..20 {
             let write = store.write("test", soon(), move |conn| put(conn, &number.to_string()));
             assert_eq!(write.await, Ok(()));

@@ -26,7 +26,7 @@ fn stored(id: &str) -> Stored {
     }
 }
 
-fn make(conn: &mut Conn, id: &str, with_key: bool) -> Result<Created, Error> {
+pub(crate) fn make(conn: &mut Conn, id: &str, with_key: bool) -> Result<Created, Error> {
     let (key, hash, answer) = (key(), RequestHash::of(b"content"), stored(id));
     let change = NewChange {
         workspace: "w",
