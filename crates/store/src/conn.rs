@@ -52,8 +52,9 @@ macro_rules! each {
     };
 }
 
-/// Runs a select that locks the rows it finds: `FOR SHARE` or `FOR UPDATE` on PostgreSQL, the plain
-/// select on SQLite, where the write transaction itself keeps every other writer out.
+/// Runs a select that locks the rows it finds: `FOR SHARE`, `FOR UPDATE` or, with `key_share`, `FOR KEY
+/// SHARE` on PostgreSQL, the plain select on SQLite, where the write transaction itself keeps every
+/// other writer out.
 ///
 /// The finishing call comes after `=>` without its connection; it may carry type arguments. Boxed
 /// queries cannot be locked. On PostgreSQL the lock is waited for 1 s at most, then the operation is run
@@ -77,6 +78,9 @@ macro_rules! locked {
     };
     ($conn:expr, update, $query:expr => $finish:ident $(::<$($arg:ty),+>)?) => {
         $crate::locked!(@ $conn, for_update, $query, $finish $(::<$($arg),+>)?)
+    };
+    ($conn:expr, key_share, $query:expr => $finish:ident $(::<$($arg:ty),+>)?) => {
+        $crate::locked!(@ $conn, for_key_share, $query, $finish $(::<$($arg),+>)?)
     };
     (@ $conn:expr, $lock:ident, $query:expr, $finish:ident $(::<$($arg:ty),+>)?) => {
         match $conn {

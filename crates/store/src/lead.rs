@@ -1,5 +1,6 @@
 //! Running a background task on one replica at a time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use types::Deadline;
@@ -13,7 +14,9 @@ impl Store {
     /// The lease is renewed every third of `ttl`. When it is lost, or `stop` comes, the task's
     /// future is dropped at its next await: effects must therefore be single transactions, made
     /// safe by [`leases::hold`]. A task that ends is started anew after a third of `ttl`; one that
-    /// runs for ever follows its log itself. At the end the lease is released.
+    /// runs for ever follows its log itself. After a panic of the task the lease is released at once, so
+    /// that another process may try; here it is tried again like after its end. At the end the lease is
+    /// released.
     pub async fn lead<F, Fut>(
         &self,
         name: &'static str,
@@ -41,14 +44,7 @@ impl Store {
             }
         }
         if let Some(lease) = held {
-            let released = self
-                .write("lease.release", Deadline::after(ttl), move |conn| {
-                    leases::release(conn, &lease)
-                })
-                .await;
-            if let Err(error) = released {
-                tracing::warn!(lease = name, ?error, "a lease is left to run out");
-            }
+            self.release_lease(lease, ttl).await;
         }
     }
 
@@ -76,8 +72,15 @@ impl Store {
             },
         };
         tracing::debug!(lease = name, fencing = lease.fencing, "the task runs here");
+        let run = async { task(lease.clone()).await };
         tokio::select! {
-            () = task(lease.clone()) => {}
+            panicked = panics(run) => if panicked {
+                // What it said is told by the process's panic hook.
+                tracing::error!(lease = name, "the task panicked, it is started again");
+                *held = None;
+                self.release_lease(lease, ttl).await;
+                return;
+            },
             () = self.keep_renewing(&lease, ttl) => {
                 tracing::warn!(lease = name, "the lease was lost, its task ends here");
                 *held = None;
@@ -87,6 +90,18 @@ impl Store {
         // The pause before the next term is shorter than what is left now.
         if self.renew_lease(&lease, ttl).await.is_err() {
             *held = None;
+        }
+    }
+
+    async fn release_lease(&self, lease: Lease, ttl: Duration) {
+        let name = lease.name.clone();
+        let released = self
+            .write("lease.release", Deadline::after(ttl), move |conn| {
+                leases::release(conn, &lease)
+            })
+            .await;
+        if let Err(error) = released {
+            tracing::warn!(lease = name, ?error, "a lease is left to run out");
         }
     }
 
@@ -129,4 +144,17 @@ impl Store {
             }
         }
     }
+}
+
+/// Runs the task to its end; whether that was a panic.
+async fn panics(task: impl Future<Output = ()>) -> bool {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| {
+        // The task is not polled again after a panic, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
+            Ok(polled) => polled.map(|()| false),
+            Err(_) => std::task::Poll::Ready(true),
+        }
+    })
+    .await
 }

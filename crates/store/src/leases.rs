@@ -24,6 +24,7 @@ pub struct Lease {
 }
 
 /// Takes the lease if it is free, over, or this holder's already; none when somebody else has it.
+/// Waits for the transactions that [`hold`] it.
 pub fn acquire(
     conn: &mut Conn,
     name: &str,
@@ -32,7 +33,11 @@ pub fn acquire(
     now: Micros,
 ) -> Result<Option<Lease>, Error> {
     let until = now.plus(ttl).0;
-    let free_or_own = leases::expire_time.le(now.0).or(leases::holder.eq(holder));
+    let free_or_own = || leases::expire_time.le(now.0).or(leases::holder.eq(holder));
+    // An update alone would pass by those who hold it, as a renewal does and must.
+    let found = leases::table.find(name).select(leases::fencing);
+    let _: Option<i64> =
+        crate::locked!(conn, update, found.filter(free_or_own()) => first).optional()?;
     let taken = diesel::insert_into(leases::table)
         .values((
             leases::name.eq(name),
@@ -47,7 +52,7 @@ pub fn acquire(
             leases::fencing.eq(leases::fencing + 1),
             leases::expire_time.eq(until),
         ));
-    let taken = diesel::query_dsl::methods::FilterDsl::filter(taken, free_or_own)
+    let taken = diesel::query_dsl::methods::FilterDsl::filter(taken, free_or_own())
         .returning(leases::fencing);
     let fencing: Option<i64> = crate::each!(conn, |c| taken.get_result(c)).optional()?;
     Ok(fencing.map(|fencing| Lease {
@@ -70,12 +75,12 @@ pub fn renew(conn: &mut Conn, lease: &Lease, ttl: Duration, now: Micros) -> Resu
     found(renewed == 1, lease)
 }
 
-/// Makes sure, until the running transaction ends, that nobody else takes the lease.
-/// Errors: [`Error::LeaseLost`].
+/// Makes sure, until the running transaction ends, that nobody else takes the lease, which may be
+/// renewed meanwhile. Errors: [`Error::LeaseLost`].
 pub fn hold(conn: &mut Conn, lease: &Lease, now: Micros) -> Result<(), Error> {
     let row: Option<(String, i64, i64)> = crate::locked!(
         conn,
-        share,
+        key_share,
         leases::table.find(&lease.name).select((
             leases::holder,
             leases::fencing,

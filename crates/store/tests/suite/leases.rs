@@ -1,14 +1,14 @@
 //! Leases and cursors: one holder at a time, and no effect of one that was deposed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use store::leases::{Lease, acquire, hold, release, renew};
 use store::testing::soon;
-use store::{Conn, Error, cursors};
+use store::{Conn, Error, Options, Store, cursors};
 
-use crate::{at, eventually, on_each};
+use crate::{MIGRATIONS, at, eventually, on_each, on_postgres};
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -203,4 +203,77 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
+    on_postgres(async |fresh| {
+        let hasty = Store::open(Options {
+            lock_timeout: Duration::from_millis(100),
+            ..Options::new("test", &*fresh.url, &MIGRATIONS)
+        })
+        .unwrap();
+        let take = |holder: &'static str, seconds: i64| {
+            hasty.write("test", soon(), move |conn| {
+                acquire(conn, "follower", holder, TTL, at(seconds * 1_000_000))
+            })
+        };
+        let lease = take("a", 0).await.unwrap().expect("it is free");
+        let (first, has_held) = tokio::sync::oneshot::channel();
+        let (go_on, may_go) = std::sync::mpsc::channel::<()>();
+        let (first, may_go) = (Mutex::new(Some(first)), Mutex::new(may_go));
+        let held = lease.clone();
+        let effect = fresh.store.write("test.effect", soon(), move |conn| {
+            hold(conn, &held, at(1))?;
+            if let Some(first) = first.lock().unwrap().take() {
+                first.send(()).unwrap();
+            }
+            let _ = may_go.lock().unwrap().recv();
+            Ok::<_, Error>(())
+        });
+        let meanwhile = async {
+            has_held.await.unwrap();
+            let renewed = hasty.write("test", soon(), move |conn| {
+                renew(conn, &lease, TTL, at(1_000_000))
+            });
+            assert_eq!(renewed.await, Ok(()));
+            assert_eq!(take("b", 60).await, Err(Error::LockTimeout));
+            go_on.send(()).unwrap();
+        };
+        assert_eq!(tokio::join!(effect, meanwhile).0, Ok(()));
+        assert!(take("b", 60).await.unwrap().is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_led_task_that_panics_is_started_again() {
+    on_each(async |fresh| {
+        let (fencing, stopping) = (Arc::new(AtomicI64::new(0)), tokio::sync::Notify::new());
+        let led = fresh.store.lead(
+            "follower",
+            "a",
+            Duration::from_millis(300),
+            stopping.notified(),
+            |lease| {
+                let fencing = Arc::clone(&fencing);
+                async move {
+                    tokio::task::yield_now().await;
+                    assert!(lease.fencing > 1, "a defect");
+                    fencing.store(lease.fencing, Ordering::SeqCst);
+                    std::future::pending::<()>().await;
+                }
+            },
+        );
+        let watch = async {
+            // The lease was released in between, so that another replica might have had it.
+            eventually("it runs again", async || {
+                fencing.load(Ordering::SeqCst) == 2
+            })
+            .await;
+            stopping.notify_one();
+        };
+        tokio::join!(led, watch);
+    })
+    .await;
 }
