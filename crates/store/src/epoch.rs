@@ -50,6 +50,7 @@ pub fn current(conn: &mut Conn) -> Result<Epoch, Error> {
 /// Declares the database restored: the next epoch begins. To be called in a write transaction,
 /// before any service uses the restored database.
 pub fn bump(conn: &mut Conn, now: Micros) -> Result<Epoch, Error> {
+    wait_for_writers(conn)?;
     let old = locked_row(conn)?.ok_or_else(|| Error::database("the epoch row is missing"))?;
     let new = Epoch {
         number: next_number(old.number, now),
@@ -69,6 +70,7 @@ pub(crate) fn reconcile(conn: &mut Conn, now: Micros) -> Result<Epoch, Error> {
         return Ok(stored);
     }
     conn.transaction(|conn| {
+        wait_for_writers(conn)?;
         let Some(stored) = locked_row(conn)? else {
             return begin(conn, identity.unwrap_or_else(Identity::random), now);
         };
@@ -124,6 +126,16 @@ fn identity(conn: &mut Conn) -> Result<Option<Identity>, Error> {
     )
     .get_result(c)?;
     Ok(Some(identity))
+}
+
+/// Waits until nobody has a change to the log that is not committed, and keeps writers out until the
+/// transaction ends. Of an epoch that is over everything counts as committed: a follower that had
+/// read beyond it would never see a change that was logged in it later.
+fn wait_for_writers(conn: &mut Conn) -> Result<(), Error> {
+    if let Conn::Postgres(c) = conn {
+        diesel::sql_query("LOCK TABLE change_log IN SHARE ROW EXCLUSIVE MODE").execute(c)?;
+    }
+    Ok(())
 }
 
 fn locked_row(conn: &mut Conn) -> Result<Option<Epoch>, Error> {

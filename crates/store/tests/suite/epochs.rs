@@ -1,10 +1,13 @@
 //! Epochs: one per life of the database.
 
-use diesel::prelude::*;
-use store::epoch;
-use store::testing::{open, soon};
+use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::{MIGRATIONS, eventually, on_each, on_postgres};
+use diesel::prelude::*;
+use store::testing::{open, soon};
+use store::{Error, Options, Store, epoch};
+
+use crate::{MIGRATIONS, eventually, on_each, on_postgres, single};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_stays_over_a_restart_and_grows_with_a_restore() {
@@ -59,7 +62,7 @@ async fn another_timeline_is_noticed_by_the_first_connection() {
         let first = fresh.store.epoch();
         // As if the server had been promoted since: what is stored is an older timeline.
         let older = fresh.store.write("test", soon(), |conn| {
-            Ok::<_, store::Error>(
+            Ok::<_, Error>(
                 diesel::sql_query("UPDATE database_state SET timeline = timeline - 1")
                     .execute(conn)?,
             )
@@ -69,6 +72,36 @@ async fn another_timeline_is_noticed_by_the_first_connection() {
         assert!(promoted.epoch() > first);
         let stored = promoted.read("test", soon(), epoch::current).await.unwrap();
         assert_eq!((stored.number, stored.restores), (promoted.epoch(), 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_ends_when_all_that_was_logged_in_it_is_committed() {
+    on_postgres(async |fresh| {
+        let hasty = Store::open(Options {
+            lock_timeout: Duration::from_millis(100),
+            ..Options::new("test", &*fresh.url, &MIGRATIONS)
+        })
+        .unwrap();
+        let (first, has_logged) = tokio::sync::oneshot::channel();
+        let (go_on, may_go) = std::sync::mpsc::channel::<()>();
+        let (first, may_go) = (Mutex::new(Some(first)), Mutex::new(may_go));
+        let slow = fresh.store.write("test.slow", soon(), move |conn| {
+            single::make(conn, "a", false)?;
+            if let Some(first) = first.lock().unwrap().take() {
+                first.send(()).unwrap();
+            }
+            let _ = may_go.lock().unwrap().recv();
+            Ok::<_, Error>(())
+        });
+        let meanwhile = async {
+            has_logged.await.unwrap();
+            assert_eq!(hasty.bump_epoch(soon()).await, Err(Error::LockTimeout));
+            go_on.send(()).unwrap();
+        };
+        assert_eq!(tokio::join!(slow, meanwhile).0, Ok(()));
+        assert!(hasty.bump_epoch(soon()).await.is_ok());
     })
     .await;
 }
