@@ -1,7 +1,9 @@
 //! Migrations: this crate's plumbing first, then the service's tables.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use types::Clock;
@@ -45,9 +47,11 @@ pub(crate) fn run(
     let ran = match conn {
         Conn::Sqlite(c) => apply(c, &[&SQLITE, &migrations.sqlite])?,
         Conn::Postgres(c) => {
+            let session = patiently(c)?;
             advisory(c, "pg_advisory_lock")?;
             let ran = apply(c, &[&POSTGRES, &migrations.postgres]);
             advisory(c, "pg_advisory_unlock")?;
+            set_timeouts(c, &session)?;
             ran?
         }
     };
@@ -106,6 +110,40 @@ fn advisory(conn: &mut PgConnection, function: &str) -> Result<(), OpenError> {
         .execute(conn)
         .map(|_| ())
         .map_err(|error| OpenError::Migration(error.to_string()))
+}
+
+/// The times after which a session gives up a statement, or waiting for a lock.
+#[derive(QueryableByName)]
+struct Timeouts {
+    #[diesel(sql_type = Text)]
+    statement: String,
+    #[diesel(sql_type = Text)]
+    lock: String,
+}
+
+/// Lets statements and waits take as long as they need, which is long where a migration changes a
+/// big table or another replica is at it; answers the timeouts that the session had.
+fn patiently(conn: &mut PgConnection) -> Result<Timeouts, OpenError> {
+    let session = diesel::sql_query(
+        "SELECT current_setting('statement_timeout') AS statement, \
+         current_setting('lock_timeout') AS lock",
+    )
+    .get_result(conn)
+    .map_err(|error| OpenError::Migration(error.to_string()))?;
+    let none = Timeouts {
+        statement: "0".to_owned(),
+        lock: "0".to_owned(),
+    };
+    set_timeouts(conn, &none)?;
+    Ok(session)
+}
+
+fn set_timeouts(conn: &mut PgConnection, timeouts: &Timeouts) -> Result<(), OpenError> {
+    let Timeouts { statement, lock } = timeouts;
+    conn.batch_execute(&format!(
+        "SET statement_timeout = '{statement}'; SET lock_timeout = '{lock}'"
+    ))
+    .map_err(|error| OpenError::Migration(error.to_string()))
 }
 
 fn named<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<String> {

@@ -1,5 +1,8 @@
 //! Migrations: the same on both engines, and never run unasked.
 
+use std::time::Duration;
+
+use diesel::prelude::*;
 use store::testing::{Engine, engines, open, parity, soon};
 use store::{OpenError, Options, Store, UrlError, migrate, pending};
 
@@ -38,6 +41,35 @@ async fn replicas_that_start_together_migrate_once() {
                 scope.spawn(|| open(&url, &MIGRATIONS));
             }
         });
+    }
+}
+
+/// The advisory lock of migrations.
+const LOCK: i64 = 0x636c_6965_6e74;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_wait_as_long_as_it_takes() {
+    for engine in engines().into_iter().filter(Engine::is_postgres) {
+        let url = engine.fresh_url().await;
+        let mut other = PgConnection::establish(&url).unwrap();
+        let mut say = |query: String| diesel::sql_query(query).execute(&mut other).unwrap();
+        say(format!("SELECT pg_advisory_lock({LOCK})"));
+        let migrated = std::thread::scope(|scope| {
+            let migrating = scope.spawn(|| {
+                migrate(&Options {
+                    lock_timeout: Duration::from_millis(50),
+                    ..Options::new("test", &*url, &MIGRATIONS)
+                })
+            });
+            let waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                         AND wait_event_type = 'Lock' AND query_start < now() - interval '300 ms'";
+            while !migrating.is_finished() && say(waits.to_owned()) == 0 {
+                std::thread::yield_now();
+            }
+            say(format!("SELECT pg_advisory_unlock({LOCK})"));
+            migrating.join().unwrap()
+        });
+        assert_eq!(migrated.unwrap().len(), 2);
     }
 }
 
