@@ -69,6 +69,25 @@ impl Databases {
         format!("{base}/{}_{service}", self.prefix)
     }
 
+    /// Has the server close the connections to a service's database and refuse new ones.
+    pub fn shut(&self, service: &str) {
+        let database = format!("{}_{service}", self.prefix);
+        self.run(&format!(
+            "ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false"
+        ));
+        self.run(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        ));
+    }
+
+    /// Has the server take connections to a service's database again.
+    pub fn reopen(&self, service: &str) {
+        self.run(&format!(
+            "ALTER DATABASE {}_{service} WITH ALLOW_CONNECTIONS true",
+            self.prefix
+        ));
+    }
+
     fn run(&self, statement: &str) {
         let mut conn = PgConnection::establish(&self.server).expect("the private PostgreSQL");
         sql_query(statement)

@@ -195,6 +195,11 @@ impl Suite {
         }
     }
 
+    /// The databases, where they are on PostgreSQL.
+    pub fn databases(&self) -> Option<&Databases> {
+        self.databases.as_ref()
+    }
+
     fn process_mut(&mut self, service: &str) -> &mut Process {
         let found = self
             .processes

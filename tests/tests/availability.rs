@@ -7,6 +7,9 @@ use harness::engine::engines;
 use harness::eventually::eventually;
 use harness::suite::{Layout, Suite};
 use serde_json::{Value, json};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 const WORKSPACE: &str = "workspaces/down";
 
@@ -258,6 +261,45 @@ async fn a_deleted_contact_is_gone_only_after_billing_gave_its_grant_back() {
             }
         })
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_goes_with_the_database_and_liveness_does_not() {
+    for engine in engines() {
+        let suite = Suite::start(engine, Layout::One).await;
+        // A file can't be taken away from SQLite.
+        let Some(databases) = suite.databases() else {
+            continue;
+        };
+        let channel = tonic::transport::Endpoint::from_shared(suite.process("up").uri.clone());
+        let channel = channel.expect("a URI").connect_lazy();
+        let health = HealthClient::new(channel);
+        let becomes = async |service: &str, expected: ServingStatus| {
+            eventually(&format!("{service} is {expected:?}"), async || {
+                let service = service.to_owned();
+                let answer = health.clone().check(HealthCheckRequest { service }).await;
+                let status = answer.map_err(|status| status.to_string())?;
+                let found = status.into_inner().status();
+                if found == expected {
+                    Ok(())
+                } else {
+                    Err(format!("{found:?}"))
+                }
+            })
+            .await;
+        };
+        let (shut, open) = (
+            "clientele.billing.v1.InvoiceService",
+            "clientele.contacts.v1.ContactService",
+        );
+        becomes(shut, ServingStatus::Serving).await;
+        databases.shut("billing");
+        becomes(shut, ServingStatus::NotServing).await;
+        becomes(open, ServingStatus::Serving).await;
+        becomes("", ServingStatus::Serving).await;
+        databases.reopen("billing");
+        becomes(shut, ServingStatus::Serving).await;
     }
 }
 

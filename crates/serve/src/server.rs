@@ -203,7 +203,7 @@ impl Server {
         self.address
     }
 
-    /// The server's health, to be handed to services that set their readiness.
+    /// The server's health, by which the readiness of its services is kept ([`Health::keep`]).
     pub fn health(&self) -> Health {
         self.health.clone()
     }
@@ -356,9 +356,7 @@ impl Server {
 /// Makes the services ready, at once or as soon as callers can be told apart.
 async fn announce(health: &Health, authenticator: Option<&Authenticator>, names: &[&'static str]) {
     if let Some(authenticator) = authenticator {
-        for name in names {
-            health.withhold(name).await;
-        }
+        health.withhold(names).await;
         authenticator.ready().await;
     }
     health.announce(names).await;

@@ -1,6 +1,7 @@
 //! A server with its services, from the moment they are open to the end of the drain.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -16,11 +17,13 @@ use crate::cli::{self, LogFormat};
 use crate::exit::WrongSetting;
 
 /// What the three services have in common once they are open.
-pub trait Running {
+pub trait Running: Send + Sync {
     /// The gRPC services to serve, behind `admission`.
     fn services(&self, admission: Arc<dyn Admission>) -> Services;
     /// Starts the work in the background, which ends when `shutdown` is cancelled.
     fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()>;
+    /// Whether the service can do its work now: its database answers.
+    fn ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
 }
 
 /// A service's handle does what the others' do; the crates may not know each other.
@@ -33,6 +36,10 @@ macro_rules! running {
 
             fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()> {
                 <$service>::spawn(self, shutdown.clone())
+            }
+
+            fn ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+                Box::pin(<$service>::ready(self))
             }
         }
     )+};
@@ -115,15 +122,24 @@ where
 /// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
 pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) -> Result<()> {
     let admission = server.admission();
-    let services = running
-        .iter()
-        .map(|(_, service)| service.services(Arc::clone(&admission)));
-    let services = services.fold(Services::new(), Services::and);
     let background = CancellationToken::new();
-    let tasks: Vec<_> = running
-        .iter()
-        .map(|(_, service)| service.spawn(&background))
-        .collect();
+    let mut services = Services::new();
+    let mut tasks = Vec::new();
+    for (_, service) in running {
+        let offered = service.services(Arc::clone(&admission));
+        let mut own = service.spawn(&background);
+        let (health, names) = (server.health(), offered.names().to_vec());
+        let (service, stop) = (Arc::clone(service), background.clone());
+        own.spawn(async move {
+            let check = || service.ready();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = health.keep(&names, check) => {}
+            }
+        });
+        services = services.and(offered);
+        tasks.push(own);
+    }
     let names: Vec<&str> = running.iter().map(|(name, _)| *name).collect();
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
