@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +17,8 @@ use proto::contacts::v1::{
     RunImportRequest, UploadImportChunkRequest, WatchImportRequest,
 };
 
+use tonic::{Code, Status};
+
 use super::connect::{Suite, refused, suite};
 use crate::cli::{FileFormat, Import};
 use crate::exit::WrongSetting;
@@ -24,6 +27,12 @@ type Client = TransferServiceClient<Suite>;
 
 /// Pieces of this size go over the wire; the server takes up to 1 MiB.
 const CHUNK_BYTES: usize = 256 * 1024;
+
+/// How often the import is asked after again while the server is not there and nothing goes on.
+const TRIES_MAX: u32 = 30;
+
+/// The pause before it is asked after again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub async fn run(args: Import) -> Result<()> {
@@ -132,24 +141,44 @@ async fn follow(client: &mut Client, name: &str) -> Result<ImportResource> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "importing {wide_bar} {pos} rows, {per_sec}, {eta} left",
     )?);
+    let mut last = ImportResource::default();
+    let mut tries = TRIES_MAX;
+    loop {
+        let done = last.done_rows;
+        match watch(client, name, &bar, &mut last).await {
+            Ok(()) => break,
+            // The server ends streams from time to time, and the run goes on meanwhile.
+            Err(status) if status.code() == Code::Unavailable && tries > 0 => {
+                let went_on = last.done_rows > done;
+                tries = if went_on { TRIES_MAX } else { tries - 1 };
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(status) => return Err(refused(&status)),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(last)
+}
+
+/// Shows what one stream tells.
+async fn watch(
+    client: &mut Client,
+    name: &str,
+    bar: &ProgressBar,
+    last: &mut ImportResource,
+) -> Result<(), Status> {
     let request = WatchImportRequest {
         name: name.to_owned(),
     };
-    let stream = client
-        .watch_import(request)
-        .await
-        .map_err(|status| refused(&status))?;
-    let mut stream = stream.into_inner();
-    let mut last = ImportResource::default();
-    while let Some(message) = stream.message().await.map_err(|status| refused(&status))? {
-        last = message.import.unwrap_or_default();
+    let mut stream = client.watch_import(request).await?.into_inner();
+    while let Some(message) = stream.message().await? {
+        *last = message.import.unwrap_or_default();
         if last.total_rows > 0 {
             bar.set_length(last.total_rows.unsigned_abs());
         }
         bar.set_position(last.done_rows.unsigned_abs());
     }
-    bar.finish_and_clear();
-    Ok(last)
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
