@@ -78,10 +78,15 @@ fn a_lead_with_no_activity_and_no_next_step_is_stale_at_the_exact_instant() {
         "once"
     );
 
-    facts.contact.next_step_due = Some(Micros(5 * DAY));
+    facts.contact.next_step_due = Some(Micros(NOW.0 + 1));
     assert!(
         tick(&policy, &lead(), &facts, &none, NOW).is_empty(),
         "a next step is planned"
+    );
+    facts.contact.next_step_due = Some(NOW);
+    assert!(
+        !tick(&policy, &lead(), &facts, &none, NOW).is_empty(),
+        "it was due, and nothing happened"
     );
     facts.contact.next_step_due = None;
     facts.engagement.last_activity = Some(Micros(990 * DAY));
