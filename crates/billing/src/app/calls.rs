@@ -7,6 +7,7 @@ use prost::Message;
 use types::{Deadline, Ids, Micros, Service, Token, TokenKind};
 
 use super::{Abort, Stop};
+use crate::domain::faults::Faults;
 use crate::error::Error;
 
 /// Who calls, and by when the answer is due.
@@ -229,14 +230,20 @@ pub fn consistency_token(position: LogPosition) -> String {
 /// Reads go to the primary, so that any token of this life of the database is satisfied. Other
 /// services' tokens ask for nothing that billing shows.
 pub fn check_freshness(tokens: &[String], epoch: i64) -> Result<(), Error> {
-    for token in tokens {
+    let (mut services, mut faults) = (Vec::new(), Faults::default());
+    for (index, token) in tokens.iter().enumerate() {
         let token: Token = token.parse().map_err(|_| Error::ConsistencyTokenForeign)?;
         let own = token.service == Service::Billing;
         if token.kind != TokenKind::Consistency || own && token.epoch != epoch {
             return Err(Error::ConsistencyTokenForeign);
         }
+        if services.contains(&token.service) {
+            let field = format!("at_least_as_fresh_as[{index}]");
+            faults.note(field, "must be the only token of its service");
+        }
+        services.push(token.service);
     }
-    Ok(())
+    Ok(faults.into_result()?)
 }
 
 /// The answer that was stored under a request's key.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use types::{AssignmentName, ContactName, Micros, ProjectName};
 
-use super::faults::Faults;
 use super::grants::{self, Evidence};
 use crate::store::grants::Entitled;
 
@@ -39,16 +38,6 @@ pub struct ProjectContent {
     pub description: String,
     /// Short marks to filter by.
     pub labels: BTreeMap<String, String>,
-}
-
-impl ProjectContent {
-    /// Refuses what no project may be; `field` is where the content stands in the request.
-    pub fn check(&self, field: &str) -> Result<(), Faults> {
-        if self.display_name.trim().is_empty() {
-            return Err(Faults::of(format!("{field}.display_name"), "must be given"));
-        }
-        Ok(())
-    }
 }
 
 /// A project as stored.

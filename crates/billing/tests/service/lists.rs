@@ -5,7 +5,8 @@ use proto::errors::v1::Reason;
 use proto::google::r#type as google;
 
 use super::support::{
-    PARENT, Running, assert_refused, contact, create_request, invoice, on_every_engine, with_client,
+    PARENT, Running, assert_refused, contact, create_request, fields, invoice, on_every_engine,
+    with_client,
 };
 
 async fn list(billing: &Running, filter: &str, order_by: &str, page_size: i32) -> Vec<String> {
@@ -247,6 +248,14 @@ async fn tokens_of_other_lives_are_refused() {
             .await
             .expect_err("junk");
         assert_refused(&refused, Reason::ConsistencyTokenForeign);
+        let both = v1::GetInvoiceRequest {
+            name: name.clone(),
+            at_least_as_fresh_as: vec![token.clone(), token.clone()],
+        };
+        let refused = billing.invoices.clone().get_invoice(both).await;
+        let refused = refused.expect_err("one per service at most");
+        assert_refused(&refused, Reason::FieldInvalid);
+        assert_eq!(fields(&refused), ["at_least_as_fresh_as[1]"]);
         billing.stop().await;
         suite
             .store()
