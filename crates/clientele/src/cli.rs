@@ -147,6 +147,10 @@ pub struct Serve {
 /// The settings that every server has.
 #[derive(Debug, Args)]
 pub struct Server {
+    /// An address that answers health checks (grpc.health.v1) in the clear, and nothing else: probes of
+    /// Kubernetes speak no TLS.
+    #[arg(long, env = "CLIENTELE_HEALTH_LISTEN")]
+    pub health_listen: Option<SocketAddr>,
     /// PostgreSQL connections of each service at most; more than about 16 on two cores are slower.
     #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_max: u32,

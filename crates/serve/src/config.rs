@@ -14,6 +14,8 @@ use crate::streams::ROTATION;
 pub struct Config {
     /// The address to listen on; port 0 takes a free one. Default: `127.0.0.1:50051`.
     pub listen: SocketAddr,
+    /// An address that answers health checks in the clear, and nothing else. Default: none.
+    pub health_listen: Option<SocketAddr>,
     /// Whether the server describes its services to clients (`grpc.reflection`). Default: true.
     pub reflection: bool,
     /// How long the server goes on as before after readiness is off, so that load balancers notice
@@ -37,6 +39,7 @@ impl Default for Config {
         let deadlines = Deadlines::default();
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            health_listen: None,
             reflection: true,
             lame_duck_ms: 0,
             grace_ms: 10_000,

@@ -37,7 +37,7 @@ pub(crate) fn accept(
     tls: Option<ServerTls>,
     limits: &Limits,
     closed: CancellationToken,
-) -> impl Stream<Item = io::Result<Connection>> {
+) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let door = Door {
         listener,
         tls,

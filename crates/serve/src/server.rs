@@ -4,21 +4,17 @@
 //! while endless streams end with `SHUTTING_DOWN`; calls in flight finish within the grace; what is
 //! left then is closed.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
-use tower::Service;
 
 use crate::bind::{NotLoopback, Protection, is_loopback};
 use crate::caller::LocalAdmission;
@@ -26,7 +22,9 @@ use crate::config::Config;
 use crate::connections;
 use crate::health::Health;
 use crate::identity::{Authenticator, IdentityAdmission};
+use crate::probes::Probes;
 use crate::rpcs::Rpcs;
+use crate::services::Services;
 use crate::stack::{Parts, stack};
 use crate::streams::Shutdown;
 
@@ -59,58 +57,6 @@ pub enum ServerError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// The rpc services that one server offers.
-#[derive(Default)]
-pub struct Services {
-    names: Vec<&'static str>,
-    mounts: Vec<Box<dyn FnOnce(Routes) -> Routes + Send>>,
-}
-
-impl Services {
-    /// None yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds one generated service.
-    #[must_use]
-    pub fn with<S>(mut self, service: S) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
-    {
-        self.names.push(S::NAME);
-        self.mounts
-            .push(Box::new(move |routes| routes.add_service(service)));
-        self
-    }
-
-    /// Adds all services of another list, such as another crate's.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.names.extend(other.names);
-        self.mounts.extend(other.mounts);
-        self
-    }
-
-    /// The full proto names of the services.
-    pub fn names(&self) -> &[&'static str] {
-        &self.names
-    }
-
-    fn mount(self, routes: Routes) -> Routes {
-        self.mounts
-            .into_iter()
-            .fold(routes, |routes, mount| mount(routes))
-    }
-}
-
 /// A server that listens and does not answer yet.
 ///
 /// It is bound before its services are made, because in `clientele up` they call each other at
@@ -120,6 +66,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     health: Health,
+    probes: Option<Probes>,
     shutdown: Shutdown,
     descriptors: Vec<&'static [u8]>,
     protection: Protection,
@@ -138,7 +85,13 @@ impl Server {
     ) -> Result<Self, ServerError> {
         protection.require(config.listen)?;
         let bound = TcpListener::bind(config.listen).await;
-        Self::on(bound, config, protection)
+        let mut server = Self::on(bound, config, protection)?;
+        if let Some(address) = server.config.health_listen {
+            let probes = Probes::bind(address).await;
+            let refused = |source| ServerError::Bind { address, source };
+            server.probes = Some(probes.map_err(refused)?);
+        }
+        Ok(server)
     }
 
     /// Takes a listener that was bound elsewhere, such as by a test or a supervisor.
@@ -166,6 +119,7 @@ impl Server {
             listener,
             address,
             health: Health::new(),
+            probes: None,
             shutdown: Shutdown::new(),
             descriptors: vec![proto::DESCRIPTOR_SET],
             protection,
@@ -203,6 +157,11 @@ impl Server {
         self.address
     }
 
+    /// The address that answers health checks and nothing else, if there is one.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.probes.as_ref().map(Probes::address)
+    }
+
     /// The server's health, by which the readiness of its services is kept ([`Health::keep`]).
     pub fn health(&self) -> Health {
         self.health.clone()
@@ -228,7 +187,7 @@ impl Server {
         services: Services,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
-        let names = services.names.clone();
+        let names = services.names().to_vec();
         self.require_policies(&names)?;
         let layers = stack(self.parts()?);
         let routes = services.mount(self.own_routes(&names)?);
@@ -251,6 +210,9 @@ impl Server {
             goaway.clone().cancelled_owned(),
         );
         let mut serving = pin!(serving);
+        let _answering = self
+            .probes
+            .map(|probes| probes.answer(&self.health, &self.config.limits));
         let ready = announce(&self.health, self.protection.authenticator.as_ref(), &names);
         // Readiness comes with the keys, and a shutdown may come before them.
         let ready_for_ever = async {

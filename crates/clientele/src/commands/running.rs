@@ -64,6 +64,7 @@ pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
 pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identity) -> Config {
     Config {
         listen,
+        health_listen: settings.health_listen,
         reflection: identity.reflection,
         grace_ms: settings.grace_ms,
         ..Config::default()

@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Note, Probe, Running, call};
+use crate::support::{Note, Probe, Running, SERVICE, call};
 use crate::tls::{Realm, echo};
 use serve::testing::authority::Leaf;
 use serve::{Config, Limits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tonic::Request;
+use tonic::transport::Endpoint;
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// The time that connections get in these tests.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -70,6 +74,40 @@ async fn who_connects_and_says_nothing_holds_up_nobody_and_is_closed() {
             closed(&mut stream).await;
         }
     }
+}
+
+#[tokio::test]
+async fn health_has_a_door_of_its_own_which_opens_to_nothing_else() {
+    let realm = Realm::new();
+    let tls = realm.server(&realm.issue("server", &Leaf::default())).await;
+    let config = Config {
+        health_listen: Some("127.0.0.1:0".parse().expect("an address")),
+        ..config(Limits {
+            connections_max: 1,
+            ..Limits::default()
+        })
+    };
+    let mut server = Running::start_over(tls, config).await;
+    let _crowd = connect(&server).await;
+    let address = server.health_address.expect("a door");
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
+    let channel = endpoint.connect().await.expect("in the clear");
+    let mut health = HealthClient::new(channel.clone());
+    let mut status = async |service: &str| {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(request).await;
+        answer.map(|answer| answer.into_inner().status())
+    };
+    for service in ["", SERVICE] {
+        assert_eq!(status(service).await.expect("told"), ServingStatus::Serving);
+    }
+    let other = call(channel, "Echo", Request::new(Note::default())).await;
+    assert_eq!(other.expect_err("health only").code(), Code::Unimplemented);
+    server.stop();
+    server.ended().await;
+    status("").await.expect_err("gone with the server");
 }
 
 #[tokio::test]

@@ -230,6 +230,7 @@ pub fn descriptors() -> &'static [u8] {
 /// A server with the service, on a port of its own.
 pub struct Running {
     pub address: SocketAddr,
+    pub health_address: Option<SocketAddr>,
     pub probe: Probe,
     pub health: Health,
     stop: Option<oneshot::Sender<()>>,
@@ -260,12 +261,14 @@ impl Running {
         let server = server.describe(descriptors());
         let (stop, stopped) = oneshot::channel();
         let (address, health) = (server.address(), server.health());
+        let health_address = server.health_address();
         let services = Services::new().with(probe.clone());
         let ended = tokio::spawn(server.run(services, async move {
             let _ = stopped.await;
         }));
         Self {
             address,
+            health_address,
             probe,
             health,
             stop: Some(stop),
