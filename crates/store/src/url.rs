@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | `sqlite:PATH`, `sqlite://PATH` | the SQLite file at PATH, made with its folder when absent |
 //! | `postgres://...`, `postgresql://...` | PostgreSQL, in libpq's URI form |
+//!
+//! `sslmode` and what belongs to it are libpq's too (`sslmode=verify-full&sslrootcert=ca.pem`), in builds
+//! with the cargo feature `postgres-tls`; others refuse a URL that asks for TLS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -32,7 +35,23 @@ pub enum UrlError {
     /// An SQLite URL without a file, or naming a database in memory.
     #[error("an sqlite: URL must name a file")]
     FileMissing,
+    /// The URL asks for TLS to PostgreSQL, which this build can't speak.
+    #[error(
+        "the database URL asks for sslmode={sslmode}, and this build speaks no TLS to PostgreSQL: take \
+         one with the cargo feature postgres-tls (cargo build --features postgres-tls), such as the \
+         container image"
+    )]
+    TlsMissing {
+        /// What it asks for.
+        sslmode: String,
+    },
 }
+
+/// Whether this build speaks TLS to PostgreSQL.
+const TLS: bool = cfg!(feature = "postgres-tls");
+
+/// The values of `sslmode` with which libpq connects over TLS or not at all.
+const TLS_MODES: [&str; 3] = ["require", "verify-ca", "verify-full"];
 
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
@@ -45,7 +64,12 @@ impl Target {
                 }
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
-            "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
+            "postgres" | "postgresql" => match tls_mode(url) {
+                Some(sslmode) if !TLS => Err(UrlError::TlsMissing {
+                    sslmode: sslmode.to_owned(),
+                }),
+                _ => Ok(Self::Postgres(url.to_owned())),
+            },
             other => Err(UrlError::SchemeUnknown {
                 scheme: other.to_owned(),
             }),
@@ -60,6 +84,15 @@ impl fmt::Debug for Target {
             Self::Postgres(_) => f.write_str("Postgres(..)"),
         }
     }
+}
+
+/// The `sslmode` of a libpq URI, if it is one that needs TLS.
+fn tls_mode(url: &str) -> Option<&str> {
+    let (_, query) = url.split_once('?')?;
+    query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("sslmode="))
+        .find(|value| TLS_MODES.contains(value))
 }
 
 /// Adds `name=value` to a libpq URI that does not set `name` itself.
@@ -100,6 +133,37 @@ mod tests {
             })
         );
         assert_eq!(Target::parse("a.db"), Err(UrlError::SchemeMissing));
+    }
+
+    #[test]
+    fn tls_is_refused_by_a_build_without_it_and_never_left_out() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            for url in [
+                format!("postgres://u:secret@h/d?sslmode={mode}"),
+                format!("postgresql://u:secret@h/d?a=b&sslmode={mode}&sslrootcert=ca.pem"),
+            ] {
+                let parsed = Target::parse(&url);
+                if TLS {
+                    assert_eq!(parsed, Ok(Target::Postgres(url)));
+                    continue;
+                }
+                let told = parsed.expect_err("this build can't").to_string();
+                assert!(
+                    told.contains(mode) && told.contains("postgres-tls"),
+                    "{told}"
+                );
+                assert!(!told.contains("secret"), "{told}");
+            }
+        }
+        for rest in [
+            "",
+            "?sslmode=disable",
+            "?sslmode=prefer",
+            "?notsslmode=require",
+        ] {
+            let url = format!("postgres://h/d{rest}");
+            assert_eq!(Target::parse(&url), Ok(Target::Postgres(url)));
+        }
     }
 
     #[test]
