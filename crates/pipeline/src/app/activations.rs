@@ -67,17 +67,22 @@ impl App {
         let compiled = self
             .compiled(&ask.workspace, &ask.policy, &new.definition)
             .await?;
-        let mut lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+        let mut lineage = self.lineage_now(&ask.workspace, call.deadline).await?;
         for _ in 0..ATTEMPTS_MAX {
             let id = requests::id_of(ask.identity.as_ref());
             let scene = self.scene(lineage, &ask.workspace, &call.actor, id);
             let (asked, new) = (ask.clone(), Arc::clone(&compiled));
+            self.announce(&ask.workspace, call.deadline).await?;
             let done = self
                 .store
                 .write("policy.activate", call.deadline, move |conn| {
+                    tables::workspaces::intent_withdraw(conn, &scene.workspace)?;
                     activate(conn, &scene, &asked, &new)
                 })
                 .await;
+            if done.is_err() {
+                self.withdraw(&ask.workspace).await;
+            }
             match done {
                 Ok(Done::Fresh(mut done)) => {
                     self.wait_for_fence(&mut done, call.deadline).await?;
@@ -92,11 +97,11 @@ impl App {
                     if let Done::Fresh(done) = *done {
                         return Ok(*done);
                     }
-                    lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+                    lineage = self.lineage_now(&ask.workspace, call.deadline).await?;
                 }
                 Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(_)) => {
-                    lineage = self.lineage_read(&ask.workspace, call.deadline).await?;
+                    lineage = self.lineage_now(&ask.workspace, call.deadline).await?;
                 }
             }
         }

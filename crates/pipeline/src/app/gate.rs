@@ -100,9 +100,9 @@ where
 {
     let active = scene.lineage.active().number;
     let held = if while_activating {
-        tables::workspaces::workspace_share(conn, &scene.workspace)?
+        tables::workspaces::workspace_share(conn, &scene.workspace, scene.now)?
     } else {
-        tables::workspaces::workspace_share_if_calm(conn, &scene.workspace)?
+        tables::workspaces::workspace_share_if_calm(conn, &scene.workspace, scene.now)?
     };
     if let Some(state) = held {
         return if state.activation == active {

@@ -59,8 +59,19 @@ impl App {
         }
     }
 
-    /// The policies of a workspace as they are now.
+    /// The policies of a workspace as they are now; where somebody is about to change which is in
+    /// force, after that.
     pub async fn lineage_read(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+    ) -> Result<Arc<Lineage>, Error> {
+        self.calm(workspace, deadline).await?;
+        self.lineage_now(workspace, deadline).await
+    }
+
+    /// The policies of a workspace as they are now, for whoever is about to change them.
+    pub async fn lineage_now(
         &self,
         workspace: &str,
         deadline: Deadline,

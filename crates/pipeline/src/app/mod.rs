@@ -3,6 +3,7 @@
 
 pub mod acknowledgements;
 pub mod activations;
+pub mod announcements;
 pub mod background;
 pub mod batches;
 pub mod cancellations;

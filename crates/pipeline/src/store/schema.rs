@@ -10,6 +10,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    workspace_intents (workspace) {
+        workspace -> Text,
+        until_time -> BigInt,
+    }
+}
+
+diesel::table! {
     policies (workspace, policy) {
         workspace -> Text,
         policy -> Text,
@@ -219,6 +226,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     workspaces,
+    workspace_intents,
     policies,
     policy_revisions,
     policy_activations,

@@ -21,4 +21,5 @@ mod recalls;
 mod recoveries;
 mod refusals;
 mod suite;
+mod turns;
 mod waits;

@@ -7,6 +7,13 @@ CREATE TABLE workspaces (
     create_time BIGINT NOT NULL
 );
 
+-- Who is about to hold a workspace against decisions: until then none begins, so that those under way
+-- come to an end. A row that is locked in shares by one after the other would else never be had.
+CREATE TABLE workspace_intents (
+    workspace TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    until_time BIGINT NOT NULL
+);
+
 -- A policy, all its revisions together; revision is the newest.
 CREATE TABLE policies (
     workspace TEXT COLLATE "C" NOT NULL,
