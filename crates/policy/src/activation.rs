@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::Role;
 
+use crate::company::{Kind, entitlements};
 use crate::policy::Policy;
+
+/// Who stands where: per stage, how many contacts of each kind.
+pub type Standing = BTreeMap<String, BTreeMap<Kind, u64>>;
 
 /// What activating a policy would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub struct Plan {
     /// Per entitlement, how many contacts would lose it.
     pub losing: BTreeMap<String, u64>,
     /// Whether billing must raise its fence before the policy is active: some stage loses an
-    /// entitlement.
+    /// entitlement, for people or for companies.
     pub fence: bool,
 }
 
@@ -37,9 +41,9 @@ pub struct StagePlan {
     pub to_role: Role,
     /// How many contacts stand there.
     pub contacts: u64,
-    /// The entitlements they would gain.
+    /// The entitlements that the stage would gain, whoever stands there.
     pub gained: BTreeSet<String>,
-    /// The entitlements they would lose.
+    /// The entitlements that it would lose.
     pub lost: BTreeSet<String>,
 }
 
@@ -97,13 +101,14 @@ pub fn plan(
     old: &Policy,
     new: &Policy,
     stage_map: &BTreeMap<String, String>,
-    contacts: &BTreeMap<String, u64>,
+    contacts: &Standing,
 ) -> Result<Plan, Vec<Obstacle>> {
     let obstacles = obstacles(old, new, stage_map, contacts);
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
     let mut plan = Plan::default();
+    let nobody = BTreeMap::new();
     let vanished = contacts
         .keys()
         .map(String::as_str)
@@ -112,7 +117,7 @@ pub fn plan(
         let Some(to) = mapped(new, stage_map, from) else {
             continue;
         };
-        let count = contacts.get(from).copied().unwrap_or_default();
+        let kinds = contacts.get(from).unwrap_or(&nobody);
         let before = old.entitle(from);
         let after = new.entitle(to);
         let stage = StagePlan {
@@ -120,13 +125,24 @@ pub fn plan(
             to: to.to_owned(),
             from_role: old.role(from).unwrap_or(Role::Contact),
             to_role: new.role(to).unwrap_or(Role::Contact),
-            contacts: count,
+            contacts: total(kinds),
             gained: after.difference(before).cloned().collect(),
             lost: before.difference(after).cloned().collect(),
         };
         plan.count(stage);
+        for kind in [Kind::Person, Kind::Company, Kind::Group] {
+            let count = kinds.get(&kind).copied().unwrap_or_default();
+            let before = entitlements(old, kind, Some(from));
+            plan.count_keys(count, &before, &entitlements(new, kind, Some(to)));
+        }
     }
     Ok(plan)
+}
+
+fn total(kinds: &BTreeMap<Kind, u64>) -> u64 {
+    kinds
+        .values()
+        .fold(0, |sum, count| sum.saturating_add(*count))
 }
 
 impl Plan {
@@ -137,19 +153,24 @@ impl Plan {
             &mut self.moving
         };
         *total = total.saturating_add(stage.contacts);
-        if stage.contacts > 0 {
-            for (keys, counts) in [
-                (&stage.gained, &mut self.gaining),
-                (&stage.lost, &mut self.losing),
-            ] {
-                for key in keys {
-                    let count = counts.entry(key.clone()).or_default();
-                    *count = count.saturating_add(stage.contacts);
-                }
+        self.stages.push(stage);
+    }
+
+    /// Counts what these contacts gain and lose.
+    fn count_keys(&mut self, contacts: u64, before: &BTreeSet<String>, after: &BTreeSet<String>) {
+        self.fence |= !before.is_subset(after);
+        if contacts == 0 {
+            return;
+        }
+        for (keys, counts) in [
+            (after.difference(before), &mut self.gaining),
+            (before.difference(after), &mut self.losing),
+        ] {
+            for key in keys {
+                let count = counts.entry(key.clone()).or_default();
+                *count = count.saturating_add(contacts);
             }
         }
-        self.fence |= !stage.lost.is_empty();
-        self.stages.push(stage);
     }
 }
 
@@ -157,7 +178,7 @@ fn obstacles(
     old: &Policy,
     new: &Policy,
     stage_map: &BTreeMap<String, String>,
-    contacts: &BTreeMap<String, u64>,
+    contacts: &Standing,
 ) -> Vec<Obstacle> {
     let mut obstacles = BTreeSet::new();
     for (from, to) in stage_map {
@@ -170,11 +191,12 @@ fn obstacles(
             obstacles.insert(Obstacle::TargetUnknown { stage: to.clone() });
         }
     }
-    for (stage, &count) in contacts {
+    for (stage, kinds) in contacts {
+        let count = total(kinds);
         if count > 0 && !stage_map.contains_key(stage) && new.stage(stage).is_none() {
             obstacles.insert(Obstacle::StageUnmapped {
                 stage: stage.clone(),
-                contacts: count,
+                contacts: total(kinds),
             });
         }
     }

@@ -17,7 +17,7 @@ use crate::policy::Policy;
 pub const OF_COMPANIES: [&str; 5] = [PROMO_MATERIAL, ESTIMATE, PROPOSAL, INVOICE, PROJECT];
 
 /// What a contact is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A person.
     Person,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use policy::activation::{Obstacle, Plan, mapped, plan};
-use policy::definition::Mode;
+use policy::activation::{Obstacle, Plan, Standing, mapped, plan};
 use prost::Message as _;
 use store::Conn;
 use store::change_log::{self, LogPosition, NewChange};
@@ -220,7 +219,6 @@ fn activate(
     }
     let old = scene.lineage.active();
     let planned = planned(conn, scene, ask, new)?;
-    let turned = new.mode() == Mode::CompanyFirst && old.policy.mode() != Mode::CompanyFirst;
     let mut activation = Activation {
         workspace: scene.workspace.clone(),
         number: tables::activations::activation_last_number(conn, &scene.workspace)? + 1,
@@ -231,8 +229,7 @@ fn activate(
         state: State::Activating,
         impact: Impact::from(&planned),
         mapped_count: 0,
-        // Where companies come first, people lose what is a company's.
-        fenced: planned.fence || turned,
+        fenced: planned.fence,
         actor: scene.actor.clone(),
         create_time: scene.now,
         active_time: None,
@@ -287,13 +284,14 @@ fn planned(
     new: &policy::Policy,
 ) -> Result<Plan, Abort<Done>> {
     let lineage: &Lineage = &scene.lineage;
-    let mut standing: BTreeMap<String, u64> = BTreeMap::new();
-    for ((number, stage), count) in tables::positions::positions_count(conn, &scene.workspace)? {
+    let mut standing = Standing::new();
+    for (number, stage, kind, count) in tables::positions::positions_count(conn, &scene.workspace)?
+    {
         if !lineage.reaches(number) {
             return Err(Stale::Lineage.into());
         }
-        *standing.entry(lineage.mapped(number, &stage)).or_default() +=
-            u64::try_from(count).unwrap_or(0);
+        let kinds = standing.entry(lineage.mapped(number, &stage)).or_default();
+        *kinds.entry(kind).or_default() += u64::try_from(count).unwrap_or(0);
     }
     let old: &Active = lineage.active();
     let mut obstacles = match plan(&old.policy, new, &ask.stage_map, &standing) {

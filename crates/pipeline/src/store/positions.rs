@@ -1,8 +1,9 @@
 //! Positions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
+use policy::company::Kind;
 use store::{Beyond, Conn, Error};
 use types::{ContactName, Micros, Role};
 
@@ -225,17 +226,25 @@ pub fn positions_of(
 pub fn positions_count(
     conn: &mut Conn,
     workspace: &str,
-) -> Result<BTreeMap<(i64, String), i64>, Error> {
-    let rows: Vec<(i64, String, i64)> = table::table
+) -> Result<Vec<(i64, String, Kind, i64)>, Error> {
+    let rows: Vec<(i64, String, String, i64)> = table::table
         .filter(table::workspace.eq(workspace))
         .filter(table::stage.ne(""))
-        .group_by((table::activation, table::stage))
-        .select((table::activation, table::stage, diesel::dsl::count_star()))
+        .group_by((table::activation, table::stage, table::kind))
+        .select((
+            table::activation,
+            table::stage,
+            table::kind,
+            diesel::dsl::count_star(),
+        ))
         .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(activation, stage, count)| ((activation, stage), count))
-        .collect())
+    rows.into_iter()
+        .map(|(activation, stage, kind, count)| {
+            let kind =
+                kind_of(&kind).ok_or_else(|| super::corrupt("positions", workspace, &kind))?;
+            Ok((activation, stage, kind, count))
+        })
+        .collect()
 }
 
 /// Contacts whose position is still expressed under an earlier activation, in the order of their

@@ -41,7 +41,7 @@ fn associate(suite: &Suite, name: &str) {
     suite.directory.person(name, "");
     suite
         .directory
-        .change(name, |person| person.company = COMPANY.to_owned());
+        .change(name, |person| COMPANY.clone_into(&mut person.company));
 }
 
 /// Waits until a contact stands in a stage.
@@ -193,6 +193,22 @@ async fn another_primary_contact_takes_nothing_away_from_a_company_with_document
         .await;
         let kept = suite.one.position(COMPANY).await.expect("a position");
         assert_eq!((kept.stage.as_str(), kept.revision), ("client", 2));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn putting_companies_first_says_what_people_lose() {
+    on_each_engine(async |suite| {
+        suite.directory.person(ADA, "client");
+        suite.one.position(ADA).await.expect("a position");
+        let definition = one_way(suite, Mode::CompanyFirst).await;
+        let new = create(&suite.one, "companies", definition).await;
+        let revision = new.expect("created").revision;
+        let tried = activate(&suite.one, &revision, &[], true).await;
+        let tried = tried.expect("tried");
+        assert_eq!(tried.loss_counts.get("invoice"), Some(&1));
+        assert_eq!(tried.loss_counts.get("portal_login"), None);
     })
     .await;
 }
