@@ -51,10 +51,25 @@ pub struct TransitionRow {
     pub activity: Option<String>,
     /// The policy revision, by its name.
     pub policy_revision: String,
+    /// The decision's id, which all rows share that it wrote.
+    pub decision: String,
+    /// The number of the activation of the policy revision.
+    pub activation: i64,
     /// When it took effect.
     pub effective_time: Micros,
     /// When it was decided.
     pub record_time: Micros,
+}
+
+/// What a row says of the decision that wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The decision's id.
+    pub decision: String,
+    /// The policy revision it was made under, by its name.
+    pub policy_revision: String,
+    /// The number of the activation of that revision.
+    pub activation: i64,
 }
 
 /// A row and the hash that was stored with it.
@@ -114,9 +129,9 @@ pub enum Break {
 }
 
 impl TransitionRow {
-    /// The row of a transition that was decided for `contact` under `policy_revision`.
+    /// The row of a transition that was decided for `contact`.
     #[must_use]
-    pub fn new(contact: &str, policy_revision: &str, transition: &Transition) -> Self {
+    pub fn new(contact: &str, origin: &Origin, transition: &Transition) -> Self {
         let role = |role: Option<Role>| role.map(|role| role.as_str().to_owned());
         Self {
             contact: contact.to_owned(),
@@ -132,7 +147,9 @@ impl TransitionRow {
             note_digest: digest(&transition.note),
             trigger: transition.trigger.clone(),
             activity: transition.activity.clone(),
-            policy_revision: policy_revision.to_owned(),
+            policy_revision: origin.policy_revision.clone(),
+            decision: origin.decision.clone(),
+            activation: origin.activation,
             effective_time: transition.effective_time,
             record_time: transition.record_time,
         }
@@ -173,6 +190,8 @@ pub fn canonical_bytes(previous_hash: &Hash, row: &TransitionRow) -> Vec<u8> {
     bytes.option(row.trigger.as_deref());
     bytes.option(row.activity.as_deref());
     bytes.text(&row.policy_revision);
+    bytes.text(&row.decision);
+    bytes.number(row.activation);
     bytes.number(row.effective_time.0);
     bytes.number(row.record_time.0);
     bytes.0
@@ -223,7 +242,9 @@ impl Head {
     /// Whether a stored position is the fold of the history.
     #[must_use]
     pub fn agrees(&self, position: &Position) -> bool {
-        self.stage == position.stage && self.revision == position.revision
+        self.stage == position.stage
+            && self.revision == position.revision
+            && self.entered == position.entered
     }
 }
 

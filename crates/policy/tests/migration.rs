@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use common::{COMPILER, preset, ready};
 use policy::company::{Associate, Kind, change_primary, entitlements, first_primary, position};
 use policy::history::{
-    Break, Checkpoint, GENESIS, Hash, SealedRow, TransitionRow, canonical_bytes, digest,
+    Break, Checkpoint, GENESIS, Hash, Origin, SealedRow, TransitionRow, canonical_bytes, digest,
     row_hash, verify,
 };
 use policy::{Fields, Policy, Position};
@@ -154,10 +154,15 @@ fn what_was_decided_can_be_sealed_and_verified() {
     let mut position = Position::none();
     let mut rows = Vec::new();
     let mut previous = GENESIS;
+    let origin = Origin {
+        decision: "d".to_owned(),
+        policy_revision: "revisions/1".to_owned(),
+        activation: 1,
+    };
     for stage in ["lead", "prospect", "client"] {
         let decision = common::convert(&policy, &position, &ready(), stage).expect("allowed");
         position = position.after(&decision);
-        let row = TransitionRow::new("contacts/a", "revisions/1", &decision.transitions[0]);
+        let row = TransitionRow::new("contacts/a", &origin, &decision.transitions[0]);
         let hash = row_hash(&previous, &row);
         rows.push(SealedRow {
             row,
@@ -225,10 +230,10 @@ fn the_hashes_are_pinned() {
         })
     };
     let rows = history();
-    assert_eq!(canonical_bytes(&GENESIS, &rows[0].row).len(), 264);
+    assert_eq!(canonical_bytes(&GENESIS, &rows[0].row).len(), 280);
     assert_eq!(
         hex(&rows[2].hash),
-        "e9bde7941ef0ae19d8863ce07fe22cc74bc69431c77f9bba9f014721cb3d60e2"
+        "7e5bf11cb9870746899f12799ee4c49c9c5d839fb24a64bd3a20bd4c28a506a2"
     );
     let mut checkpoint = Checkpoint::begin(&GENESIS, "workspaces/default", 1);
     checkpoint
@@ -251,7 +256,7 @@ fn the_hashes_are_pinned() {
     );
     assert_eq!(
         hex(&checkpoint.finish()),
-        "d190558db46762e8cde553d6f10fdc4bb9007c034d2f05f75300f71ebca34902"
+        "ee3171e3716dd2569e00c16be445f5ecc6e8cc86fcf89185873802e17af020af"
     );
 }
 

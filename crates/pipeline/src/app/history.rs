@@ -5,7 +5,7 @@ use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::App;
-use crate::domain::positions::Position;
+use crate::domain::positions::{Position, State};
 use crate::domain::transitions::Transition;
 use crate::error::Error;
 use crate::store as tables;
@@ -175,7 +175,9 @@ fn unreadable(name: &ContactName, error: store::Error) -> Error {
 fn verify_heads(conn: &mut Conn, name: &ContactName, rows: &[Transition]) -> Result<i64, Error> {
     let heads = tables::checkpoints::heads_of_contact(conn, name)?;
     for (number, revision, hash) in &heads {
-        let row = rows.iter().find(|row| row.revision == *revision);
+        // Rows come in the order of their revisions.
+        let at = rows.binary_search_by_key(revision, |row| row.revision);
+        let row = at.ok().and_then(|at| rows.get(at));
         if row.is_none_or(|row| row.hash[..] != hash[..]) {
             let problem = format!("it is not the row that seal {number} has");
             return Err(broken(name, *revision, problem));
@@ -206,15 +208,28 @@ fn verify_history(
         };
     };
     let standing = position.standing(position.stage.as_deref());
-    let role = rows.last().map_or("", |last| last.moved.to_role.as_str());
-    if !head.agrees(&standing)
-        || head.hash != position.head
-        || role != position.role.map_or("", types::Role::as_str)
-    {
+    if !head.agrees(&standing) || head.hash != position.head || !repeats(position, rows.last()) {
         let problem = "the position is not where the history leads";
         return Err(broken(name, head.revision, problem));
     }
     Ok(())
+}
+
+/// Whether a position says what its newest transition says, beside where it led and when. Its stage is
+/// put in the words of a later policy without a transition where nothing of it changes.
+fn repeats(position: &Position, last: Option<&Transition>) -> bool {
+    let placed = match position.state {
+        State::Open => position.stage.is_some(),
+        State::None => position.stage.is_none(),
+        State::Revoking => true,
+    };
+    let role = position.role.map_or("", types::Role::as_str);
+    placed
+        && last.map_or(role.is_empty(), |last| {
+            last.moved.to_role == role
+                && last.policy == position.policy
+                && last.activation <= position.activation
+        })
 }
 
 /// A page of histories, and the contact it ends with; none at the end.

@@ -225,6 +225,8 @@ impl Transition {
             trigger: some(&moved.trigger),
             activity: some(&moved.activity),
             policy_revision: self.policy.name(&self.contact.workspace),
+            decision: self.decision.clone(),
+            activation: self.activation,
             effective_time: Micros(moved.effective_time),
             record_time: self.record_time,
         }
@@ -268,6 +270,8 @@ mod tests {
             |row| row.moved.actor.clear(),
             |row| row.moved.effective_time += 1,
             |row| row.policy.revision += 1,
+            |row| row.decision.push('x'),
+            |row| row.activation += 1,
             |row| row.record_time.0 += 1,
         ] {
             let mut altered = row.clone();

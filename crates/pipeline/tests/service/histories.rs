@@ -35,21 +35,58 @@ async fn raw_sql_that_disagrees_with_the_history_fails() {
             "UPDATE positions SET stage = 'lead', role = 'LEAD'",
             "UPDATE positions SET revision = 2",
             "UPDATE positions SET contact = 'eve'",
+            "UPDATE positions SET enter_time = 0",
+            "UPDATE positions SET activation = 0",
+            "UPDATE positions SET policy = 'other'",
+            "UPDATE positions SET policy_revision = 7",
+            "UPDATE positions SET state = 'NONE'",
             "DELETE FROM positions",
             "UPDATE transitions SET to_stage = 'lead' WHERE revision = 3",
             "UPDATE transitions SET note = 'x'",
             "DELETE FROM transitions WHERE revision = 3",
             "UPDATE policy_revisions SET definition = '{}'",
-            "INSERT INTO positions SELECT workspace, 'eve', kind, stage, role, state, revision, change, \
-             activation, policy, policy_revision, enter_time, head_hash, sealed_revision, \
-             grant_revision, facts_time, refusal FROM positions",
-            "INSERT INTO transitions SELECT workspace, contact, 5, from_stage, to_stage, from_role, to_role, \
-             skip, cause, actor, reason, note, note_digest, trigger_id, activity, decision, policy, \
-             policy_revision, activation, effective_time, record_time, previous_hash, hash \
-             FROM transitions WHERE revision = 3",
         ] {
             assert!(suite.sql(text).is_err(), "{text}");
         }
+        let transition = "workspace, CONTACT, REVISION, from_stage, to_stage, from_role, to_role, \
+             skip, cause, actor, reason, note, note_digest, trigger_id, activity, decision, policy, \
+             policy_revision, activation, effective_time, record_time, previous_hash, hash";
+        let transition = |contact: &str, revision: &str| {
+            transition.replace("CONTACT", contact).replace("REVISION", revision)
+        };
+        let position = "workspace, 'eve', kind, stage, role, state, revision, change, activation, \
+             policy, policy_revision, ENTERED, head_hash, sealed_revision, grant_revision, \
+             facts_time, refusal, documents_exist";
+        let position = |entered: &str| {
+            let columns = position.replace("ENTERED", entered);
+            format!("INSERT INTO positions SELECT {columns} FROM positions WHERE contact = 'ada'")
+        };
+        let refused = |text: &str, why: &str| {
+            let refused = suite.sql(text).expect_err(text).to_string();
+            assert!(refused.contains(why), "{text}: {refused}");
+        };
+        let skipping = transition("contact", "5");
+        refused(
+            &format!("INSERT INTO transitions SELECT {skipping} FROM transitions WHERE revision = 3"),
+            "a transition goes on where the one before ended",
+        );
+        // A row may begin with the stage of its newest transition, and with no other.
+        let follows = "a position says what its newest transition says";
+        refused(&position("enter_time"), follows);
+        let of_eve = transition("'eve'", "revision");
+        for revision in 1..=3 {
+            refused(&position("enter_time"), follows);
+            let copied = format!(
+                "INSERT INTO transitions SELECT {of_eve} FROM transitions \
+                 WHERE contact = 'ada' AND revision = {revision}"
+            );
+            assert_eq!(suite.sql(&copied), Ok(1));
+        }
+        refused(&position("enter_time + 1"), follows);
+        assert_eq!(suite.sql(&position("enter_time")), Ok(1));
+        verify(suite, "workspaces/default/contacts/eve")
+            .await
+            .expect_err("the hashes are of another contact");
         let verified = verify(suite, ADA).await.expect("it holds");
         assert_eq!((verified.contacts, verified.transitions), (1, 3));
         assert_eq!(suite.one.position(ADA).await.expect("a position").stage, "client");
@@ -122,8 +159,33 @@ async fn a_single_flipped_byte_is_found_and_the_row_named() {
                 "3",
             ),
             (
+                "UPDATE transitions SET decision = decision || 'x' WHERE revision = 2",
+                "UPDATE transitions SET decision = replace(decision, 'x', '') WHERE revision = 2",
+                "2",
+            ),
+            (
+                "UPDATE transitions SET activation = 2 WHERE revision = 3",
+                "UPDATE transitions SET activation = 1 WHERE revision = 3",
+                "3",
+            ),
+            (
                 "UPDATE positions SET stage = 'lead', role = 'LEAD'",
                 "UPDATE positions SET stage = 'client', role = 'CLIENT'",
+                "3",
+            ),
+            (
+                "UPDATE positions SET enter_time = enter_time + 1",
+                "UPDATE positions SET enter_time = enter_time - 1",
+                "3",
+            ),
+            (
+                "UPDATE positions SET activation = 0",
+                "UPDATE positions SET activation = 1",
+                "3",
+            ),
+            (
+                "UPDATE positions SET policy_revision = 2",
+                "UPDATE positions SET policy_revision = 1",
                 "3",
             ),
         ] {
@@ -139,6 +201,32 @@ async fn a_single_flipped_byte_is_found_and_the_row_named() {
             }
             suite.sql(mend).expect("mended");
             verify(suite, ALL).await.expect("it holds again");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_cannot_be_replaced() {
+    on_each_engine(async |suite| {
+        moved(suite).await;
+        eventually("a seal", || async {
+            let verified = verify(suite, ALL).await.expect("it holds");
+            (verified.checkpoints > 0).then_some(())
+        })
+        .await;
+        if suite.engine.is_postgres() {
+            return;
+        }
+        for table in [
+            "transitions",
+            "checkpoints",
+            "checkpoint_heads",
+            "policy_revisions",
+        ] {
+            let text = format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}");
+            let refused = suite.sql(&text).expect_err(table).to_string();
+            assert!(refused.contains("never changes"), "{table}: {refused}");
         }
     })
     .await;

@@ -24,7 +24,8 @@ CREATE TABLE positions (
     refusal TEXT COLLATE "C" NOT NULL,
     documents_exist BOOLEAN NOT NULL,
     PRIMARY KEY (workspace, contact),
-    FOREIGN KEY (workspace) REFERENCES workspaces (workspace)
+    FOREIGN KEY (workspace) REFERENCES workspaces (workspace),
+    CHECK (state = 'REVOKING' OR (state = 'OPEN') = (stage <> ''))
 );
 CREATE INDEX positions_stage ON positions (workspace, stage, contact);
 CREATE INDEX positions_enter_time ON positions (workspace, enter_time, contact);
@@ -116,6 +117,8 @@ BEGIN
             WHERE t.workspace = NEW.workspace AND t.contact = NEW.contact
               AND t.revision = NEW.revision
               AND t.to_stage = NEW.stage AND t.to_role = NEW.role AND t.hash = NEW.head_hash
+              AND t.effective_time = NEW.enter_time AND t.policy = NEW.policy
+              AND t.policy_revision = NEW.policy_revision AND t.activation <= NEW.activation
               AND NOT EXISTS (
                   SELECT 1 FROM transitions n
                   WHERE n.workspace = t.workspace AND n.contact = t.contact
@@ -129,12 +132,16 @@ BEGIN
     IF (
         NEW.stage <> OLD.stage OR NEW.role <> OLD.role OR NEW.revision <> OLD.revision
         OR NEW.head_hash <> OLD.head_hash OR NEW.workspace <> OLD.workspace
-        OR NEW.contact <> OLD.contact
+        OR NEW.contact <> OLD.contact OR NEW.enter_time <> OLD.enter_time
+        OR NEW.policy <> OLD.policy OR NEW.policy_revision <> OLD.policy_revision
+        OR NEW.activation < OLD.activation
     ) AND NOT EXISTS (
         SELECT 1 FROM transitions t
         WHERE t.workspace = OLD.workspace AND t.contact = OLD.contact AND t.revision = NEW.revision
           AND NEW.workspace = OLD.workspace AND NEW.contact = OLD.contact
           AND t.to_stage = NEW.stage AND t.to_role = NEW.role AND t.hash = NEW.head_hash
+          AND t.effective_time = NEW.enter_time AND t.policy = NEW.policy
+          AND t.policy_revision = NEW.policy_revision AND t.activation <= NEW.activation
           AND NOT EXISTS (
               SELECT 1 FROM transitions n
               WHERE n.workspace = t.workspace AND n.contact = t.contact

@@ -89,3 +89,12 @@ CREATE TRIGGER policy_revisions_delete BEFORE DELETE ON policy_revisions
 BEGIN
     SELECT RAISE(ABORT, 'a policy revision never changes');
 END;
+-- REPLACE deletes without running the trigger above unless recursive triggers are on.
+CREATE TRIGGER policy_revisions_replace BEFORE INSERT ON policy_revisions
+WHEN EXISTS (
+    SELECT 1 FROM policy_revisions
+    WHERE workspace = NEW.workspace AND policy = NEW.policy AND revision = NEW.revision
+)
+BEGIN
+    SELECT RAISE(ABORT, 'a policy revision never changes');
+END;

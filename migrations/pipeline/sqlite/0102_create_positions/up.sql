@@ -24,7 +24,8 @@ CREATE TABLE positions (
     refusal TEXT NOT NULL,
     documents_exist INTEGER NOT NULL,
     PRIMARY KEY (workspace, contact),
-    FOREIGN KEY (workspace) REFERENCES workspaces (workspace)
+    FOREIGN KEY (workspace) REFERENCES workspaces (workspace),
+    CHECK (state = 'REVOKING' OR (state = 'OPEN') = (stage <> ''))
 ) STRICT;
 CREATE INDEX positions_stage ON positions (workspace, stage, contact);
 CREATE INDEX positions_enter_time ON positions (workspace, enter_time, contact);
@@ -109,6 +110,30 @@ CREATE TRIGGER checkpoint_heads_delete BEFORE DELETE ON checkpoint_heads
 BEGIN
     SELECT RAISE(ABORT, 'a checkpoint never changes');
 END;
+-- REPLACE deletes without running the triggers above unless recursive triggers are on.
+CREATE TRIGGER transitions_replace BEFORE INSERT ON transitions
+WHEN EXISTS (
+    SELECT 1 FROM transitions
+    WHERE workspace = NEW.workspace AND contact = NEW.contact AND revision = NEW.revision
+)
+BEGIN
+    SELECT RAISE(ABORT, 'a transition never changes');
+END;
+CREATE TRIGGER checkpoints_replace BEFORE INSERT ON checkpoints
+WHEN EXISTS (
+    SELECT 1 FROM checkpoints WHERE workspace = NEW.workspace AND number = NEW.number
+)
+BEGIN
+    SELECT RAISE(ABORT, 'a checkpoint never changes');
+END;
+CREATE TRIGGER checkpoint_heads_replace BEFORE INSERT ON checkpoint_heads
+WHEN EXISTS (
+    SELECT 1 FROM checkpoint_heads
+    WHERE workspace = NEW.workspace AND number = NEW.number AND contact = NEW.contact
+)
+BEGIN
+    SELECT RAISE(ABORT, 'a checkpoint never changes');
+END;
 
 -- A position says what its newest transition says; nothing else can be written.
 CREATE TRIGGER positions_insert_follows_history BEFORE INSERT ON positions
@@ -116,6 +141,8 @@ WHEN (NEW.revision <> 0 OR NEW.stage <> '' OR NEW.role <> '') AND NOT EXISTS (
     SELECT 1 FROM transitions t
     WHERE t.workspace = NEW.workspace AND t.contact = NEW.contact AND t.revision = NEW.revision
       AND t.to_stage = NEW.stage AND t.to_role = NEW.role AND t.hash = NEW.head_hash
+      AND t.effective_time = NEW.enter_time AND t.policy = NEW.policy
+      AND t.policy_revision = NEW.policy_revision AND t.activation <= NEW.activation
       AND NOT EXISTS (
           SELECT 1 FROM transitions n
           WHERE n.workspace = t.workspace AND n.contact = t.contact AND n.revision = t.revision + 1
@@ -129,12 +156,15 @@ BEFORE UPDATE ON positions
 WHEN (
     NEW.stage <> OLD.stage OR NEW.role <> OLD.role OR NEW.revision <> OLD.revision
     OR NEW.head_hash <> OLD.head_hash OR NEW.workspace <> OLD.workspace
-    OR NEW.contact <> OLD.contact
+    OR NEW.contact <> OLD.contact OR NEW.enter_time <> OLD.enter_time OR NEW.policy <> OLD.policy
+    OR NEW.policy_revision <> OLD.policy_revision OR NEW.activation < OLD.activation
 ) AND NOT EXISTS (
     SELECT 1 FROM transitions t
     WHERE t.workspace = OLD.workspace AND t.contact = OLD.contact AND t.revision = NEW.revision
       AND NEW.workspace = OLD.workspace AND NEW.contact = OLD.contact
       AND t.to_stage = NEW.stage AND t.to_role = NEW.role AND t.hash = NEW.head_hash
+      AND t.effective_time = NEW.enter_time AND t.policy = NEW.policy
+      AND t.policy_revision = NEW.policy_revision AND t.activation <= NEW.activation
       AND NOT EXISTS (
           SELECT 1 FROM transitions n
           WHERE n.workspace = t.workspace AND n.contact = t.contact AND n.revision = t.revision + 1
