@@ -73,7 +73,7 @@ impl App {
                 cancel(conn, &scene, number, validate_only, identity.as_ref())
             })
             .await;
-        match policies::committed(done)? {
+        match policies::committed(done, format!("workspaces/{workspace}"))? {
             Done::Fresh(done) => Ok(*done),
             Done::Replay(stored) => {
                 self.replay_activation(workspace, &stored, call.deadline)

@@ -4,7 +4,7 @@
 //! whether it is still the newest is found out in each transaction.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use policy::{CompileError, Definition, Fields};
 use store::Conn;
@@ -25,6 +25,8 @@ const KEPT_MAX: usize = 10_000;
 pub struct Cache {
     lineages: RwLock<HashMap<String, Arc<Lineage>>>,
     compiled: RwLock<HashMap<(String, PolicyRef), Arc<policy::Policy>>>,
+    /// The policy that workspaces begin with: most have it, so they share it.
+    default: OnceLock<Arc<policy::Policy>>,
 }
 
 fn kept<K: std::hash::Hash + Eq, V: Clone>(map: &RwLock<HashMap<K, V>>, key: &K) -> Option<V> {
@@ -153,7 +155,16 @@ impl App {
         if let Some(compiled) = kept(&self.lineages.compiled, &key) {
             return Ok(compiled);
         }
-        let compiled = Arc::new(self.compile(definition).await?);
+        let compiled = match self.lineages.default.get() {
+            Some(default) if default.definition() == definition => Arc::clone(default),
+            _ => Arc::new(self.compile(definition).await?),
+        };
+        if reference.policy == FIRST_POLICY
+            && self.lineages.default.get().is_none()
+            && default().as_ref() == Some(definition)
+        {
+            let _ = self.lineages.default.set(Arc::clone(&compiled));
+        }
         keep(&self.lineages.compiled, key, Arc::clone(&compiled));
         Ok(compiled)
     }
@@ -176,9 +187,7 @@ impl App {
 
     /// A workspace exists once it is named, under the preset `one-way`.
     async fn workspace_create(&self, workspace: &str, deadline: Deadline) -> Result<(), Error> {
-        let definition = policy::presets::get(policy::presets::DEFAULT)
-            .and_then(|preset| preset.definition().ok())
-            .ok_or_else(|| corrupt(policy::presets::DEFAULT))?;
+        let definition = default().ok_or_else(|| corrupt(policy::presets::DEFAULT))?;
         let now = self.clock.now();
         let first = Policy {
             name: PolicyName::new(workspace, FIRST_POLICY),
@@ -196,6 +205,13 @@ impl App {
             })
             .await
     }
+}
+
+/// What a workspace begins with.
+fn default() -> Option<Definition> {
+    policy::presets::get(policy::presets::DEFAULT)?
+        .definition()
+        .ok()
 }
 
 fn chain(conn: &mut Conn, workspace: &str) -> Result<Vec<Stored>, Error> {

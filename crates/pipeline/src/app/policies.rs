@@ -83,14 +83,14 @@ impl App {
             creator: call.actor.clone(),
         };
         let event_id = self.ids.next();
-        let validate_only = new.validate_only;
+        let (validate_only, name) = (new.validate_only, policy.name.to_string());
         let done = self
             .store
             .write("policy.create", call.deadline, move |conn| {
                 create(conn, &policy, validate_only, identity.as_ref(), &event_id)
             })
             .await;
-        committed(done)
+        committed(done, name)
     }
 
     /// Makes the next revision of a policy.
@@ -132,7 +132,13 @@ impl App {
                 revise(conn, &next, validate_only, identity.as_ref(), &event_id)
             })
             .await;
-        committed(done)
+        match committed(done, update.name.to_string()) {
+            // Whoever told what was read is told that it is not so any more.
+            Err(Error::ConcurrentUpdate { .. }) if !update.etag.is_empty() => {
+                Err(changed(&update.name))
+            }
+            done => done,
+        }
     }
 }
 
@@ -190,7 +196,8 @@ fn revise(
     }
     // What was compiled is made of the newest revision; another one may have come meanwhile.
     if tables::policies::policy_lock(conn, &next.name)? != Some(next.revision - 1) {
-        return Err(changed(&next.name).into());
+        let resource = next.name.to_string();
+        return Err(Error::ConcurrentUpdate { resource }.into());
     }
     tables::policies::revision_insert(conn, next)?;
     let log = tell(conn, next, requests::id_of(identity), event_id)?;
@@ -306,15 +313,13 @@ fn changed(name: &PolicyName) -> Error {
     }
 }
 
-/// The result of a transaction that nothing can make stale.
-pub fn committed<T>(done: Result<T, Abort<T>>) -> Result<T, Error> {
+/// The result of a transaction about a resource that nothing can make stale.
+pub fn committed<T>(done: Result<T, Abort<T>>, resource: String) -> Result<T, Error> {
     match done {
         Ok(done) => Ok(done),
         Err(Abort::Preview(done)) => Ok(*done),
         Err(Abort::Error(error)) => Err(*error),
-        Err(Abort::Stale(_)) => Err(Error::ConcurrentUpdate {
-            resource: String::new(),
-        }),
+        Err(Abort::Stale(_)) => Err(Error::ConcurrentUpdate { resource }),
     }
 }
 

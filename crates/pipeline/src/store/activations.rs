@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::dsl;
-use diesel::expression::BoxableExpression;
+use diesel::expression::{BoxableExpression, SqlLiteral};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::de::DeserializeOwned;
@@ -202,6 +202,12 @@ fn condition(comparison: &Comparison) -> Condition {
     }
 }
 
+/// The condition of the index `policy_activations_unfinished`, in its own words: SQLite does not see
+/// that a bound state fulfils it.
+fn unfinished() -> SqlLiteral<Bool> {
+    dsl::sql("policy_activations.state IN ('ACTIVATING', 'MAPPING')")
+}
+
 /// Activations in force whose positions are still being rewritten, of all workspaces, after `after`:
 /// workspace and number.
 pub fn activations_mapping(
@@ -216,6 +222,7 @@ pub fn activations_mapping(
                 .or(table::workspace.eq(after.0).and(table::number.gt(after.1))),
         )
         .filter(table::state.eq(State::Mapping.as_str()))
+        .filter(unfinished())
         .order((table::workspace, table::number))
         .select((table::workspace, table::number))
         .limit(limit)
@@ -300,6 +307,7 @@ pub fn activations_waiting(conn: &mut Conn, after: &str, limit: i64) -> Result<V
     Ok(table::table
         .filter(table::workspace.gt(after))
         .filter(table::state.eq(State::Activating.as_str()))
+        .filter(unfinished())
         .order(table::workspace)
         .select(table::workspace)
         .limit(limit)

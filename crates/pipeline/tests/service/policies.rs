@@ -220,3 +220,36 @@ async fn an_update_makes_the_next_revision() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_updates_without_an_etag_that_meet_one_wins_and_the_others_are_told_so() {
+    on_each_engine(async |suite| {
+        let definition = preset(&suite.one, "one-way").await;
+        let first = create(&suite.one, "ours", definition).await;
+        let first = first.expect("created");
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let mut policies = suite.one.policies();
+            let update = UpdatePolicyRequest {
+                policy: Some(Policy {
+                    etag: String::new(),
+                    ..first.clone()
+                }),
+                update_mask: Some(FieldMask {
+                    paths: vec!["definition".to_owned()],
+                }),
+                ..UpdatePolicyRequest::default()
+            };
+            calls.spawn(async move { policies.update_policy(update).await });
+        }
+        let mut won = 0;
+        while let Some(done) = calls.join_next().await {
+            match done.expect("an answer") {
+                Ok(_) => won += 1,
+                Err(refused) => assert_eq!(reason(&refused), "CONCURRENT_UPDATE"),
+            }
+        }
+        assert!(won > 0);
+    })
+    .await;
+}
