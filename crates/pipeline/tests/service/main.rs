@@ -8,6 +8,7 @@ mod companies;
 mod conversions;
 mod demotions;
 mod directory;
+mod following;
 mod gate;
 mod histories;
 mod holding;

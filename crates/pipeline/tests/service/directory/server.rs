@@ -38,9 +38,15 @@ impl Following {
             {
                 let state = self.directory.state.lock().expect("nobody panicked");
                 if let Some(contact) = state.log.get(self.at) {
+                    let mut before = state.log[..self.at].iter();
+                    let kind = if before.any(|before| before.name == contact.name) {
+                        contact_change::Kind::Updated
+                    } else {
+                        contact_change::Kind::Created
+                    };
                     self.at += 1;
                     let change = v1::ContactChange {
-                        kind: contact_change::Kind::Updated as i32,
+                        kind: kind as i32,
                         contact: Some(contact.clone()),
                         ..v1::ContactChange::default()
                     };
