@@ -11,7 +11,7 @@ use store::change_log::{self, LogPosition};
 use store::feed::{Batch, Feed, Step};
 use store::filter::{self, Comparison, Field, Kind as FieldKind, Test};
 use store::{Conn, Error as StoreError};
-use types::{Deadline, Service, Token, TokenKind};
+use types::{Deadline, Service, Token, TokenKind, is_resource_id};
 
 use super::App;
 use super::log::{change_of, consistency_token, log_kind, place, resume_token};
@@ -356,7 +356,9 @@ fn parse_resume(text: &str) -> Result<(LogPosition, Option<(String, String)>), E
             let bytes = URL_SAFE_NO_PAD.decode(rest).ok()?;
             let name = String::from_utf8(bytes).ok()?;
             let (workspace, contact) = name.split_once('/')?;
-            Some((workspace.to_owned(), contact.to_owned()))
+            // What is no id is no place either, and not every engine can compare with it.
+            (is_resource_id(workspace) && is_resource_id(contact))
+                .then(|| (workspace.to_owned(), contact.to_owned()))
         })
         .map(|after| after.ok_or_else(wrong))
         .transpose()?;

@@ -35,6 +35,8 @@ fn tokens_within_a_snapshot_round_trip() {
         "AQ.AQ",
         &token[1..],
         &format!("{}.!", resume_token(start)),
+        &snapshot_token(start, &("w".into(), "c\0".into())),
+        &snapshot_token(start, &(String::new(), "c".into())),
     ] {
         assert!(parse_resume(junk).is_err(), "{junk}");
     }
