@@ -19,7 +19,7 @@ use crate::domain::facts::ExternalId;
 use crate::error::Error;
 use crate::store::contacts as rows;
 use crate::wire::contacts::{Draft, message};
-use references::{check_references, duplicate, is_identity};
+use references::{check_references, duplicate};
 
 pub use list::{ListInput, contact_filter};
 pub(super) use list::{PAGE_BYTES_MAX, page_token};
@@ -139,16 +139,12 @@ impl App {
                 Ok::<_, StoreError>((twin, owners))
             });
         let (twin, owners) = found.await?;
-        let other = owners.into_iter().find(|(_, owner)| *owner != name.contact);
-        match (other, twin) {
-            // A contact that is there can only have met another one's external id.
-            (Some((id, owner)), Some(_)) if is_identity(&error) => {
-                Err(duplicate(&name.workspace, &id, &owner))
-            }
-            (_, Some(_)) => Err(Error::Exists {
+        // Which of several the engine met first is its own affair.
+        match (twin, owners.into_iter().next()) {
+            (Some(_), _) => Err(Error::Exists {
                 resource: name.to_string(),
             }),
-            (Some((id, owner)), None) => Err(duplicate(&name.workspace, &id, &owner)),
+            (None, Some((id, owner))) => Err(duplicate(&name.workspace, &id, &owner)),
             (None, None) => Err(Error::Store(error)),
         }
     }

@@ -148,6 +148,17 @@ async fn what_is_taken_is_refused_by_name() {
             Reason::ResourceExists,
         );
         assert_eq!(metadata["resource"], name("ada"));
+        // That a third contact has the external id is not told first by one engine and not the other.
+        let bob = Contact {
+            external_ids: vec![erp("9")],
+            ..Contact::default()
+        };
+        suite.create("bob", bob.clone()).await;
+        let mut request = create(bob);
+        request.contact_id = "ada".into();
+        let answer = suite.contacts.create_contact(request).await;
+        let metadata = refused(answer, Code::AlreadyExists, Reason::ResourceExists);
+        assert_eq!(metadata["resource"], name("ada"));
 
         for referrer in ["", "workspaces/w/contacts/ada"] {
             let mut twin = Contact {

@@ -1,6 +1,6 @@
 //! What a contact points at, and what points at it: other contacts, and keys in other systems.
 
-use store::{Conn, Error as StoreError};
+use store::Conn;
 use types::ContactName;
 
 use crate::domain::contacts::{Contact, State};
@@ -68,10 +68,4 @@ pub(super) fn duplicate(workspace: &str, id: &ExternalId, owner: &str) -> Error 
         existing: ContactName::new(workspace, owner).to_string(),
         system: id.system.clone(),
     }
-}
-
-/// Whether it was an external id that was taken.
-pub(super) fn is_identity(error: &StoreError) -> bool {
-    let key = ["workspace", "system", "external_id"];
-    error.is_primary_key_violation("contact_external_ids", &key)
 }
