@@ -38,9 +38,8 @@ pub enum Error {
     /// A row with the same key exists.
     ///
     /// `constraint` is PostgreSQL's name of it; SQLite, which reports columns, is given the name that
-    /// PostgreSQL would have chosen, `{table}_{column}_{column}_key`. Ask with
-    /// [`Error::is_unique_violation`] and [`Error::is_primary_key_violation`]. Of a row that breaks
-    /// several, the engines may name different ones.
+    /// PostgreSQL would have chosen, `{table}_{column}_{column}_key`. Of a row that breaks several, the
+    /// engines may name different ones.
     #[error("a row with the same key exists")]
     UniqueViolation {
         /// The table, when the engine tells.
@@ -74,12 +73,6 @@ pub enum Error {
     /// The page size is negative.
     #[error("the page size is negative")]
     PageSizeNegative,
-    /// The resume or consistency token was not made by this suite.
-    #[error("the position token is malformed")]
-    PositionTokenInvalid,
-    /// The resume or consistency token is another service's.
-    #[error("the position token belongs to another service")]
-    PositionTokenForeign,
     /// Changes after this position are gone, or belong to a life of the database that was lost.
     #[error("the position lies before the oldest change that is kept")]
     PositionExpired {
@@ -137,7 +130,6 @@ impl Error {
             Self::RequestInProgress => Failure::RequestInProgress,
             Self::PageTokenInvalid | Self::PageTokenMismatch => Failure::PageTokenMismatch,
             Self::PageSizeNegative => Failure::PageSizeNegative,
-            Self::PositionTokenInvalid | Self::PositionTokenForeign => Failure::ResumeTokenInvalid,
             // A service that has streams tells its callers where to begin anew.
             Self::PositionExpired { .. }
             | Self::UniqueViolation { .. }
@@ -147,20 +139,6 @@ impl Error {
             | Self::Panicked { .. }
             | Self::Database(_) => Failure::Fault,
         }
-    }
-
-    /// Whether a unique index over `columns` of `table` refused the row.
-    ///
-    /// In PostgreSQL the index or constraint must bear its default name,
-    /// `{table}_{column}_{column}_key` (at most 63 bytes).
-    pub fn is_unique_violation(&self, table: &str, columns: &[&str]) -> bool {
-        matches!(self, Self::UniqueViolation { constraint, .. } if *constraint == key_name(table, columns))
-    }
-
-    /// Whether the primary key of `table`, which are `columns`, refused the row.
-    pub fn is_primary_key_violation(&self, table: &str, columns: &[&str]) -> bool {
-        matches!(self, Self::UniqueViolation { constraint, .. }
-            if *constraint == format!("{table}_pkey") || *constraint == key_name(table, columns))
     }
 
     pub(crate) fn database(text: impl fmt::Display) -> Self {
@@ -240,9 +218,11 @@ mod tests {
     #[test]
     fn sqlite_columns_become_the_name_postgresql_gives() {
         let error = unique("UNIQUE constraint failed: notes.workspace, notes.id");
-        assert!(error.is_unique_violation("notes", &["workspace", "id"]));
-        assert!(error.is_primary_key_violation("notes", &["workspace", "id"]));
-        assert!(!error.is_unique_violation("notes", &["workspace"]));
+        let expected = Error::UniqueViolation {
+            table: "notes".into(),
+            constraint: "notes_workspace_id_key".into(),
+        };
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use migrate::{migrate, pending};
 pub use options::{Migrations, OpenError, Options};
 pub use steady::{KeptIf, ROWS_MAX, Steady, kept_if};
 pub use store::Store;
-pub use text::{LikeCi, contains_ci, prefix_end, starts_with_ci};
+pub use text::prefix_end;
 pub use url::UrlError;
 pub use wake::Seen;
 

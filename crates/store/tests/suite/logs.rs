@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::change_log::{
     Change, LogPosition, NewChange, Page, Scope, append, append_all, consumer, horizon, is_expired,
-    oldest, prune, read_after, register_consumer, remove_consumer,
+    oldest, prune, read_after, register_consumer,
 };
 use store::testing::soon;
 use store::{Conn, Error, Store};
@@ -257,8 +257,9 @@ async fn pruning_stops_at_time_at_consumers_and_at_the_newest() {
         assert_eq!(pruned(2_000, 1).await, Ok(1));
         assert_eq!(pruned(2_000, 100).await, Ok(1));
         assert_eq!(pruned(2_000, 100).await, Ok(0));
-        let forget = |conn: &mut Conn| remove_consumer(conn, "relay");
-        store.write("test", soon(), forget).await.unwrap();
+        let newest = positions[3];
+        let confirm = move |conn: &mut Conn| register_consumer(conn, "relay", newest, at(3));
+        store.write("test", soon(), confirm).await.unwrap();
         assert_eq!(pruned(2_000, 100).await, Ok(1));
         let from_oldest = store.read("test", soon(), oldest).await.unwrap();
         assert_eq!(from_oldest, positions[2]);
