@@ -13,9 +13,11 @@
 //! ```
 
 mod databases;
+mod keys;
 mod schema;
 
 pub use databases::{Engine, FreshUrl, POSTGRES_URL, engines};
+pub use keys::{Keys, key_differences, keys};
 pub use schema::{Column, Kind, Schema, differences, schema};
 
 use types::Deadline;
@@ -39,8 +41,8 @@ pub fn soon() -> Deadline {
 }
 
 /// What differs between the two engines after all migrations ran: names of migrations, tables,
-/// columns, their kinds and whether they may be null; also PostgreSQL's text columns that are not
-/// compared byte by byte as SQLite's are. Empty when PostgreSQL is not there to be compared.
+/// columns, their kinds and whether they may be null, primary and unique keys, references and
+/// indexes; also PostgreSQL's text columns that are not compared byte by byte as SQLite's are. Empty when PostgreSQL is not there to be compared.
 pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Error> {
     let (sqlite, postgres) = migrate::names_by_engine(migrations);
     if sqlite != postgres {
@@ -52,10 +54,17 @@ pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Erro
     for engine in engines() {
         let url = engine.fresh_url().await;
         let store = open(&url, migrations);
-        schemas.push(store.read("testing.schema", soon(), schema).await?);
+        let shown = store.read("testing.schema", soon(), |conn| {
+            Ok::<_, Error>((schema(conn)?, keys(conn)?))
+        });
+        schemas.push(shown.await?);
     }
     Ok(match schemas.as_slice() {
-        [sqlite, postgres] => differences(sqlite, postgres),
+        [(sqlite, sqlite_keys), (postgres, postgres_keys)] => {
+            let mut found = differences(sqlite, postgres);
+            found.extend(key_differences(sqlite_keys, postgres_keys));
+            found
+        }
         _ => Vec::new(),
     })
 }
