@@ -251,13 +251,12 @@ impl App {
     }
 }
 
+/// What became of decisions, and the newest row of the log.
+type Fates = (Vec<Fate>, Option<LogPosition>);
+
 /// What became of decisions of one workspace by now, and the newest row of the log; `None` where a
 /// position is in the words of a policy that the lineage does not know.
-fn fates(
-    conn: &mut Conn,
-    asked: &[Asked],
-    lineage: &Lineage,
-) -> Result<Option<(Vec<Fate>, Option<LogPosition>)>, Error> {
+fn fates(conn: &mut Conn, asked: &[Asked], lineage: &Lineage) -> Result<Option<Fates>, Error> {
     let Some(first) = asked.first() else {
         return Ok(None);
     };
