@@ -60,7 +60,7 @@ impl PositionService for Api {
                 let time = timestamp_from_wire(time)
                     .map_err(|invalid| status(Error::field("as_of", invalid.description)))?;
                 self.app
-                    .position_as_of(&contact, time, deadline)
+                    .position_as_of(&contact, time, &body.at_least_as_fresh_as, deadline)
                     .await
                     .map_err(status)?
             }

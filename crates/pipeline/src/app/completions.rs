@@ -9,7 +9,7 @@ use types::ContactName;
 use super::gate::{Finished, Outcome, Scene, advance, finish};
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, State};
-use crate::domain::transitions::Origin;
+use crate::domain::transitions::{Move, Origin};
 use crate::error::Error;
 use crate::store as tables;
 
@@ -91,7 +91,20 @@ fn complete_one(
     // Holders are forgotten, but not what they said.
     let holders = tables::grants::grant_holders_of(conn, &pending.contact)?;
     position.documents_exist |= holders.iter().any(|holder| holder.documents_exist);
-    let transitions = advance(scene, &origin, &mut position, pending.moves.into_iter());
+    // Until now the contact stood where it stood: only a move that took effect before it was asked
+    // for keeps its time.
+    let (since, now) = (pending.create_time.0, scene.now.0);
+    let moves = pending
+        .moves
+        .into_iter()
+        .map(|moved| match moved.effective_time {
+            earlier if earlier < since => moved,
+            decided => Move {
+                effective_time: decided.max(now),
+                ..moved
+            },
+        });
+    let transitions = advance(scene, &origin, &mut position, moves);
     position.grant_revision += 1;
     if pending.remaining.is_empty() {
         tables::grants::grant_holders_delete(conn, &pending.contact)?;

@@ -10,6 +10,7 @@ pub mod cancellations;
 pub mod companies;
 pub mod completions;
 pub mod conversions;
+pub mod earlier;
 pub mod entitlements;
 pub mod evaluation;
 pub mod evaluator;

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use proto::pipeline::v1;
 use store::Conn;
-use types::{ContactName, Deadline, Micros};
+use types::{ContactName, Deadline};
 
 use super::{App, gate};
 use crate::domain::activations::Lineage;
@@ -13,7 +12,6 @@ use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
 use crate::error::Error;
 use crate::store as tables;
-use crate::wire;
 
 impl App {
     /// Where a contact stands now. A contact that nobody looked at here yet is read from the
@@ -143,54 +141,6 @@ impl App {
             }
             return Ok(shown);
         }
-    }
-
-    /// Where a contact stood at an earlier time: the fold of what had taken effect by then.
-    pub async fn position_as_of(
-        &self,
-        name: &ContactName,
-        time: Micros,
-        deadline: Deadline,
-    ) -> Result<v1::Position, Error> {
-        let (shown, _) = self.position_shown(name, &[], deadline).await?;
-        let asked = name.clone();
-        let transition = self
-            .store
-            .read("position.as_of", deadline, move |conn| {
-                tables::transitions::transition_at(conn, &asked, time)
-            })
-            .await?;
-        let Some(transition) = transition else {
-            return Ok(v1::Position {
-                name: name.position().to_string(),
-                contact: name.to_string(),
-                state: v1::position::State::None as i32,
-                ..v1::Position::default()
-            });
-        };
-        let policy = self
-            .policy_compiled(&name.workspace, &transition.policy, deadline)
-            .await?;
-        let moved = &transition.moved;
-        let stage = (!moved.to.is_empty()).then_some(moved.to.as_str());
-        let entitlements = policy::company::entitlements(&policy, shown.position.kind, stage);
-        let firm = match stage {
-            Some(_) => v1::position::State::Open,
-            None => v1::position::State::None,
-        };
-        Ok(v1::Position {
-            name: name.position().to_string(),
-            contact: name.to_string(),
-            stage: moved.to.clone(),
-            role: wire::transitions::role(&moved.to_role) as i32,
-            revision: transition.revision,
-            policy_revision: transition.policy.name(&name.workspace),
-            entitlements: entitlements.into_iter().collect(),
-            enter_time: stage
-                .map(|_| proto::convert::timestamp_to_wire(Micros(moved.effective_time))),
-            state: firm as i32,
-            ..v1::Position::default()
-        })
     }
 
     /// Where many contacts stand, in the order asked for, all or none.

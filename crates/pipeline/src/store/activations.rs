@@ -330,3 +330,20 @@ pub fn activations_between(
         .load(conn)?;
     rows.into_iter().map(Activation::try_from).collect()
 }
+
+/// Activations after one that had come into force at a time, in their order.
+pub fn activations_until(
+    conn: &mut Conn,
+    workspace: &str,
+    after: i64,
+    time: Micros,
+) -> Result<Vec<Activation>, Error> {
+    let rows: Vec<Row> = table::table
+        .filter(table::workspace.eq(workspace))
+        .filter(table::number.gt(after))
+        .filter(table::active_time.le(time.0))
+        .filter(table::state.eq_any([State::Mapping.as_str(), State::Complete.as_str()]))
+        .order(table::number)
+        .load(conn)?;
+    rows.into_iter().map(Activation::try_from).collect()
+}

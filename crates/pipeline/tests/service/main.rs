@@ -8,6 +8,7 @@ mod companies;
 mod conversions;
 mod demotions;
 mod directory;
+mod earlier;
 mod following;
 mod gate;
 mod histories;
