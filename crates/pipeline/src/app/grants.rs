@@ -24,7 +24,7 @@ impl App {
         deadline: Deadline,
     ) -> Result<(Grant, Subject), Error> {
         let mut contact = self.contacts.get(name, deadline).await?;
-        if contact.presence == Presence::Active && self.is_unopened(name, deadline).await? {
+        if contact.presence == Presence::Active && self.is_to_be_opened(name, deadline).await? {
             self.evaluate_read(contact.clone(), deadline).await?;
         }
         let mut lineage = self.lineage(&name.workspace, deadline).await?;
@@ -59,8 +59,8 @@ impl App {
         })
     }
 
-    /// Whether nobody ever looked at the contact here.
-    pub async fn is_unopened(&self, name: &ContactName, deadline: Deadline) -> Result<bool, Error> {
+    /// Whether nobody ever looked at the contact here, or it was closed when it was last looked at.
+    async fn is_to_be_opened(&self, name: &ContactName, deadline: Deadline) -> Result<bool, Error> {
         let name = name.clone();
         let found = self
             .store
@@ -68,7 +68,9 @@ impl App {
                 tables::positions::position_get(conn, &name)
             })
             .await?;
-        Ok(found.is_none_or(|(position, _)| position.revision == 0 && position.refusal.is_empty()))
+        Ok(found.is_none_or(|(position, _)| {
+            position.state == State::None && position.refusal.is_empty()
+        }))
     }
 }
 

@@ -2,16 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::Conn;
 use types::{ContactName, Deadline};
 
+use super::evaluation::Verdict;
 use super::{App, gate};
 use crate::domain::activations::Lineage;
+use crate::domain::contacts::Presence;
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
 use crate::error::Error;
 use crate::store as tables;
+
+/// How long a read of a position waits for a directory that it could do without.
+const ASK_TIME: Duration = Duration::from_millis(500);
 
 impl App {
     /// Where a contact stands now. A contact that nobody looked at here yet is read from the
@@ -22,28 +28,40 @@ impl App {
         fresh: &[String],
         deadline: Deadline,
     ) -> Result<(Shown, Arc<Lineage>), Error> {
-        if self.needs_directory(fresh)? {
+        let asked = self.needs_directory(fresh)?;
+        if asked {
             self.evaluate_if_there(name, deadline).await?;
         }
         if let Some((shown, lineage)) = self.position_read(name, deadline).await?
             && was_looked_at(&shown.position)
         {
-            return Ok((shown, lineage));
+            let closed = shown.position.is_closed() && !asked;
+            if !closed || !self.was_restored(name, deadline).await {
+                return Ok((shown, lineage));
+            }
+        } else {
+            self.evaluate(name, deadline).await?;
         }
-        self.evaluate(name, deadline).await?;
         self.position_read(name, deadline)
             .await?
             .ok_or_else(|| Error::no_contact(name))
     }
 
+    /// Whether a contact whose position is closed is there again and was looked at: the log may not
+    /// have told it yet. Where the directory does not answer, the position is taken as it is.
+    async fn was_restored(&self, name: &ContactName, deadline: Deadline) -> bool {
+        let deadline = deadline.within(ASK_TIME);
+        match self.contacts.get(name, deadline).await {
+            Ok(contact) if contact.presence == Presence::Active => {
+                self.evaluate_read(contact, deadline).await.is_ok()
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
     /// Looks at the contact as the directory knows it now; whoever waits, waits.
     async fn evaluate_if_there(&self, name: &ContactName, deadline: Deadline) -> Result<(), Error> {
-        match self.evaluate(name, deadline).await {
-            Ok(_) | Err(Error::ActivationPending { .. } | Error::TransitionPending { .. }) => {
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        waiting_is_fine(self.evaluate(name, deadline).await)
     }
 
     /// What is stored, under the policy in force; `None` where there is nothing.
@@ -171,6 +189,14 @@ impl App {
             shown.push(one);
         }
         Ok(shown)
+    }
+}
+
+/// Whoever waits is shown waiting.
+fn waiting_is_fine(looked: Result<Verdict, Error>) -> Result<(), Error> {
+    match looked {
+        Ok(_) | Err(Error::ActivationPending { .. } | Error::TransitionPending { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -114,6 +114,11 @@ impl Position {
         company::entitlements(&active.policy, self.kind, stage)
     }
 
+    /// Whether the contact had a position until it was removed.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::None && self.revision > 0 && self.refusal.is_empty()
+    }
+
     /// The etag that callers see.
     pub fn etag(&self) -> String {
         types::etag(&self.name.position().to_string(), self.change)

@@ -22,6 +22,7 @@ mod reading;
 mod recalls;
 mod recoveries;
 mod refusals;
+mod restored;
 mod suite;
 mod turns;
 mod waits;
