@@ -29,8 +29,8 @@ use crate::app::Call;
 use crate::app::batches::{Batch, Stored};
 use crate::app::conversions::Request as Conversion;
 use crate::app::lists::PageRequest;
+use crate::app::previews::Tried;
 use crate::app::steps::Ask;
-use crate::domain::positions::State;
 use crate::error::Error;
 use crate::wire::positions;
 
@@ -165,17 +165,20 @@ impl PositionService for Api {
         request: Request<PreviewConversionsRequest>,
     ) -> Result<Response<PreviewConversionsResponse>, Status> {
         let call = call(&request);
-        let body = request.into_inner();
-        let contact: ContactName = parse("contact", &body.contact)?;
+        let contact: ContactName = parse("contact", &request.get_ref().contact)?;
+        let tried = Tried {
+            actor: call.actor.clone(),
+            permissions: serve::permissions(&request, &contact.workspace),
+            reason: request.into_inner().reason,
+        };
         let (shown, stages) = self
             .app
-            .preview_conversions(&contact, &call.actor, &body.reason, call.deadline)
+            .preview_conversions(&contact, &tried, call.deadline)
             .await
             .map_err(status)?;
-        let revoking = shown.position.state == State::Revoking;
-        let stages = stages.into_iter().map(|stage| {
-            let mut told = positions::preview(stage);
-            if revoking {
+        let stages = stages.into_iter().map(|preview| {
+            let mut told = positions::preview(preview.stage);
+            if preview.waits {
                 "TRANSITION_PENDING".clone_into(&mut told.refusal);
             }
             told

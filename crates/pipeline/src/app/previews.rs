@@ -1,44 +1,108 @@
 //! What every stage would take and give: the engine's own preview, on fresh facts.
 
-use policy::{Request, StagePreview};
+use std::collections::BTreeSet;
+
+use policy::company;
+use policy::{Permissions, Request, StagePreview};
+use store::Conn;
 use types::{ContactName, Deadline};
 
+use super::steps::Walk;
 use super::{App, conversions};
 use crate::domain::positions::{Shown, State};
 use crate::error::Error;
+use crate::store as tables;
+
+/// A move to every stage, as it would be tried.
+#[derive(Clone, Debug, Default)]
+pub struct Tried {
+    /// Who asks.
+    pub actor: String,
+    /// The reason that would be given.
+    pub reason: String,
+    /// What whoever asks may do beyond converting at all; everything where absent.
+    pub permissions: Option<BTreeSet<String>>,
+}
+
+/// What a conversion to one stage would come to.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// What the policy says.
+    pub stage: StagePreview,
+    /// Whether it would be refused because another move waits, or an activation does.
+    pub waits: bool,
+}
+
+/// What keeps moves back, whatever the policy says.
+struct Waiting {
+    /// Nothing is decided at all.
+    all: bool,
+    /// Nothing moves that has to move with others.
+    followers: bool,
+}
 
 impl App {
     /// Tries a conversion to every stage of the policy in force.
     pub async fn preview_conversions(
         &self,
         name: &ContactName,
-        actor: &str,
-        reason: &str,
+        tried: &Tried,
         deadline: Deadline,
-    ) -> Result<(Shown, Vec<StagePreview>), Error> {
+    ) -> Result<(Shown, Vec<Preview>), Error> {
         let contact = self.contacts.get(name, deadline).await?;
         conversions::present(&contact)?;
         let (shown, lineage) = self.position_shown(name, &[], deadline).await?;
+        let asked = name.clone();
+        let waiting = self
+            .store
+            .read_snapshot("conversions.preview", deadline, move |conn| {
+                waiting(conn, &asked)
+            })
+            .await?;
+        let scene = self.scene(lineage, &name.workspace, &tried.actor, "");
+        let active = scene.lineage.active();
+        // From where the maps of later activations lead, as the move itself would begin.
+        let walk = Walk::begin(&scene, &contact, shown.position.clone());
         let request = Request {
-            actor,
-            reason,
+            actor: &tried.actor,
+            reason: &tried.reason,
+            permissions: tried
+                .permissions
+                .as_ref()
+                .map_or(Permissions::All, Permissions::Only),
             ..Request::default()
         };
-        let standing = shown.position.standing(shown.stage.as_deref());
-        let policy = &lineage.active().policy;
-        let mut stages = policy::preview(
-            policy,
-            &standing,
-            &contact.facts,
-            &request,
-            self.clock.now(),
-        );
-        if shown.position.state == State::Revoking {
-            // Whatever the policy says, nothing is accepted until the move that waits is over.
-            for stage in &mut stages {
-                stage.reachable = false;
-            }
-        }
-        Ok((shown, stages))
+        let policy = &active.policy;
+        let stages = policy::preview(policy, walk.standing(), &contact.facts, &request, scene.now);
+        let of = |stage: Option<&str>| company::entitlements(policy, contact.kind, stage);
+        let before = of(walk.stage());
+        let all = waiting.all || shown.position.state == State::Revoking;
+        let previews = stages.into_iter().map(|mut stage| {
+            let after = of(Some(&stage.stage));
+            stage.gained = after.difference(&before).cloned().collect();
+            stage.lost = before.difference(&after).cloned().collect();
+            let waits = all || waiting.followers && stage.reachable;
+            stage.reachable &= !waits;
+            Preview { stage, waits }
+        });
+        let previews = previews.collect();
+        Ok((shown, previews))
     }
+}
+
+fn waiting(conn: &mut Conn, contact: &ContactName) -> Result<Waiting, store::Error> {
+    let workspace = &contact.workspace;
+    let state = tables::workspaces::workspace_get(conn, workspace)?;
+    let followers = tables::companies::companies_of_primary(conn, contact)?;
+    let ids: Vec<String> = followers.into_iter().map(|one| one.contact).collect();
+    let followers = match ids.as_slice() {
+        [] => Vec::new(),
+        ids => tables::positions::positions_of(conn, workspace, ids)?,
+    };
+    Ok(Waiting {
+        all: state.is_some_and(|state| state.activating.is_some()),
+        followers: followers
+            .iter()
+            .any(|position| position.state == State::Revoking),
+    })
 }

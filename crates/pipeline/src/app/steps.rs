@@ -139,6 +139,11 @@ impl<'a> Walk<'a> {
         self.standing.stage.as_deref()
     }
 
+    /// Where one stands by now, as the engine takes it.
+    pub fn standing(&self) -> &policy::Position {
+        &self.standing
+    }
+
     /// Decides on a command without taking it over.
     pub fn decide(&self, command: Command) -> Result<Decision, Refusal> {
         let policy = &self.scene.lineage.active().policy;

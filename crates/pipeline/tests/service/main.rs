@@ -17,6 +17,7 @@ mod lists;
 mod openings;
 mod policies;
 mod policy_lists;
+mod previews;
 mod races;
 mod reading;
 mod recalls;
