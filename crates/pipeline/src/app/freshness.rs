@@ -1,6 +1,7 @@
 //! "At least as fresh as": what a consistency token asks of a read.
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use serve::freshness::WAIT_MAX;
 use store::change_log::LogPosition;
@@ -61,12 +62,22 @@ impl App {
         let Some(token) = self.directory_token(tokens)? else {
             return Ok(());
         };
+        // What was to be looked at when the cursor had come there. What comes later need not be
+        // waited for, or lists would starve while others write.
+        let through = OnceLock::new();
         let found = serve::wait_until(deadline, WAIT_MAX, None, || async {
-            Ok::<_, Error>(
-                self.followed(workspace, token, deadline)
-                    .await?
-                    .then_some(()),
-            )
+            let at = match through.get() {
+                Some(at) => *at,
+                None => match self.followed(workspace, token, deadline).await? {
+                    Some(at) => *through.get_or_init(|| at),
+                    None => return Ok(None),
+                },
+            };
+            let of = workspace.to_owned();
+            let waiting = self.store.read("follower.state", deadline, move |conn| {
+                tables::evaluations::evaluations_waiting(conn, &of, at)
+            });
+            Ok::<_, Error>((!waiting.await?).then_some(()))
         })
         .await?;
         found.ok_or(Error::ConsistencyNotReached {
@@ -74,24 +85,32 @@ impl App {
         })
     }
 
+    /// The newest that is to be looked at, once the cursor has come as far as a token; `None` before.
     async fn followed(
         &self,
         workspace: &str,
         token: Token,
         deadline: Deadline,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<i64>, Error> {
         let workspace = workspace.to_owned();
-        let (cursor, waiting) = self
+        let (cursor, newest) = self
             .store
-            .read("follower.state", deadline, move |conn| {
+            .read_snapshot("follower.state", deadline, move |conn| {
                 let cursor = store::cursors::read(conn, CURSOR)?;
-                let waiting = tables::evaluations::evaluations_waiting(conn, &workspace)?;
-                Ok::<_, store::Error>((cursor, waiting))
+                let newest = tables::evaluations::evaluations_newest(conn, &workspace)?;
+                Ok::<_, store::Error>((cursor, newest))
             })
             .await?;
-        let reached = cursor
-            .and_then(|cursor| Token::from_str(&cursor).ok())
-            .is_some_and(|at| at.epoch == token.epoch && (at.tx, at.id) >= (token.tx, token.id));
-        Ok(reached && !waiting)
+        let cursor = cursor.and_then(|cursor| Token::from_str(&cursor).ok());
+        match cursor {
+            // The directory's history was replaced by a restored one.
+            Some(at) if at.epoch > token.epoch => Err(Error::TokenForeign {
+                service: "contacts",
+            }),
+            Some(at) if at.epoch == token.epoch && (at.tx, at.id) >= (token.tx, token.id) => {
+                Ok(Some(newest))
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 }

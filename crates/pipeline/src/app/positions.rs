@@ -4,18 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::evaluation::Verdict;
 use super::{App, gate};
 use crate::domain::activations::Lineage;
-use crate::domain::contacts::Presence;
+use crate::domain::contacts::{Contact, Presence};
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
 use crate::error::Error;
 use crate::store as tables;
 
+/// How many contacts the directory is asked for at once, and how many are looked at at once.
+const SLICE: usize = 256;
+const AT_ONCE: usize = 16;
 /// How long a read of a position waits for a directory that it could do without.
 const ASK_TIME: Duration = Duration::from_millis(500);
 
@@ -169,17 +173,15 @@ impl App {
         fresh: &[String],
         deadline: Deadline,
     ) -> Result<Vec<Shown>, Error> {
-        let mut found = if self.needs_directory(fresh)? {
-            HashMap::new()
-        } else {
-            let ids = names.iter().map(|name| name.contact.clone()).collect();
-            let (found, _) = self.positions_read(workspace, ids, deadline).await?;
-            found
-                .into_iter()
-                .filter(|shown| was_looked_at(&shown.position))
-                .map(|shown| (shown.position.name.contact.clone(), shown))
-                .collect()
-        };
+        let ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
+        let known = !self.needs_directory(fresh)?
+            || self.look_at_changed(workspace, &ids, deadline).await?;
+        let mut found: HashMap<String, Shown> = HashMap::new();
+        if known {
+            let (shown, _) = self.positions_read(workspace, ids, deadline).await?;
+            let shown = shown.into_iter().filter(|one| was_looked_at(&one.position));
+            found.extend(shown.map(|one| (one.position.name.contact.clone(), one)));
+        }
         let mut shown = Vec::with_capacity(names.len());
         for name in names {
             let one = match found.remove(&name.contact) {
@@ -189,6 +191,45 @@ impl App {
             shown.push(one);
         }
         Ok(shown)
+    }
+
+    /// Looks at those of these contacts that are not as the directory knows them now; false where it
+    /// does not know one of them.
+    async fn look_at_changed(
+        &self,
+        workspace: &str,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let mut changed: Vec<Contact> = Vec::new();
+        for slice in ids.chunks(SLICE) {
+            let Some(contacts) = self.contacts.batch_get(workspace, slice, deadline).await? else {
+                return Ok(false);
+            };
+            let (of, ids) = (workspace.to_owned(), slice.to_vec());
+            let positions = self
+                .store
+                .read("positions.get", deadline, move |conn| {
+                    tables::positions::positions_of(conn, &of, &ids)
+                })
+                .await?;
+            let known: HashMap<&ContactName, &Position> =
+                positions.iter().map(|one| (&one.name, one)).collect();
+            changed.extend(contacts.into_iter().filter(|contact| {
+                known.get(&contact.name).is_none_or(|position| {
+                    !was_looked_at(position) || position.facts_time < contact.update_time
+                })
+            }));
+        }
+        let looks = changed
+            .into_iter()
+            .map(|contact| async { waiting_is_fine(self.evaluate_read(contact, deadline).await) });
+        let looks: Vec<_> = looks.collect();
+        futures::stream::iter(looks)
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(true)
     }
 }
 

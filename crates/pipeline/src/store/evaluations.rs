@@ -83,11 +83,25 @@ pub fn evaluations_due(conn: &mut Conn, now: Micros, limit: i64) -> Result<Vec<E
         .collect())
 }
 
-/// Whether a workspace has contacts that have to be looked at and did not fail before.
-pub fn evaluations_waiting(conn: &mut Conn, workspace: &str) -> Result<bool, Error> {
+/// How often a contact may change anew while somebody waits for it to be looked at, and still be
+/// known for the one that is waited for. New requests of less than a millisecond are waited for too.
+const CHANGES_MAX: i64 = 1000;
+
+/// The newest generation of the contacts of a workspace that have to be looked at; 0 without any.
+pub fn evaluations_newest(conn: &mut Conn, workspace: &str) -> Result<i64, Error> {
+    let newest: Option<i64> = table::table
+        .filter(table::workspace.eq(workspace))
+        .select(diesel::dsl::max(table::generation))
+        .first(conn)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Whether contacts of a workspace still have to be looked at that had to be when `newest` was the
+/// newest generation; also those that were looked at without success.
+pub fn evaluations_waiting(conn: &mut Conn, workspace: &str, newest: i64) -> Result<bool, Error> {
     let waiting: Option<String> = table::table
         .filter(table::workspace.eq(workspace))
-        .filter(table::attempts.eq(0))
+        .filter(table::generation.le(newest.saturating_add(CHANGES_MAX)))
         .select(table::contact)
         .first(conn)
         .optional()?;

@@ -73,7 +73,7 @@ fn query<'a>(list: &'a PositionList, lineage: &Lineage) -> Result<Query<'a>, Err
         .limit(list.limit);
     if let Some(filter) = &list.filter {
         query = query.filter(filter.fold(
-            &mut |comparison| condition(comparison, lineage),
+            &mut |comparison| condition(comparison, &list.workspace, lineage),
             |one| Box::new(dsl::not(one)),
             |left, right| Box::new(left.and(right)),
             |left, right| Box::new(left.or(right)),
@@ -190,7 +190,7 @@ fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {
 }
 
 /// The condition of one comparison. The fields and kinds are those of `app::lists::POSITIONS`.
-fn condition(comparison: &Comparison, lineage: &Lineage) -> Condition {
+fn condition(comparison: &Comparison, workspace: &str, lineage: &Lineage) -> Condition {
     match (comparison.field, &comparison.test) {
         ("state", Test::Word(word)) => Box::new(table::state.eq(*word)),
         ("enter_time", Test::Time(relation, at)) => {
@@ -203,8 +203,14 @@ fn condition(comparison: &Comparison, lineage: &Lineage) -> Condition {
                 Relation::Ge => Box::new(set.and(table::enter_time.ge(at.0))),
             }
         }
-        ("contact", Test::Text(pattern)) => contact_is(pattern),
-        ("stage", Test::Text(pattern)) => stands(lineage, |stage| matches(pattern, stage)),
+        ("contact", Test::Text(pattern)) => contact_is(workspace, pattern),
+        ("stage", Test::Text(pattern)) => {
+            let folded = pattern.folded();
+            stands(lineage, |stage| match pattern {
+                Pattern::Exact(whole) => stage == whole,
+                _ => matches(&folded, &stage.to_lowercase()),
+            })
+        }
         ("role", Test::Word("UNSPECIFIED")) => stands(lineage, str::is_empty),
         ("role", Test::Word(word)) => stands(lineage, |stage| {
             lineage
@@ -216,8 +222,20 @@ fn condition(comparison: &Comparison, lineage: &Lineage) -> Condition {
     }
 }
 
-/// A contact by its whole name or by its id.
-fn contact_is(pattern: &Pattern) -> Condition {
+/// A contact by its whole name or by its id; nobody by a name in another workspace. Ids have no
+/// capitals; as everywhere, only patterns with a star do not tell them apart.
+fn contact_is(workspace: &str, pattern: &Pattern) -> Condition {
+    let pattern = match pattern {
+        Pattern::Exact(_) => pattern.clone(),
+        _ => pattern.folded(),
+    };
+    let beginning = match &pattern {
+        Pattern::Exact(text) | Pattern::Prefix(text) => text.rsplit_once("/contacts/"),
+        Pattern::Suffix(_) | Pattern::Contains(_) => None,
+    };
+    if beginning.is_some_and(|(parent, _)| parent.strip_prefix("workspaces/") != Some(workspace)) {
+        return Box::new(table::contact.eq(""));
+    }
     let bare = pattern.map(|text| {
         text.rsplit_once("/contacts/")
             .map_or(text, |(_, id)| id)

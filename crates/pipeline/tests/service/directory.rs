@@ -29,6 +29,8 @@ struct State {
     breaks: bool,
     /// Contacts that can't be read now.
     broken: Vec<String>,
+    /// How often it was restored.
+    restores: i64,
 }
 
 /// A directory made of memory. Clones share it.
@@ -164,6 +166,19 @@ impl Directory {
         Ok(())
     }
 
+    /// Loses where everybody stands, without being restored.
+    pub fn lose_positions(&self) {
+        self.with(|state| state.recorded.clear());
+    }
+
+    /// Goes back to before it was told where anybody stands, as a restored database does.
+    pub fn restore(&self) {
+        self.with(|state| {
+            state.recorded.clear();
+            state.restores += 1;
+        });
+    }
+
     /// Forgets the log, so that all tokens given out so far are expired.
     pub fn prune(&self) {
         self.with(|state| state.pruned = state.log.len() + 1);
@@ -172,15 +187,15 @@ impl Directory {
     /// A consistency token as fresh as the directory.
     pub fn token(&self) -> String {
         let state = self.state.lock().expect("nobody panicked");
-        token(TokenKind::Consistency, state.log.len())
+        token(TokenKind::Consistency, state.restores, state.log.len())
     }
 }
 
-fn token(kind: TokenKind, at: usize) -> String {
+fn token(kind: TokenKind, restores: i64, at: usize) -> String {
     Token {
         kind,
         service: Service::Contacts,
-        epoch: 1,
+        epoch: 1 + restores,
         tx: i64::try_from(at).expect("a small log"),
         id: 0,
     }

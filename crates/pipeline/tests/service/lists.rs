@@ -113,6 +113,19 @@ async fn pages_are_stable_under_inserts_in_every_order() {
         )
         .await;
         assert!(none.is_empty());
+        for (filter, count) in [
+            ("contact = \"C01*\"", 10),
+            ("contact = \"C010\"", 0),
+            ("contact = \"workspaces/default/contacts/c010\"", 1),
+            ("contact = \"workspaces/default/contacts/c01*\"", 10),
+            ("contact = \"workspaces/other/contacts/c010\"", 0),
+            ("contact = \"workspaces/other/contacts/c01*\"", 0),
+            ("contact = \"c*\" AND stage = \"CLI*\"", 10),
+            ("contact = \"c*\" AND stage = \"CLIENT\"", 0),
+        ] {
+            let found = positions(suite, filter, "", 50).await;
+            assert_eq!(found.len(), count, "{filter}");
+        }
     })
     .await;
 }

@@ -10,6 +10,7 @@ mod demotions;
 mod directory;
 mod earlier;
 mod following;
+mod fresh;
 mod gate;
 mod histories;
 mod holding;

@@ -15,9 +15,9 @@ use types::{Token, TokenKind};
 
 use super::{Directory, absent, token};
 
-fn response(at: usize, event: Event) -> v1::WatchContactsResponse {
+fn response(restores: i64, at: usize, event: Event) -> v1::WatchContactsResponse {
     v1::WatchContactsResponse {
-        resume_token: token(TokenKind::Resume, at),
+        resume_token: token(TokenKind::Resume, restores, at),
         event: Some(event),
     }
 }
@@ -54,7 +54,7 @@ impl Following {
                         changes: vec![change],
                         more: false,
                     };
-                    return response(self.at, Event::Changes(changes));
+                    return response(state.restores, self.at, Event::Changes(changes));
                 }
             }
             let _ = self.changed.changed().await;
@@ -85,9 +85,9 @@ impl ContactService for Directory {
             .iter()
             .map(|name| self.get(name).ok_or_else(|| absent(name)))
             .collect();
-        Ok(Response::new(v1::BatchGetContactsResponse {
-            contacts: contacts?,
-        }))
+        let contacts = contacts?;
+        names.iter().try_for_each(|name| self.check(name))?;
+        Ok(Response::new(v1::BatchGetContactsResponse { contacts }))
     }
 
     async fn list_contacts(
@@ -139,20 +139,30 @@ impl ContactService for Directory {
         if resumed && at < state.pruned && state.pruned > 0 && at + 1 < state.pruned {
             return Err(Refusal::new(Reason::ResumeTokenExpired, "gone").into_status());
         }
+        let restores = state.restores;
         let mut first = Vec::new();
         if request.send_snapshot {
             let ends = std::mem::take(&mut state.breaks);
             let count = if ends { 1 } else { usize::MAX };
             let contacts = state.contacts.values().take(count).cloned().collect();
             if ends {
-                let page = response(at, Event::Snapshot(v1::ContactSnapshotPage { contacts }));
+                let page = response(
+                    restores,
+                    at,
+                    Event::Snapshot(v1::ContactSnapshotPage { contacts }),
+                );
                 return Ok(Response::new(Box::pin(futures::stream::iter([Ok(page)]))));
             }
             first.push(response(
+                restores,
                 at,
                 Event::Snapshot(v1::ContactSnapshotPage { contacts }),
             ));
-            first.push(response(at, Event::SnapshotEnd(v1::ContactSnapshotEnd {})));
+            first.push(response(
+                restores,
+                at,
+                Event::SnapshotEnd(v1::ContactSnapshotEnd {}),
+            ));
         }
         drop(state);
         let following = Following {
