@@ -284,7 +284,7 @@ impl ContactService for Api {
         }
         let recorded = self
             .app
-            .record_positions(call, told, &body.complete_through)
+            .record_positions(call, told, body.epoch, &body.complete_through)
             .await;
         Ok(Response::new(RecordPositionsResponse {
             recorded: recorded.map_err(status)?,

@@ -24,12 +24,14 @@ pub struct RecordedPosition {
 }
 
 impl App {
-    /// Records positions and how far they are complete; answers how many were newer than what was
-    /// recorded. Contacts that are not there are passed over.
+    /// Records positions of one epoch of the pipeline's database and how far they are complete;
+    /// answers how many were newer than what was recorded. Contacts that are not there are passed
+    /// over.
     pub async fn record_positions(
         &self,
         call: Call,
         told: Vec<RecordedPosition>,
+        epoch: i64,
         complete_through: &str,
     ) -> Result<i32, Error> {
         let through = match complete_through.parse::<Token>() {
@@ -56,7 +58,7 @@ impl App {
         let now = self.clock.now();
         let deadline = call.deadline;
         let recorded = self.store.write("positions.record", deadline, move |conn| {
-            let recorded = record(conn, &call, &newest, &event_ids, now)?;
+            let recorded = record(conn, &call, (epoch, &newest), &event_ids, now)?;
             positions::projection_advance(conn, PIPELINE, through, now)?;
             Ok::<_, StoreError>(recorded)
         });
@@ -85,11 +87,12 @@ fn newest_of(told: Vec<RecordedPosition>) -> Newest {
 fn record(
     conn: &mut Conn,
     call: &Call,
-    told: &Newest,
+    (epoch, told): (i64, &Newest),
     event_ids: &[String],
     now: Micros,
 ) -> Result<usize, StoreError> {
     let mut entries: Vec<(Contact, Entry)> = Vec::new();
+    let mut unmoved: Vec<Contact> = Vec::new();
     let mut event_ids = event_ids.iter();
     for (workspace, told) in told {
         let ids: Vec<String> = told.keys().cloned().collect();
@@ -97,11 +100,20 @@ fn record(
         // records the same positions away.
         let mut found = rows::contacts_lock(conn, workspace, &ids)?;
         found.sort_by(|left, right| left.name.cmp(&right.name));
+        let epochs = positions::positions_epochs(conn, workspace, &ids)?;
         for mut contact in found {
+            let id = &contact.name.contact;
+            // Revisions of an epoch that is over may have been given out anew.
+            let known = (
+                epochs.get(id).copied().unwrap_or(0),
+                contact.position.revision,
+            );
             let newer = told
-                .get(&contact.name.contact)
-                .filter(|position| position.revision > contact.position.revision);
-            if let Some(position) = newer {
+                .get(id)
+                .filter(|position| (epoch, position.revision) > known);
+            if newer == Some(&contact.position) {
+                unmoved.push(contact);
+            } else if let Some(position) = newer {
                 contact.position = position.clone();
                 let event_id = event_ids.next().map_or("", String::as_str);
                 let entry = Entry::of(Change::PositionRecorded, &message(&contact), event_id);
@@ -111,9 +123,11 @@ fn record(
     }
     let newer: Vec<_> = entries
         .iter()
-        .map(|(contact, _)| (&contact.name, &contact.position))
+        .map(|(contact, _)| contact)
+        .chain(&unmoved)
+        .map(|contact| (&contact.name, &contact.position))
         .collect();
-    positions::positions_record(conn, &newer)?;
+    positions::positions_record(conn, &newer, epoch)?;
     let changes: Vec<NewChange<'_>> = entries
         .iter()
         .map(|(contact, entry)| entry.change(contact, call, now))

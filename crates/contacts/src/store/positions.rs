@@ -1,5 +1,7 @@
 //! Where contacts stand, as told by the pipeline service, and how far it has told it.
 
+use std::collections::HashMap;
+
 use ::store::change_log::LogPosition;
 use ::store::{Conn, Error, all, locked, steady};
 use diesel::prelude::*;
@@ -9,11 +11,26 @@ use types::{ContactName, Micros};
 use super::schema::{contact_positions, projections};
 use crate::domain::contacts::ShownPosition;
 
-/// Records where contacts stand. They exist, their rows are locked, and what is recorded of them is
-/// older.
+/// The epochs in which the recorded positions of these contacts of one workspace were told.
+pub fn positions_epochs(
+    conn: &mut Conn,
+    workspace: &str,
+    contacts: &[String],
+) -> Result<HashMap<String, i64>, Error> {
+    let rows: Vec<(String, i64)> = contact_positions::table
+        .filter(contact_positions::workspace.eq(workspace))
+        .filter(contact_positions::contact.eq_any(contacts))
+        .select((contact_positions::contact, contact_positions::epoch))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Records where contacts stand, as told in this epoch. They exist, their rows are locked, and what
+/// is recorded of them is older.
 pub fn positions_record(
     conn: &mut Conn,
     told: &[(&ContactName, &ShownPosition)],
+    epoch: i64,
 ) -> Result<(), Error> {
     let rows: Vec<_> = told
         .iter()
@@ -24,6 +41,7 @@ pub fn positions_record(
                 contact_positions::stage.eq(&position.stage),
                 contact_positions::role.eq(position.role.map_or("", |role| role.as_str())),
                 contact_positions::revision.eq(position.revision),
+                contact_positions::epoch.eq(epoch),
             )
         })
         .collect();
@@ -37,6 +55,7 @@ pub fn positions_record(
         contact_positions::stage.eq(excluded(contact_positions::stage)),
         contact_positions::role.eq(excluded(contact_positions::role)),
         contact_positions::revision.eq(excluded(contact_positions::revision)),
+        contact_positions::epoch.eq(excluded(contact_positions::epoch)),
     )))?;
     Ok(())
 }
@@ -76,13 +95,23 @@ pub fn projection_advance(
         projections::id.eq(through.id),
         projections::update_time.eq(now.0),
     );
+    if stored.is_none() {
+        steady!(
+            conn,
+            diesel::insert_into(projections::table)
+                .values((projections::service.eq(service), values))
+                .on_conflict_do_nothing()
+        )?;
+    }
+    // Two that tell for the first time hold nothing: of their places the later one stays.
+    let same_tx = projections::tx.eq(through.tx);
+    let same_epoch = projections::epoch.eq(through.epoch);
+    let within_tx = same_tx.and(projections::id.lt(through.id));
+    let within_epoch = same_epoch.and(projections::tx.lt(through.tx).or(within_tx));
+    let earlier = projections::epoch.lt(through.epoch).or(within_epoch);
     steady!(
         conn,
-        diesel::insert_into(projections::table)
-            .values((projections::service.eq(service), values))
-            .on_conflict(projections::service)
-            .do_update()
-            .set(values)
+        diesel::update(projections::table.find(service).filter(earlier)).set(values)
     )?;
     Ok(())
 }

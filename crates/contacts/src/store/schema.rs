@@ -52,6 +52,7 @@ diesel::table! {
         stage -> Text,
         role -> Text,
         revision -> BigInt,
+        epoch -> BigInt,
     }
 }
 

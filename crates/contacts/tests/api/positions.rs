@@ -32,10 +32,21 @@ fn at(id: &str, stage: &str, role: Role, revision: i64) -> RecordedPosition {
 }
 
 async fn record(suite: &mut Suite, positions: Vec<RecordedPosition>, tx: i64) -> i32 {
-    let complete_through = token(Service::Pipeline, 5, tx);
+    record_in(suite, positions, 5, tx).await
+}
+
+/// The same in this epoch of the pipeline's database.
+async fn record_in(
+    suite: &mut Suite,
+    positions: Vec<RecordedPosition>,
+    epoch: i64,
+    tx: i64,
+) -> i32 {
+    let complete_through = token(Service::Pipeline, epoch, tx);
     let request = from_pipeline(RecordPositionsRequest {
         positions,
         complete_through,
+        epoch,
     });
     suite
         .contacts
@@ -239,6 +250,7 @@ async fn foreign_tokens_are_refused() {
         }
         let request = RecordPositionsRequest {
             complete_through: "junk".into(),
+            epoch: 5,
             ..Default::default()
         };
         let answer = suite
@@ -248,10 +260,49 @@ async fn foreign_tokens_are_refused() {
         refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
         let request = RecordPositionsRequest {
             complete_through: token(Service::Pipeline, 5, 9),
+            epoch: 5,
             ..Default::default()
         };
         let answer = suite.contacts.record_positions(request).await;
         refused(answer, Code::PermissionDenied, Reason::PermissionMissing);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_later_epoch_takes_revisions_back() {
+    on_each_engine(|mut suite| async move {
+        suite.create("ada", Contact::default()).await;
+        suite.create("bob", Contact::default()).await;
+        let told = vec![
+            at("ada", "client", Role::Client, 7),
+            at("bob", "lead", Role::Lead, 5),
+        ];
+        assert_eq!(record(&mut suite, told, 9).await, 2);
+        // The restored database has lost two moves of one of them and gives their revisions out anew.
+        let restored = vec![
+            at("ada", "lead", Role::Lead, 5),
+            at("bob", "lead", Role::Lead, 5),
+        ];
+        assert_eq!(record_in(&mut suite, restored, 6, 1).await, 1);
+        let next = vec![at("ada", "prospect", Role::Prospect, 6)];
+        assert_eq!(record_in(&mut suite, next, 6, 2).await, 1);
+        // Whoever still tells of the life before is not heard.
+        let late = vec![
+            at("ada", "client", Role::Client, 8),
+            at("bob", "client", Role::Client, 6),
+        ];
+        assert_eq!(record(&mut suite, late, 10).await, 0);
+        for (id, stage, revision) in [("ada", "prospect", 6), ("bob", "lead", 5)] {
+            let token = token(Service::Pipeline, 6, 2);
+            let found = suite.contacts.get_contact(get(id, &[token])).await;
+            let found = found.expect("found").into_inner().contact;
+            let found = found.expect("a contact");
+            assert_eq!(
+                (found.stage.as_str(), found.position_revision),
+                (stage, revision)
+            );
+        }
     })
     .await;
 }

@@ -91,6 +91,7 @@ async fn position(suite: &mut Suite, ids: &[&str], revision: i64) {
     let request = RecordPositionsRequest {
         positions: positions.collect(),
         complete_through: token.to_string(),
+        epoch: 1,
     };
     suite
         .contacts

@@ -15,7 +15,7 @@ use proto::contacts::v1::{
 use serve::peer::Backoff;
 use store::cursors;
 use store::leases::{self, Lease};
-use types::{ContactName, Deadline};
+use types::{ContactName, Deadline, Token};
 
 use super::App;
 use super::background::unhurried;
@@ -28,6 +28,9 @@ use crate::wire;
 
 /// The cursor over the directory's change log.
 pub const CURSOR: &str = "contacts";
+
+/// The cursor that says which life of the directory is followed: its epoch.
+pub const DIRECTORY: &str = "contacts_epoch";
 
 /// How long the stream may be silent before it is taken for dead: heartbeats come every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
@@ -159,6 +162,9 @@ impl App {
                 }
                 if whole {
                     cursors::advance(conn, CURSOR, &token, now)?;
+                    if let Some(epoch) = epoch_of(&token) {
+                        cursors::advance(conn, DIRECTORY, &epoch, now)?;
+                    }
                 }
                 Ok::<_, store::Error>(())
             })
@@ -252,6 +258,11 @@ fn new_contact(change: &ContactChange) -> Option<Contact> {
         .filter(|_| change.kind() == contact_change::Kind::Created)
         .and_then(wire::contacts::contact);
     contact.filter(|contact| contact.presence == Presence::Active)
+}
+
+fn epoch_of(token: &str) -> Option<String> {
+    let token: Token = token.parse().ok()?;
+    Some(token.epoch.to_string())
 }
 
 fn name_of(change: &ContactChange) -> Option<ContactName> {

@@ -17,6 +17,7 @@ use store::leases::{self, Lease};
 use types::{ContactName, Deadline, Service, Token, TokenKind};
 
 use super::background::unhurried;
+use super::follower::DIRECTORY;
 use super::log::POSITION_CHANGED;
 use super::{App, conversions};
 use crate::error::Error;
@@ -24,6 +25,8 @@ use crate::wire;
 
 /// The cursor over our own change log, and the consumer that holds back its pruning.
 const CURSOR: &str = "projection";
+/// The cursor that says which life of the directory has been told everything.
+const TOLD: &str = "projection_epoch";
 /// Positions that are told at once.
 const TOLD_MAX: usize = 1000;
 /// How long there is a wait for something to tell.
@@ -43,50 +46,73 @@ impl App {
     }
 
     async fn project(&self, lease: &Lease, backoff: &mut Backoff) -> Result<(), Error> {
-        let mut at = match self.projected_through().await? {
-            Some(at) => at,
-            None => self.project_all(lease).await?,
+        let (through, told, directory) = self.projected().await?;
+        // What was told in another life of this database may be more than there is now, and another
+        // life of the directory may have lost what it was told.
+        let mut at = match through {
+            Some(at) if at.epoch == self.store.epoch() && told == directory => at,
+            Some(_) | None => self.project_all(lease, &directory).await?,
         };
         let mut feed = Feed::all(self.store.clone(), at);
         loop {
             let bulk = match feed.page(PATIENCE).await {
                 Ok(bulk) => bulk,
                 Err(store::Error::PositionExpired { .. }) => {
-                    at = self.project_all(lease).await?;
+                    at = self.project_all(lease, &directory).await?;
                     feed = Feed::all(self.store.clone(), at);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
+            if self.projected().await?.2 != directory {
+                return Ok(());
+            }
             if bulk.through == at {
                 continue;
             }
             let told = newest(&bulk.changes);
             unhurried(self.tell_all(told, at, bulk.through)).await?;
-            self.note_projected(lease, bulk.through).await?;
+            self.note_projected(lease, bulk.through, &directory).await?;
             at = bulk.through;
             backoff.reset();
         }
     }
 
-    async fn projected_through(&self) -> Result<Option<LogPosition>, Error> {
-        let cursor = self
+    /// How far our log was told, to which life of the directory, and which one is followed now.
+    async fn projected(&self) -> Result<(Option<LogPosition>, String, String), Error> {
+        let (cursor, told, directory) = self
             .store
             .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
-                cursors::read(conn, CURSOR)
+                Ok::<_, store::Error>((
+                    cursors::read(conn, CURSOR)?,
+                    cursors::read(conn, TOLD)?,
+                    cursors::read(conn, DIRECTORY)?,
+                ))
             })
             .await?;
-        Ok(cursor
+        let through = cursor
             .and_then(|cursor| cursor.parse::<Token>().ok())
             .map(|token| LogPosition {
                 epoch: token.epoch,
                 tx: token.tx,
                 id: token.id,
-            }))
+            });
+        Ok((
+            through,
+            told.unwrap_or_default(),
+            directory.unwrap_or_default(),
+        ))
     }
 
-    async fn note_projected(&self, lease: &Lease, at: LogPosition) -> Result<(), Error> {
+    /// Notes how far was told, to this life of the directory.
+    async fn note_projected(
+        &self,
+        lease: &Lease,
+        at: LogPosition,
+        directory: &str,
+    ) -> Result<(), Error> {
         let (lease, now) = (lease.clone(), self.clock.now());
+        let directory = directory.to_owned();
         let token = Token {
             kind: TokenKind::Resume,
             service: Service::Pipeline,
@@ -98,15 +124,16 @@ impl App {
             .write("projection.note", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 cursors::advance(conn, CURSOR, &token.to_string(), now)?;
+                cursors::advance(conn, TOLD, &directory, now)?;
                 change_log::register_consumer(conn, CURSOR, at, now)
             })
             .await?;
         Ok(())
     }
 
-    /// Tells where everybody stands, from the positions themselves: at the first start, and when the
-    /// log was pruned past us.
-    async fn project_all(&self, lease: &Lease) -> Result<LogPosition, Error> {
+    /// Tells where everybody stands, from the positions themselves: at the first start, when the log
+    /// was pruned past us, and when either database was restored.
+    async fn project_all(&self, lease: &Lease, directory: &str) -> Result<LogPosition, Error> {
         let deadline = || Deadline::after(STEP_TIME);
         let start = self
             .store
@@ -116,8 +143,8 @@ impl App {
         loop {
             let page = self.positions_page(None, &after, 500, deadline()).await?;
             let Some(last) = page.last() else {
-                self.tell_all(Vec::new(), start, start).await?;
-                self.note_projected(lease, start).await?;
+                self.tell(Vec::new(), start.epoch, start).await?;
+                self.note_projected(lease, start, directory).await?;
                 return Ok(start);
             };
             let ContactName { workspace, contact } = last.position.name.clone();
@@ -126,8 +153,7 @@ impl App {
             let told = positions
                 .filter_map(|position| recorded(&position))
                 .collect();
-            self.tell_all(told, LogPosition::START, LogPosition::START)
-                .await?;
+            self.tell(told, start.epoch, LogPosition::START).await?;
         }
     }
 
@@ -141,18 +167,24 @@ impl App {
         loop {
             let rest = told.split_off(told.len().min(TOLD_MAX));
             let complete = if rest.is_empty() { through } else { before };
-            self.contacts
-                .record_positions(
-                    told,
-                    conversions::token(complete),
-                    Deadline::after(STEP_TIME),
-                )
-                .await?;
+            self.tell(told, through.epoch, complete).await?;
             if rest.is_empty() {
                 return Ok(());
             }
             told = rest;
         }
+    }
+
+    async fn tell(
+        &self,
+        told: Vec<RecordedPosition>,
+        epoch: i64,
+        complete: LogPosition,
+    ) -> Result<(), Error> {
+        let (token, deadline) = (conversions::token(complete), Deadline::after(STEP_TIME));
+        self.contacts
+            .record_positions(told, epoch, token, deadline)
+            .await
     }
 }
 

@@ -156,17 +156,19 @@ impl Contacts {
         }
     }
 
-    /// Tells where contacts stand; `complete_through` says that everything up to that token of ours
-    /// has been told with it.
+    /// Tells where contacts stand in this epoch of our database; `complete_through` says that
+    /// everything up to that token of ours has been told with it.
     pub async fn record_positions(
         &self,
         positions: Vec<RecordedPosition>,
+        epoch: i64,
         complete_through: String,
         deadline: Deadline,
     ) -> Result<(), Error> {
         let message = RecordPositionsRequest {
             positions,
             complete_through,
+            epoch,
         };
         self.client
             .clone()

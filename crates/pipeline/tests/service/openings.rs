@@ -4,6 +4,7 @@ use proto::contacts::v1::{self, Contact, contact};
 use proto::pipeline::v1::{GetPositionRequest, ListPositionsRequest, position};
 use tonic::Code;
 
+use crate::holding::new_epoch;
 use crate::suite::{Suite, eventually, metadata, on_each_engine, reason};
 
 const ADA: &str = "workspaces/default/contacts/ada";
@@ -200,6 +201,37 @@ async fn the_directory_is_told_how_far_it_was_told() {
         .await;
         let recorded = suite.directory.recorded(ADA).expect("recorded");
         assert_eq!(recorded.stage, "prospect");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_told_again_after_a_restore_of_either_database() {
+    on_each_engine(async |suite| {
+        let bob = "workspaces/default/contacts/bob";
+        suite.directory.person(ADA, "");
+        suite.directory.person(bob, "");
+        for contact in [ADA, bob] {
+            eventually("the projection", || async {
+                suite.directory.recorded(contact)
+            })
+            .await;
+        }
+        // The directory's next message is one of its new life.
+        suite.directory.restore();
+        suite
+            .directory
+            .change(bob, |bob| bob.display_name = "Other".to_owned());
+        eventually("all of it once more", || async {
+            suite.directory.recorded(ADA)
+        })
+        .await;
+        suite.directory.lose_positions();
+        new_epoch(suite).await;
+        eventually("all of it in the new epoch", || async {
+            suite.directory.recorded(ADA)
+        })
+        .await;
     })
     .await;
 }

@@ -63,6 +63,7 @@ CREATE TABLE contact_positions (
     stage TEXT COLLATE "C" NOT NULL,
     role TEXT COLLATE "C" NOT NULL,
     revision BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact),
     FOREIGN KEY (workspace, contact) REFERENCES contacts (workspace, contact) ON DELETE CASCADE
 );

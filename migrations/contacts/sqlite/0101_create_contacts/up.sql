@@ -63,6 +63,7 @@ CREATE TABLE contact_positions (
     stage TEXT NOT NULL,
     role TEXT NOT NULL,
     revision INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
     PRIMARY KEY (workspace, contact),
     FOREIGN KEY (workspace, contact) REFERENCES contacts (workspace, contact) ON DELETE CASCADE
 ) STRICT;

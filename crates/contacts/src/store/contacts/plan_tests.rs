@@ -67,8 +67,8 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
         postgres
     };
     each!(conn, |c| diesel::sql_query(text).execute(c))?;
-    let positions = "INSERT INTO contact_positions (workspace, contact, stage, role, revision) \
-        SELECT workspace, contact, 'lead', 'LEAD', 1 FROM contacts";
+    let positions = "INSERT INTO contact_positions (workspace, contact, stage, role, revision, epoch) \
+        SELECT workspace, contact, 'lead', 'LEAD', 1, 1 FROM contacts";
     each!(conn, |c| diesel::sql_query(positions).execute(c))?;
     Ok(())
 }
