@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, ProcessSecret};
 use crate::tls::ServerTls;
 
 /// What stands between a server and whoever reaches its address.
@@ -12,6 +12,9 @@ pub struct Protection {
     pub tls: Option<ServerTls>,
     /// Asks every caller who they are.
     pub authenticator: Option<Authenticator>,
+    /// What whoever calls an internal rpc must know where no authenticator asks for more: for a server
+    /// all of whose peers are in its own process.
+    pub process: Option<ProcessSecret>,
     /// Lets the server do without TLS beyond loopback: something in front of it encrypts, such as the
     /// proxies of a service mesh, and nobody reaches the server but through that.
     pub plaintext_behind_mesh: bool,

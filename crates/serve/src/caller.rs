@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use opentelemetry::trace::TraceId;
 use proto::{Admission, Method, Scope};
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Status};
 
-use crate::identity::Identity;
+use crate::identity::{Identity, ProcessSecret};
 use crate::peer::PEER_KEY;
 use crate::refusals;
 
@@ -74,7 +74,8 @@ pub(crate) fn service_named(name: &str) -> Option<&'static str> {
 /// to the services of the suite that they are for.
 ///
 /// The mark of a peer is no secret, but keeps people from calling an internal rpc by mistake: who
-/// gets past it meant to.
+/// gets past it meant to. So whatever lets others reach the port must drop that mark, or there must be
+/// an authenticator; where all services run in one process, [`ProcessAdmission`] asks for proof.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalAdmission;
 
@@ -86,12 +87,39 @@ impl Admission for LocalAdmission {
         metadata: &MetadataMap,
         _extensions: &Extensions,
     ) -> Result<(), Status> {
-        let peer = peer_in(metadata.as_ref());
-        if method.internal && peer.is_none_or(|peer| !method.callers.contains(&peer)) {
-            return Err(refusals::permission_missing(method.permission));
-        }
-        Ok(())
+        admit_peer(method, peer_in(metadata.as_ref()))
     }
+}
+
+/// The admission of a server on loopback whose services call each other within its process: like
+/// [`LocalAdmission`], but a peer is who has the secret of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessAdmission(pub(crate) ProcessSecret);
+
+impl Admission for ProcessAdmission {
+    fn admit(
+        &self,
+        method: &'static Method,
+        _scope: Option<Scope<'_>>,
+        metadata: &MetadataMap,
+        _extensions: &Extensions,
+    ) -> Result<(), Status> {
+        let headers: &HeaderMap = metadata.as_ref();
+        let proven = || {
+            let proof = headers.get(header::AUTHORIZATION);
+            proof.is_some_and(|proof| self.0.fits(proof))
+        };
+        let peer = peer_in(headers).filter(|_| method.internal && proven());
+        admit_peer(method, peer)
+    }
+}
+
+/// Lets everyone call what is not internal, and `peer` what is declared for it.
+fn admit_peer(method: &'static Method, peer: Option<&str>) -> Result<(), Status> {
+    if method.internal && peer.is_none_or(|peer| !method.callers.contains(&peer)) {
+        return Err(refusals::permission_missing(method.permission));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -152,5 +180,31 @@ mod tests {
             }
         }
         assert!(internal > 0 && open > 0);
+    }
+
+    #[test]
+    fn within_a_process_internal_rpcs_are_for_peers_with_its_secret() {
+        let (ours, theirs) = (ProcessSecret::generate(), ProcessSecret::generate());
+        let admission = ProcessAdmission(ours.clone());
+        for method in proto::methods() {
+            let admit = |peer, secret: Option<&ProcessSecret>| {
+                let mut headers = metadata(peer).into_headers();
+                if let Some(secret) = secret {
+                    headers.insert(header::AUTHORIZATION, secret.header());
+                }
+                let metadata = MetadataMap::from_headers(headers);
+                admission.admit(method, None, &metadata, &Extensions::new())
+            };
+            for peer in SUITE {
+                let for_them = !method.internal || method.callers.contains(&peer);
+                let path = method.path;
+                assert_eq!(admit(Some(peer), Some(&ours)).is_ok(), for_them, "{path}");
+                for secret in [None, Some(&theirs)] {
+                    let admitted = admit(Some(peer), secret).is_ok();
+                    assert_eq!(admitted, !method.internal, "{path}");
+                }
+            }
+            assert_eq!(admit(None, Some(&ours)).is_ok(), !method.internal);
+        }
     }
 }

@@ -17,7 +17,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::bind::{NotLoopback, Protection, is_loopback};
-use crate::caller::LocalAdmission;
+use crate::caller::{LocalAdmission, ProcessAdmission};
 use crate::config::Config;
 use crate::connections;
 use crate::health::Health;
@@ -144,11 +144,14 @@ impl Server {
     }
 
     /// What the guards of this server's services ask: with an authenticator what the caller's
-    /// identity may do, without one whether the call is internal.
+    /// identity may do, without one whether the call is internal and from within the process.
     pub fn admission(&self) -> Arc<dyn proto::Admission> {
         match self.protection.authenticator {
             Some(_) => Arc::new(IdentityAdmission),
-            None => Arc::new(LocalAdmission),
+            None => match &self.protection.process {
+                Some(secret) => Arc::new(ProcessAdmission(secret.clone())),
+                None => Arc::new(LocalAdmission),
+            },
         }
     }
 

@@ -134,6 +134,25 @@ async fn a_service_calls_what_is_declared_for_it_and_nobody_calls_in_its_name() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_peer_opens_no_internal_rpc_of_one_process_without_tokens_either() {
+    let suite = Suite::start(Engine::Sqlite, Layout::One).await;
+    let client = suite.client();
+    let request = json!({"holder": "evil", "holder_epoch": 1, "pipeline_epoch": 1});
+    for headers in [
+        &[("clientele-peer", "billing")][..],
+        &[
+            ("clientele-peer", "billing"),
+            ("authorization", "Clientele-Process AAAA"),
+        ],
+    ] {
+        let method = "EntitlementService/AttachHolder";
+        let answer = client.call_with(method, request.clone(), headers).await;
+        let told = refusal(&answer.err().expect("refused"));
+        assert_eq!(told.reason, "PERMISSION_MISSING");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_stream_outlives_its_token() {
     let (_suite, realm, client) = start().await;
     let roles = json!({"home": ["admin"]});
@@ -145,10 +164,6 @@ async fn no_stream_outlives_its_token() {
         )
         .await
         .expect("an import");
-    // Over three seconds from now: clocks may differ by thirty.
-    let mut claims = claims("ada", &roles);
-    claims["exp"] = json!(claims["nbf"].as_i64().expect("a minute ago") + 33);
-    let short = client.bearing(&realm.token(&claims));
     for (method, request) in [
         (
             "ContactService/WatchContacts",
@@ -159,6 +174,10 @@ async fn no_stream_outlives_its_token() {
             json!({"name": import["import"]["name"]}),
         ),
     ] {
+        // Over in five seconds: clocks may differ by thirty.
+        let mut claims = claims("ada", &roles);
+        claims["exp"] = json!(claims["nbf"].as_i64().expect("a minute ago") + 35);
+        let short = client.bearing(&realm.token(&claims));
         let mut stream = short.open(method, request).await.expect("opens");
         let ended = async {
             loop {

@@ -16,12 +16,6 @@ pub async fn within_process(
     identity: &Identity,
     encryption: &Encryption,
 ) -> Result<(Protection, Credential)> {
-    if identity.jwks.is_none() {
-        return Ok((
-            protection(identity, encryption, None).await?,
-            Credential::None,
-        ));
-    }
     let secret = ProcessSecret::generate();
     let protection = protection(identity, encryption, Some(secret.clone())).await?;
     Ok((protection, Credential::Process(secret)))
@@ -35,7 +29,8 @@ pub async fn protection(
 ) -> Result<Protection> {
     Ok(Protection {
         tls: super::tls::of_server(encryption).await?,
-        authenticator: of_callers(identity, process).await?,
+        authenticator: of_callers(identity, process.clone()).await?,
+        process,
         plaintext_behind_mesh: encryption.insecure_plaintext_behind_mesh,
     })
 }
