@@ -1,6 +1,7 @@
 //! From claims to workspaces and permissions, as the configuration says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -70,32 +71,32 @@ pub enum MappingError {
 /// What administrators hold beside the declared permissions: whatever a policy asks for.
 const EVERYTHING: &str = "*";
 
-/// What a caller may do, workspace by workspace.
+/// The permissions of one role. Thousands of callers are remembered, so they share it.
+type Permissions = Arc<BTreeSet<String>>;
+
+/// What a caller may do, workspace by workspace: the roles held there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    workspaces: BTreeMap<String, BTreeSet<String>>,
-    everywhere: Option<BTreeSet<String>>,
+    workspaces: BTreeMap<String, Vec<Permissions>>,
+    everywhere: Vec<Permissions>,
 }
 
 impl Access {
     /// Whether the caller may enter the workspace at all.
     pub(crate) fn enters(&self, workspace: &str) -> bool {
-        self.everywhere.is_some() || self.workspaces.contains_key(workspace)
+        !self.everywhere.is_empty() || self.workspaces.contains_key(workspace)
     }
 
     /// Whether the caller has the permission in the workspace.
     pub(crate) fn allows(&self, workspace: &str, permission: &str) -> bool {
-        let here = self.workspaces.get(workspace);
-        here.into_iter()
-            .chain(&self.everywhere)
-            .any(|permissions| permissions.contains(permission))
+        self.roles_in(workspace)
+            .any(|role| role.contains(permission))
     }
 
     /// The permissions in the workspace; `None` for an administrator, who has all that there are.
     pub(crate) fn within(&self, workspace: &str) -> Option<BTreeSet<String>> {
-        let here = self.workspaces.get(workspace);
-        let sets = here.into_iter().chain(&self.everywhere);
-        let held: BTreeSet<String> = sets.flatten().cloned().collect();
+        let roles = self.roles_in(workspace);
+        let held: BTreeSet<String> = roles.flat_map(|role| role.iter().cloned()).collect();
         (!held.contains(EVERYTHING)).then_some(held)
     }
 
@@ -103,8 +104,14 @@ impl Access {
     pub(crate) fn allows_somewhere(&self, permission: &str) -> bool {
         self.workspaces
             .values()
+            .flatten()
             .chain(&self.everywhere)
-            .any(|permissions| permissions.contains(permission))
+            .any(|role| role.contains(permission))
+    }
+
+    fn roles_in(&self, workspace: &str) -> impl Iterator<Item = &Permissions> {
+        let here = self.workspaces.get(workspace);
+        here.into_iter().flatten().chain(&self.everywhere)
     }
 }
 
@@ -112,7 +119,7 @@ impl Access {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     mapping: Mapping,
-    roles: BTreeMap<String, BTreeSet<String>>,
+    roles: BTreeMap<String, Permissions>,
 }
 
 impl Compiled {
@@ -155,9 +162,15 @@ impl Compiled {
                 }
             }
         }
+        if let Some(admin) = known.get_mut(roles::ADMIN) {
+            admin.insert(EVERYTHING.to_owned());
+        }
         Ok(Self {
             mapping,
-            roles: known,
+            roles: known
+                .into_iter()
+                .map(|(name, role)| (name, Arc::new(role)))
+                .collect(),
         })
     }
 
@@ -204,19 +217,18 @@ impl Compiled {
 
     /// Adds a role. One that is not known lets nobody into the workspace.
     fn grant(&self, access: &mut Access, workspace: &str, role: &str) {
-        let Some(permissions) = self.roles.get(role) else {
+        let Some(role) = self.roles.get(role) else {
             return;
         };
         let held = if workspace == EVERYWHERE {
-            access.everywhere.get_or_insert_default()
+            &mut access.everywhere
         } else if types::is_resource_id(workspace) {
             access.workspaces.entry(workspace.to_owned()).or_default()
         } else {
             return;
         };
-        held.extend(permissions.iter().cloned());
-        if role == roles::ADMIN {
-            held.insert(EVERYTHING.to_owned());
+        if !held.iter().any(|known| Arc::ptr_eq(known, role)) {
+            held.push(Arc::clone(role));
         }
     }
 }
