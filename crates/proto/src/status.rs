@@ -30,8 +30,10 @@ const METADATA_CHARS_MAX: usize = 256;
 /// Characters of one path or description.
 const TEXT_CHARS_MAX: usize = 300;
 
-/// Characters of the message.
+/// Characters of the message, and its bytes as they are sent: most characters that are not ASCII take
+/// nine or twelve.
 const MESSAGE_CHARS_MAX: usize = 400;
+const MESSAGE_BYTES_MAX: usize = 1536;
 
 /// When to come back after an UNAVAILABLE that does not say it.
 const RETRY_DEFAULT: Duration = Duration::from_millis(200);
@@ -157,7 +159,7 @@ impl Refusal {
     /// The status. Violations that don't fit are left out from the end and counted in the metadata
     /// as `omitted`.
     pub fn into_status(mut self) -> Status {
-        self.message = cut(self.message, MESSAGE_CHARS_MAX);
+        self.message = cut_encoded(cut(self.message, MESSAGE_CHARS_MAX), MESSAGE_BYTES_MAX);
         loop {
             let status = self.encoded();
             if status.details().len() <= DETAILS_BYTES_MAX || !self.shrink() {
@@ -298,6 +300,20 @@ pub fn retry_after(status: &Status) -> Option<Duration> {
 /// `text`, or as much of it as there is room for.
 fn cut(mut text: String, chars_max: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(chars_max) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// `text`, or as much of it as there is room for once it is percent-encoded for `grpc-message`.
+fn cut_encoded(mut text: String, bytes_max: usize) -> String {
+    let mut bytes = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        let plain = char.is_ascii_graphic() && !"\"#%<>`?{}".contains(*char);
+        bytes += if plain { 1 } else { 3 * char.len_utf8() };
+        bytes > bytes_max
+    });
+    if let Some((end, _)) = end {
         text.truncate(end);
     }
     text

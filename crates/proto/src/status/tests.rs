@@ -102,6 +102,18 @@ fn metadata_alone_never_bursts_the_limit() {
 }
 
 #[test]
+fn the_message_is_cut_by_what_is_sent_of_it() {
+    for text in ["\u{10000}", "é", " ", "m", "%", "a sentence of words "] {
+        let status = Refusal::new(Reason::EtagMismatch, text.repeat(1000)).into_status();
+        let headers = status.clone().into_http::<()>().into_parts().0.headers;
+        let sent = headers[Status::GRPC_MESSAGE].len();
+        assert!(sent <= MESSAGE_BYTES_MAX, "{text}: {sent}");
+        let kept = status.message().chars().count();
+        assert!(kept >= MESSAGE_BYTES_MAX / 12, "{text}: {kept}");
+    }
+}
+
+#[test]
 fn unavailable_always_says_when_to_come_back() {
     for known in reasons().filter(|reason| reason.code() == Code::Unavailable) {
         let status = Refusal::new(known, "not now").into_status();

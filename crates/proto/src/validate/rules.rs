@@ -64,7 +64,7 @@ pub(crate) fn timestamp(value: &Timestamp, path: &Path<'_>, out: &mut Violations
 /// (google/protobuf/duration.proto).
 pub(crate) fn duration(value: &Duration, path: &Path<'_>, out: &mut Violations) {
     let (seconds, nanos) = (value.seconds, i64::from(value.nanos));
-    let in_range = seconds.abs() <= 315_576_000_000 && nanos.abs() <= 999_999_999;
+    let in_range = seconds.unsigned_abs() <= 315_576_000_000 && nanos.abs() <= 999_999_999;
     if !in_range || seconds.signum() * nanos.signum() < 0 {
         out.add(
             path,

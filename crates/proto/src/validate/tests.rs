@@ -203,6 +203,14 @@ fn numbers_enums_and_spans_are_checked() {
         ..numbers()
     };
     assert_eq!(found(&mixed), ["interval: duration.range"]);
+    let endless = Numbers {
+        interval: Some(Duration {
+            seconds: i64::MIN,
+            nanos: 0,
+        }),
+        ..numbers()
+    };
+    assert!(found(&endless).contains(&"interval: duration.range".to_owned()));
 }
 
 fn part(text: &str) -> Part {
