@@ -31,6 +31,20 @@ fn crates_depend_on_each_other_only_along_the_arrows() {
         .no_deps()
         .exec()
         .expect("cargo metadata");
+    let listed: BTreeSet<String> = ARROWS.iter().map(|(name, _)| full(name)).collect();
+    let libraries = metadata.workspace_packages().into_iter().filter(|package| {
+        let folder = package
+            .manifest_path
+            .parent()
+            .and_then(|folder| folder.parent());
+        folder.is_some_and(|folder| folder.file_name() == Some("crates"))
+    });
+    // The binary may know them all.
+    let found: BTreeSet<String> = libraries
+        .map(|package| package.name.to_string())
+        .filter(|name| name != "clientele")
+        .collect();
+    assert_eq!(found, listed, "each crate is listed");
     for (name, allowed) in ARROWS {
         let package = metadata
             .packages

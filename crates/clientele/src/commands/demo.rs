@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use proto::billing::v1::invoice_service_client::InvoiceServiceClient;
 use proto::billing::v1::project_service_client::ProjectServiceClient;
 use proto::billing::v1::{
@@ -19,6 +19,7 @@ use proto::contacts::v1::{
     Contact, CreateImportRequest, Import, ListContactsRequest, Role, RunImportRequest,
     UploadImportChunkRequest, WatchImportRequest,
 };
+use proto::errors::v1::Reason;
 use proto::google::r#type::Decimal;
 use proto::pipeline::v1::create_policy_request::Source;
 use proto::pipeline::v1::policy_service_client::PolicyServiceClient;
@@ -166,9 +167,9 @@ impl Story {
             "Under the policy `one-way` everyone starts as a lead: no invoice, no project",
         );
         let invoice = self.create_invoice(contact).await;
-        expect_refusal("an invoice for a lead", invoice)?;
+        expect_refusal("an invoice for a lead", Reason::EntitlementMissing, invoice)?;
         let project = self.assign(contact).await;
-        expect_refusal("a project for a lead", project)
+        expect_refusal("a project for a lead", Reason::EntitlementMissing, project)
     }
 
     async fn convert(&mut self, contact: &Contact) -> Result<()> {
@@ -217,13 +218,21 @@ impl Story {
     async fn guard(&mut self, contact: &Contact) -> Result<()> {
         self.chapter("A guard: a prospect logs in by e-mail, so an address is needed");
         let moved = self.move_to(contact, "prospect", "showed promise").await;
-        expect_refusal("a prospect without an e-mail address", moved)
+        expect_refusal(
+            "a prospect without an e-mail address",
+            Reason::GuardNotMet,
+            moved,
+        )
     }
 
     async fn never_backward(&mut self, contact: &Contact) -> Result<()> {
         self.chapter("Never backward: `one-way` means it, for everyone");
         let moved = self.move_to(contact, "lead", "").await;
-        expect_refusal("a client who becomes a lead", moved)
+        expect_refusal(
+            "a client who becomes a lead",
+            Reason::TransitionNotAllowed,
+            moved,
+        )
     }
 
     async fn history(&mut self, contact: &Contact) -> Result<()> {
@@ -284,7 +293,11 @@ impl Story {
             ..IssueInvoiceRequest::default()
         };
         let issued = self.invoices.issue_invoice(request).await;
-        expect_refusal("the draft, issued after the demotion", issued)
+        expect_refusal(
+            "the draft, issued after the demotion",
+            Reason::EntitlementMissing,
+            issued,
+        )
     }
 
     async fn move_to(
@@ -352,13 +365,21 @@ fn ok<T>(answer: Result<Response<T>, Status>) -> Result<T> {
         .map_err(|status| refused(&status))
 }
 
-fn expect_refusal<T>(what: &str, answer: Result<Response<T>, Status>) -> Result<()> {
-    ensure!(answer.is_err(), "{what} should have been refused");
-    if let Err(status) = answer {
-        say(&format!("   {what}: refused"));
-        for line in explain(&status).lines() {
-            say(&format!("     {line}"));
-        }
+/// Tells of a refusal, which must be for this reason: any other error is none of the story.
+fn expect_refusal<T>(
+    what: &str,
+    reason: Reason,
+    answer: Result<Response<T>, Status>,
+) -> Result<()> {
+    let Err(status) = answer else {
+        bail!("{what} should have been refused")
+    };
+    if proto::status::reason(&status) != Some(reason) {
+        return Err(refused(&status)).with_context(|| format!("{what} failed"));
+    }
+    say(&format!("   {what}: refused"));
+    for line in explain(&status).lines() {
+        say(&format!("     {line}"));
     }
     Ok(())
 }
