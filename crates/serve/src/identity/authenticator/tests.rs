@@ -160,7 +160,7 @@ async fn how_long_a_token_is_good_is_told_whether_it_is_remembered_or_not() {
         let proven = scene.authenticator.identify(&headers).expect("good");
         let expires = proven.expires.expect("a token");
         let left = scene.authenticator.time_left(expires);
-        assert_eq!(left, Duration::from_secs(60) + token::LEEWAY);
+        assert_eq!(left, Duration::from_mins(1) + token::LEEWAY);
     }
     assert_eq!(scene.authenticator.time_left(Micros(0)), Duration::ZERO);
 }
