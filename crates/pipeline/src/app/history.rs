@@ -34,7 +34,20 @@ impl App {
         name: &ContactName,
         deadline: Deadline,
     ) -> Result<Verified, Error> {
+        let verified = self.verify_stored(name, deadline).await?;
+        if verified.contacts > 0 {
+            return Ok(verified);
+        }
+        // It is opened now, if the directory knows it at all.
         self.position_shown(name, &[], deadline).await?;
+        self.verify_stored(name, deadline).await
+    }
+
+    async fn verify_stored(
+        &self,
+        name: &ContactName,
+        deadline: Deadline,
+    ) -> Result<Verified, Error> {
         let name = name.clone();
         self.store
             .read_snapshot("history.verify", deadline, move |conn| {
@@ -157,7 +170,7 @@ fn verify_contact(conn: &mut Conn, name: &ContactName) -> Result<Verified, Error
     let checkpoints = verify_heads(conn, name, &rows)?;
     verify_history(name, position.as_ref(), &rows)?;
     Ok(Verified {
-        contacts: 1,
+        contacts: i64::from(position.is_some()),
         transitions: i64::try_from(rows.len()).unwrap_or(i64::MAX),
         checkpoints,
     })

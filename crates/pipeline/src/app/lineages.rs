@@ -126,6 +126,14 @@ impl App {
             positions.is_empty()
                 || lineage.active().number == activation && read.all(|of| lineage.reaches(of))
         };
+        // No activation has another number, so reading again would never find one that fits.
+        let stray = |position: &&Position| !(1..=activation).contains(&position.activation);
+        if let Some(position) = positions.iter().find(stray) {
+            return Err(Error::Store(store::Error::Corrupt {
+                table: "positions",
+                id: position.name.to_string(),
+            }));
+        }
         let kept = Some(self.lineage(workspace, deadline).await?).filter(fits);
         match kept {
             Some(lineage) => Ok(Some(lineage)),
