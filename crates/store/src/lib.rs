@@ -16,6 +16,7 @@ mod lead;
 mod migrate;
 mod notice;
 mod options;
+mod permits;
 mod pool;
 mod postgres;
 mod retry;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use types::{Clock, Deadline};
 
 use crate::attempt::{Attempt, Mode, report};
 use crate::epoch::Epoch;
 use crate::options::{OpenError, Options};
+use crate::permits::Permits;
 use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     engine: Engine,
     pool: Pool,
     manager: Manager,
-    permits: Arc<Semaphore>,
+    permits: Permits,
     clock: Clock,
     epoch: Arc<AtomicI64>,
     pub(crate) wake: Wake,
@@ -75,7 +75,7 @@ impl Store {
             engine,
             pool: manager.clone().pool(max)?,
             manager,
-            permits: Arc::new(Semaphore::new(max as usize)),
+            permits: Permits::new(max),
             clock: options.clock,
             epoch,
             wake,
@@ -326,11 +326,10 @@ impl Store {
         if deadline.expired() {
             return Err(Error::DeadlineExceeded);
         }
-        let permits = Arc::clone(&self.inner.permits);
-        let permit = tokio::time::timeout_at(deadline.instant().into(), permits.acquire_owned())
+        let permit = self.inner.permits.take(mode);
+        let permit = tokio::time::timeout_at(deadline.instant().into(), permit)
             .await
-            .map_err(|_| Error::DeadlineExceeded)?
-            .map_err(|_| Error::unavailable("the store is closing"))?;
+            .map_err(|_| Error::DeadlineExceeded)??;
         let inner = Arc::clone(&self.inner);
         let attempt = tokio::task::spawn_blocking(move || {
             let _permit = permit;
