@@ -206,7 +206,6 @@ impl App {
         let mut lineage = self.lineage(&batch.workspace, call.deadline).await?;
         let mut contacts = self.read_all(&batch.workspace, &ids, call).await?;
         let mut superseded = Vec::new();
-        let mut looked = false;
         for _ in 0..ATTEMPTS_MAX {
             let id = requests::id_of(batch.identity.as_ref());
             let scene = Scene {
@@ -233,10 +232,6 @@ impl App {
                 }
                 Err(Abort::Stale(Stale::Lineage)) => {
                     lineage = self.lineage_read(&batch.workspace, call.deadline).await?;
-                }
-                Err(Abort::Error(error)) if !looked && conversions::is_closed(&error) => {
-                    looked = true;
-                    self.look_at_closed(&contacts, call).await?;
                 }
                 Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(Stale::Facts(age))) => {

@@ -106,7 +106,6 @@ impl App {
         let name = &request.contact;
         let mut lineage = self.lineage(&name.workspace, call.deadline).await?;
         let mut superseded = Vec::new();
-        let mut looked = false;
         for _ in 0..ATTEMPTS_MAX {
             let id = requests::id_of(request.identity.as_ref());
             let scene = Scene {
@@ -123,11 +122,6 @@ impl App {
             match done {
                 Ok(done) => return Ok(done),
                 Err(Abort::Preview(done)) => return Ok(*done),
-                Err(Abort::Error(error)) if !looked && is_closed(&error) => {
-                    looked = true;
-                    self.look_at_closed(std::slice::from_ref(&contact), call)
-                        .await?;
-                }
                 Err(Abort::Error(error)) => return Err(*error),
                 Err(Abort::Stale(Stale::Lineage)) => {
                     lineage = self.lineage_read(&name.workspace, call.deadline).await?;
@@ -142,39 +136,6 @@ impl App {
             resource: name.position().to_string(),
         })
     }
-}
-
-impl App {
-    /// Looks at those of these contacts of one workspace whose positions are closed, though they are
-    /// there: the log has not told yet that they were restored.
-    pub async fn look_at_closed(&self, contacts: &[Contact], call: &Call) -> Result<(), Error> {
-        let Some(first) = contacts.first() else {
-            return Ok(());
-        };
-        let workspace = first.name.workspace.clone();
-        let ids: Vec<String> = contacts
-            .iter()
-            .map(|one| one.name.contact.clone())
-            .collect();
-        let found = self
-            .store
-            .read("positions.get", call.deadline, move |conn| {
-                tables::positions::positions_of(conn, &workspace, &ids)
-            })
-            .await?;
-        for position in found.iter().filter(|position| position.is_closed()) {
-            let known = contacts.iter().find(|one| one.name == position.name);
-            if let Some(contact) = known.filter(|one| one.presence == Presence::Active) {
-                self.evaluate_read(contact.clone(), call.deadline).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a move was refused because the contact's position is closed.
-pub fn is_closed(error: &Error) -> bool {
-    matches!(error, Error::Refused { refusal, .. } if **refusal == policy::Refusal::PositionClosed)
 }
 
 /// The transaction: claims the key, decides, carries out, stores the answer.

@@ -152,18 +152,23 @@ pub(super) fn open_together(
 ) -> Result<Vec<ContactName>, Abort<()>> {
     gate::enter::<Abort<()>>(conn, scene, false)?;
     let ids: Vec<String> = created.iter().map(|one| one.name.contact.clone()).collect();
-    let known: BTreeSet<ContactName> =
+    let mut known: BTreeSet<ContactName> =
         tables::positions::positions_of(conn, &scene.workspace, &ids)?
             .into_iter()
             .map(|position| position.name)
             .collect();
-    let mut all = Vec::with_capacity(created.len());
-    for contact in created {
-        if !known.contains(&contact.name) {
-            // Nothing is held: if somebody looks at it at the same time, one of the two fails to
-            // write its first transition or its position, and is done again with what then is there.
-            let position = steps::unopened(scene, contact)?;
+    let new: Vec<&Contact> = created
+        .iter()
+        .filter(|contact| !known.contains(&contact.name))
+        .collect();
+    let mut all = Vec::with_capacity(new.len());
+    let positions = steps::locked_all(conn, scene, &new)?;
+    for (contact, position) in new.into_iter().zip(positions) {
+        if position.revision == 0 && position.refusal.is_empty() {
             all.push(attended(conn, scene, contact, position)?);
+        } else {
+            // Somebody has looked at it just now.
+            known.insert(position.name);
         }
     }
     settle_apart(conn, scene, all)?;

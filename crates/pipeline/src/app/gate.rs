@@ -297,9 +297,8 @@ fn finish_all(
     tables::transitions::transitions_insert(conn, transitions)?;
     for one in &mut finished {
         one.position.change += 1;
+        tables::positions::position_update(conn, &one.position)?;
     }
-    let positions: Vec<&Position> = finished.iter().map(|one| &one.position).collect();
-    tables::positions::positions_write(conn, &positions)?;
     let mut outcomes = Vec::with_capacity(finished.len());
     for Finished {
         position,
@@ -335,7 +334,7 @@ pub fn note(
     seen: bool,
 ) -> Result<(), store::Error> {
     if !seen {
-        return tables::positions::positions_write(conn, &[&position]);
+        return tables::positions::position_update(conn, &position);
     }
     let finished = Finished {
         position,

@@ -72,12 +72,6 @@ pub fn locked_all<T>(
         .collect()
 }
 
-/// The position of a contact that nobody has looked at, without a row.
-pub fn unopened<T>(scene: &Scene, contact: &Contact) -> Result<Position, Abort<T>> {
-    let position = scene.unopened(contact.name.clone(), contact.kind);
-    with_facts_of(scene, contact, position).map(|(position, _)| position)
-}
-
 /// Of two readings of a contact the later one has the later time of change, unless clocks were set
 /// wrong. So that those cannot keep a contact as it is for ever, what was read after the position had
 /// been seen is newer in any case.

@@ -72,8 +72,6 @@ pub struct Position {
     pub refusal: String,
     /// Whether a holder that was forgotten since had issued a document under a grant.
     pub documents_exist: bool,
-    /// Whether it has a row.
-    pub stored: bool,
 }
 
 impl Position {
@@ -96,7 +94,6 @@ impl Position {
             facts_time: Micros(i64::MIN),
             refusal: String::new(),
             documents_exist: false,
-            stored: false,
         }
     }
 

@@ -64,7 +64,6 @@ impl TryFrom<Row> for Position {
             facts_time: Micros(row.facts_time),
             refusal: row.refusal,
             documents_exist: row.documents_exist,
-            stored: true,
         })
     }
 }
@@ -159,11 +158,7 @@ pub fn positions_ensure(conn: &mut Conn, unopened: &[Position]) -> Result<Vec<Po
         // Somebody else has just inserted one of them.
         return positions_lock(conn, unopened);
     }
-    let inserted = new.into_iter().map(|new| Position {
-        stored: true,
-        ..new.clone()
-    });
-    let mut all: Vec<Position> = held.into_iter().chain(inserted).collect();
+    let mut all: Vec<Position> = held.into_iter().chain(new.into_iter().cloned()).collect();
     all.sort_by(|left, right| left.name.contact.cmp(&right.name.contact));
     Ok(all)
 }
@@ -189,23 +184,11 @@ fn positions_lock(conn: &mut Conn, of: &[Position]) -> Result<Vec<Position>, Err
     rows.into_iter().map(Position::try_from).collect()
 }
 
-/// Writes positions back that are locked, and inserts those without a row. Their newest transitions
-/// are written.
-///
-/// Errors: a unique violation where somebody else has just inserted one of them.
-pub fn positions_write(conn: &mut Conn, positions: &[&Position]) -> Result<(), Error> {
-    let mut new = Vec::new();
-    for position in positions {
-        let row = Row::from(*position);
-        if position.stored {
-            let at = table::table.find((&position.name.workspace, &position.name.contact));
-            store::steady!(conn, diesel::update(at).set(&row))?;
-        } else {
-            new.push(row);
-        }
-    }
-    store::all!(conn, new, |some| diesel::insert_into(table::table)
-        .values(some))?;
+/// Writes a position back. It is locked, and its newest transition is written.
+pub fn position_update(conn: &mut Conn, position: &Position) -> Result<(), Error> {
+    let row = Row::from(position);
+    let at = table::table.find((&position.name.workspace, &position.name.contact));
+    store::steady!(conn, diesel::update(at).set(&row))?;
     Ok(())
 }
 
