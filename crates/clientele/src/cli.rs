@@ -151,7 +151,8 @@ pub struct Server {
     /// Kubernetes speak no TLS.
     #[arg(long, env = "CLIENTELE_HEALTH_LISTEN")]
     pub health_listen: Option<SocketAddr>,
-    /// PostgreSQL connections of each service at most; more than about 16 on two cores are slower.
+    /// PostgreSQL connections of each service at most; more than about 16 on two cores are slower. At
+    /// most four for each core of the service's machine read at once.
     #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_max: u32,
     /// How long calls in flight get to finish at the end, in milliseconds.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -19,6 +20,11 @@ use crate::health::Health;
 
 /// Connections at once: a kubelet makes one for each probe.
 const CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection may stay, and how long it then has for its calls: whoever holds on to its
+/// place would keep a kubelet out.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30);
+const CONNECTION_GRACE: Duration = Duration::from_secs(5);
 
 /// A port that is bound, and does not answer yet.
 pub(crate) struct Probes {
@@ -51,6 +57,8 @@ impl Probes {
         let connections = connections::accept(self.listener, None, &limits, closed.clone());
         let server = limits
             .apply(tonic::transport::Server::builder())
+            .max_connection_age(CONNECTION_AGE_MAX)
+            .max_connection_age_grace(CONNECTION_GRACE)
             .add_service(HealthServer::new(health.service()))
             .serve_with_incoming(connections);
         Answering(tokio::spawn(async move {

@@ -38,8 +38,7 @@ pub enum UrlError {
     /// The URL asks for TLS to PostgreSQL, which this build can't speak.
     #[error(
         "the database URL asks for sslmode={sslmode}, and this build speaks no TLS to PostgreSQL: take \
-         one with the cargo feature postgres-tls (cargo build --features postgres-tls), such as the \
-         container image"
+         one with the cargo feature postgres-tls (cargo build --release --features postgres-tls)"
     )]
     TlsMissing {
         /// What it asks for.

@@ -54,11 +54,7 @@ pub struct Encryption {
     pub service_san: Vec<ServiceName>,
     /// Listen beyond loopback in the clear: something in front encrypts, such as the proxies of a
     /// service mesh, and nobody reaches this port but through that. Needs --jwks all the same.
-    #[arg(
-        long,
-        env = "CLIENTELE_INSECURE_PLAINTEXT_BEHIND_MESH",
-        conflicts_with = "tls_certificate"
-    )]
+    #[arg(long, env = "CLIENTELE_INSECURE_PLAINTEXT_BEHIND_MESH")]
     pub insecure_plaintext_behind_mesh: bool,
 }
 

@@ -27,6 +27,11 @@ pub async fn protection(
     encryption: &Encryption,
     process: Option<ProcessSecret>,
 ) -> Result<Protection> {
+    // Not said to clap, which takes a flag that the environment sets to false for given.
+    if encryption.insecure_plaintext_behind_mesh && encryption.tls_certificate.is_some() {
+        let problem = "can't be meant together with --tls-certificate";
+        return Err(WrongSetting::new("--insecure-plaintext-behind-mesh", &problem).into());
+    }
     Ok(Protection {
         tls: super::tls::of_server(encryption).await?,
         authenticator: of_callers(identity, process.clone()).await?,

@@ -153,7 +153,10 @@ async fn follow(client: &mut Client, name: &str) -> Result<ImportResource> {
                 tries = if went_on { TRIES_MAX } else { tries - 1 };
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(status) => return Err(refused(&status)),
+            Err(status) => {
+                let told = "the import goes on, see GetImport and ListImportRows";
+                return Err(refused(&status).context(format!("{name}: {told}")));
+            }
         }
     }
     bar.finish_and_clear();

@@ -59,7 +59,7 @@ impl App {
         };
         match self.answer(&call, done).await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
-                self.create_conflict(&call, error, name, ids).await
+                self.conflict(&call, error, name, ids, true).await
             }
             answer => answer,
         }
@@ -119,13 +119,14 @@ impl App {
     }
 
     /// Something unique was taken: by the same call, made before; by a contact of this name; or by
-    /// one with the same external id.
-    async fn create_conflict(
+    /// one with the same external id. `is_new` where the contact was to be created.
+    pub(super) async fn conflict(
         &self,
         call: &Call,
         error: StoreError,
         name: ContactName,
         ids: Vec<ExternalId>,
+        is_new: bool,
     ) -> Result<Written, Error> {
         if let Some(stored) = self.earlier(call).await? {
             return self.replayed(call, &stored).await;
@@ -139,8 +140,10 @@ impl App {
                 Ok::<_, StoreError>((twin, owners))
             });
         let (twin, owners) = found.await?;
+        let twin = twin.filter(|_| is_new);
+        let other = owners.into_iter().find(|(_, owner)| *owner != name.contact);
         // Which of several the engine met first is its own affair.
-        match (twin, owners.into_iter().next()) {
+        match (twin, other) {
             (Some(_), _) => Err(Error::Exists {
                 resource: name.to_string(),
             }),

@@ -184,6 +184,7 @@ impl App {
         for (workspace, mut created) in by_workspace {
             // Rows are written in one order everywhere.
             created.sort_by(|left, right| left.name.cmp(&right.name));
+            created.dedup_by(|left, right| left.name == right.name);
             let names: Vec<ContactName> = created.iter().map(|one| one.name.clone()).collect();
             // What is wrong with one of them is found out with each for itself.
             left.extend(self.open_all(&workspace, created).await.unwrap_or(names));

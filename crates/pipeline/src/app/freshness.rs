@@ -32,11 +32,20 @@ impl App {
 
     fn directory_token(&self, tokens: &[String]) -> Result<Option<Token>, Error> {
         let mut directory = None;
-        for text in tokens {
+        let mut services = Vec::with_capacity(tokens.len());
+        for (index, text) in tokens.iter().enumerate() {
             let token = Token::from_str(text)
                 .ok()
                 .filter(|token| token.kind == TokenKind::Consistency)
                 .ok_or(Error::TokenForeign { service: "" })?;
+            if services.contains(&token.service) {
+                let problem = "must be the only token of its service";
+                return Err(Error::field(
+                    format!("at_least_as_fresh_as[{index}]"),
+                    problem,
+                ));
+            }
+            services.push(token.service);
             match token.service {
                 Service::Pipeline if token.epoch == self.store.epoch() => {}
                 Service::Pipeline => {

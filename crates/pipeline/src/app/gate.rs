@@ -111,6 +111,10 @@ where
             Err(Stale::Lineage.into())
         };
     }
+    if while_activating {
+        // Somebody is about to activate; whoever reads the policies again waits for that.
+        return Err(Stale::Lineage.into());
+    }
     let state = tables::workspaces::workspace_get(conn, &scene.workspace)?;
     let Some(number) = state
         .filter(|state| state.activation == active)

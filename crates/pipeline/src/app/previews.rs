@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use policy::company;
+use policy::definition::Mode;
 use policy::{Permissions, Request, StagePreview};
 use store::Conn;
 use types::{ContactName, Deadline};
@@ -76,12 +77,13 @@ impl App {
         let stages = policy::preview(policy, walk.standing(), &contact.facts, &request, scene.now);
         let of = |stage: Option<&str>| company::entitlements(policy, contact.kind, stage);
         let before = of(walk.stage());
+        let followers = waiting.followers && policy.mode() == Mode::CompanyFirst;
         let all = waiting.all || shown.position.state == State::Revoking;
         let previews = stages.into_iter().map(|mut stage| {
             let after = of(Some(&stage.stage));
             stage.gained = after.difference(&before).cloned().collect();
             stage.lost = before.difference(&after).cloned().collect();
-            let waits = all || waiting.followers && stage.reachable;
+            let waits = all || followers && stage.reachable;
             stage.reachable &= !waits;
             Preview { stage, waits }
         });

@@ -176,7 +176,9 @@ pub fn assignment_list(
         };
     }
     query = then_by!(query, assignments::contact, descending);
-    let rows: Vec<Row> = kept_if(list.filter.is_none(), query).load(conn)?;
+    // Its own order, which ends with the contact; others have too many forms.
+    let is_plain = list.filter.is_none() && list.order.len() <= 2;
+    let rows: Vec<Row> = kept_if(is_plain, query).load(conn)?;
     Ok(rows
         .into_iter()
         .map(|row| {

@@ -56,7 +56,7 @@ impl App {
         match written.await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
                 let ids = input.draft.facts.external_ids;
-                self.create_conflict(&call, error, input.name, ids).await
+                self.conflict(&call, error, input.name, ids, false).await
             }
             answer => answer,
         }
