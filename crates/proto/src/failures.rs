@@ -55,9 +55,6 @@ pub fn status(failure: Failure) -> Status {
         Failure::PageSizeNegative => {
             Violations::one("page_size", "int32.gte", "must not be negative").into()
         }
-        Failure::ResumeTokenInvalid => {
-            Violations::one("resume_token", "token", "must be a token of this service").into()
-        }
         Failure::Fault => without_reason(Code::Internal, "the service failed", ""),
     }
 }

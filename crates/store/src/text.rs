@@ -1,4 +1,4 @@
-//! Searching in text, with the same answer on both engines.
+//! Ranges of text, in the byte order of both engines.
 
 /// The least text above all that start with `prefix`, in byte order, so that `column >= prefix AND
 /// column < end` finds them by an index. None when there is no upper bound.

@@ -22,8 +22,6 @@ pub enum Failure {
     PageTokenMismatch,
     /// The page size is negative.
     PageSizeNegative,
-    /// The resume token is not one of this service.
-    ResumeTokenInvalid,
     /// A fault of ours.
     Fault,
 }

@@ -186,8 +186,7 @@ pub(super) fn insert(
         Created::At(_) if call.validate_only => {
             // What a call that only checks made is gone at once: it has no name.
             shown.name = String::new();
-            shown.etag = String::new();
-            Err(Stop::Checked(Some(Box::new(shown))))
+            Err(Stop::Checked(Some(Box::new(unstored(shown)))))
         }
         Created::At(at) => {
             let answer = stored_answer(Some(&shown), &consistency_token(at));

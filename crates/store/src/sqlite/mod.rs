@@ -83,9 +83,6 @@ fn connect_once(path: &Path, access: Access) -> Result<Conn, OpenError> {
             .batch_execute("PRAGMA cache_size = -4000; PRAGMA query_only = ON;")
             .map_err(unreachable)?,
     }
-    // Text is compared byte by byte on both engines; PostgreSQL calls that collation "C".
-    conn.register_collation("C", str::cmp)
-        .map_err(unreachable)?;
     Ok(Conn::Sqlite(conn))
 }
 
