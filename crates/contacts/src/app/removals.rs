@@ -188,7 +188,9 @@ impl App {
                     State::Deleted => Ok(contact),
                     State::Deleting => {
                         require_etags(&contact, std::slice::from_ref(&etag))?;
-                        let gone = contact.moved_to(State::Deleted, &call.actor, now);
+                        // Whoever asked for the removal made it, not the service that lets it go.
+                        let remover = contact.updater.clone();
+                        let gone = contact.moved_to(State::Deleted, &remover, now);
                         rows::contact_update(conn, &gone)?;
                         append(conn, &call, &gone, Change::Deleted, &event_id, now)?;
                         Ok(gone)

@@ -53,6 +53,8 @@ async fn confirm(suite: &Suite, id: &str) {
         .confirm_removal(from_pipeline(request))
         .await
         .expect("repeating changes nothing");
+    let remover = get(suite, id).await.updater;
+    assert_eq!(remover, going.updater, "whoever asked for it");
 }
 
 /// Deletes a contact, confirmed as the pipeline service would.
