@@ -3,6 +3,7 @@
 //! Every setting of the services can come from the environment too, as `CLIENTELE_` and its name
 //! in capitals.
 
+mod load;
 mod security;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use load::Load;
 pub use security::{Bearer, Encryption, Identity, Peers, Trust};
 
 /// Keeps track of where each person stands: contact, lead, prospect, client.
@@ -155,6 +157,9 @@ pub struct Server {
     /// most four for each core of the service's machine read at once.
     #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_max: u32,
+    /// How much the server takes on at once.
+    #[command(flatten)]
+    pub load: Load,
     /// How long calls in flight get to finish at the end, in milliseconds.
     #[arg(long, env = "CLIENTELE_GRACE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=300_000))]
     pub grace_ms: u64,

@@ -32,6 +32,8 @@ pub struct Config {
     pub rotation_ms: u64,
     /// Limits of the protocol.
     pub limits: Limits,
+    /// How much each service does at once.
+    pub concurrency: Concurrency,
 }
 
 impl Default for Config {
@@ -47,6 +49,7 @@ impl Default for Config {
             deadline_max_ms: millis(deadlines.max),
             rotation_ms: millis(ROTATION),
             limits: Limits::default(),
+            concurrency: Concurrency::default(),
         }
     }
 }
@@ -132,6 +135,35 @@ impl Limits {
             .http2_max_local_error_reset_streams(Some(self.error_reset_streams_max))
             .http2_keepalive_interval(Some(Duration::from_millis(self.keepalive_interval_ms)))
             .http2_keepalive_timeout(Some(Duration::from_millis(self.keepalive_timeout_ms)))
+    }
+}
+
+/// How much each service of a server does at once. What comes beyond that waits in a short queue or is
+/// refused with `OVERLOADED`, in the order of the methods' criticality.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Concurrency {
+    /// Unary calls at once, of which lists and reports are at most half. Default: 256.
+    pub calls_max: usize,
+    /// Critical calls at once beside those, and critical streams. Default: 64.
+    pub critical_max: usize,
+    /// Calls that wait for their turn. Default: 128.
+    pub queue_max: usize,
+    /// How long a call waits for its turn. Default: 25.
+    pub queue_wait_ms: u64,
+    /// Server streams at once; one workspace has at most three quarters of them. Default: 1,024.
+    pub streams_max: usize,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self {
+            calls_max: 256,
+            critical_max: 64,
+            queue_max: 128,
+            queue_wait_ms: 25,
+            streams_max: 1024,
+        }
     }
 }
 

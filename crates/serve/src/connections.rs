@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,7 @@ use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use crate::complaint::Complaint;
 use crate::config::Limits;
 use crate::tls::{ClientCertificate, ServerTls};
 
@@ -144,28 +145,6 @@ impl Door {
             tracing::info!(hidden, error = %error, "a TLS handshake failed");
         }
         None
-    }
-}
-
-/// A line for the log that is written at most once in a while.
-#[derive(Default)]
-struct Complaint {
-    last: Option<Instant>,
-    hidden: u64,
-}
-
-impl Complaint {
-    /// The pause between two lines.
-    const PAUSE: Duration = Duration::from_secs(1);
-
-    /// Whether to write it now, and how many times it was not written since.
-    fn due(&mut self) -> Option<u64> {
-        if self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
-            self.hidden += 1;
-            return None;
-        }
-        self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.hidden))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Waiting for a state that is on its way: a projection that catches up, a recall that completes.
 //!
-//! Invariant: whoever waits holds no permit, no connection and no transaction; `poll` takes and
+//! Invariant: whoever waits holds no place, no permit, no connection and no transaction; `poll` takes and
 //! gives back what it needs each time.
 
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tonic::Status;
 use types::Deadline;
 
 use crate::layers::margin;
+use crate::load::aside;
 use crate::refusals;
 
 /// The longest that a read waits to become fresh enough, whatever its deadline.
@@ -52,7 +53,7 @@ where
         if left.is_zero() {
             return Ok(None);
         }
-        let _ = tokio::time::timeout(POLL.min(left), notified).await;
+        let _ = aside(tokio::time::timeout(POLL.min(left), notified)).await;
     }
 }
 

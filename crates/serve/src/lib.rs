@@ -15,7 +15,7 @@
 //! A handler asks what the stack knows about its call: [`deadline`], [`caller`], [`rotation`].
 //!
 //! Runtime: tokio's multi-thread runtime with one worker per core, its default. The stack allocates
-//! two small things per unary call and touches no timer for a call that never waits, so what bounds
+//! four small things per unary call and touches no timer for a call that never waits, so what bounds
 //! a server is HTTP/2 itself (`examples/empty_call.rs` measures it). A handler that computes or reads
 //! for less than about 100 us does so on its worker: moving it costs more. Whatever may block longer,
 //! such as a commit, goes to a thread of its own.
@@ -25,6 +25,7 @@
 
 mod bind;
 mod caller;
+mod complaint;
 mod config;
 mod connections;
 mod current;
@@ -32,6 +33,7 @@ pub mod freshness;
 mod health;
 pub mod identity;
 mod layers;
+mod load;
 pub mod peer;
 mod probes;
 mod refusals;
@@ -48,11 +50,12 @@ mod trace_context;
 
 pub use bind::{NotLoopback, Protection};
 pub use caller::{Caller, LOCAL, LocalAdmission, caller, permissions};
-pub use config::{Config, Limits};
+pub use config::{Concurrency, Config, Limits};
 pub use freshness::{wait_fresh, wait_until};
 pub use health::Health;
 pub use identity::{Authenticator, Identity};
 pub use layers::{deadline, rotation};
+pub use load::aside;
 pub use opentelemetry::trace::TraceId;
 pub use peer::{Credential, Peer};
 pub use server::{Server, ServerError};

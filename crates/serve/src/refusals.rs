@@ -19,6 +19,16 @@ pub(crate) fn shutting_down(service: &str) -> Status {
     .into_status()
 }
 
+/// `class` is the one that is being refused, as the method options write it.
+pub(crate) fn overloaded(class: &str) -> Status {
+    // At random, so that those who are refused together do not come back together.
+    let pause = SOON.mul_f64(rand::random_range(1.0..=4.0));
+    Refusal::new(Reason::Overloaded, "too many calls are waiting")
+        .metadata("criticality", class)
+        .retry_after(pause)
+        .into_status()
+}
+
 pub(crate) fn stream_rotated() -> Status {
     let message = "streams are ended from time to time, open it again with the last resume token";
     Refusal::new(Reason::StreamRotated, message)

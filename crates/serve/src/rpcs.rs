@@ -7,6 +7,12 @@ use std::sync::Arc;
 
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+use proto::options::v1::Criticality;
+
+use crate::load::Class;
+
+/// The service of health checks.
+const HEALTH: &str = "grpc.health.v1.Health";
 
 /// How an rpc answers, which decides how deadlines and the drain treat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +33,18 @@ pub struct Rpc {
     name: Box<str>,
     slash: usize,
     kind: Kind,
+    class: Class,
 }
 
 impl Rpc {
     fn new(service: &str, method: &str, kind: Kind) -> Self {
+        let name = format!("{service}/{method}");
+        let policy = proto::method(&format!("/{name}"));
         Self {
-            name: format!("{service}/{method}").into(),
+            name: name.into(),
             slash: service.len(),
             kind,
+            class: policy.map_or(Class::Default, |method| class_of(method.criticality)),
         }
     }
 
@@ -56,6 +66,22 @@ impl Rpc {
     /// How it answers.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The service of the suite that it belongs to, such as `pipeline`; the proto service where that is
+    /// another's.
+    pub(crate) fn suite_service(&self) -> &str {
+        suite_service(self.service())
+    }
+
+    /// What becomes of it under overload.
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Whether it tells of health, which is asked most of all when little else works.
+    pub(crate) fn is_health(&self) -> bool {
+        self.service() == HEALTH
     }
 
     /// Whether it answers with a stream.
@@ -105,10 +131,31 @@ impl Rpcs {
 }
 
 impl Rpcs {
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Rpc> {
+        self.by_name.values().map(|rpc| &**rpc)
+    }
+
     /// The rpcs of a service.
     pub(crate) fn of_service(&self, service: &str) -> impl Iterator<Item = &Rpc> {
-        let all = self.by_name.values().map(|rpc| &**rpc);
-        all.filter(move |rpc| rpc.service() == service)
+        self.all().filter(move |rpc| rpc.service() == service)
+    }
+}
+
+/// The service of the suite that a proto service belongs to: `pipeline` of
+/// `clientele.pipeline.v1.PositionService`.
+pub(crate) fn suite_service(service: &str) -> &str {
+    service
+        .strip_prefix("clientele.")
+        .and_then(|rest| rest.split('.').next())
+        .unwrap_or(service)
+}
+
+fn class_of(criticality: Criticality) -> Class {
+    match criticality {
+        Criticality::Sheddable => Class::Sheddable,
+        Criticality::Critical => Class::Critical,
+        Criticality::Default | Criticality::Unspecified => Class::Default,
     }
 }
 

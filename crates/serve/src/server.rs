@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::connections;
 use crate::health::Health;
 use crate::identity::{Authenticator, IdentityAdmission};
+use crate::load::{Proof, ShareAdmission};
 use crate::probes::Probes;
 use crate::rpcs::Rpcs;
 use crate::services::Services;
@@ -144,14 +145,22 @@ impl Server {
     }
 
     /// What the guards of this server's services ask: with an authenticator what the caller's
-    /// identity may do, without one whether the call is internal and from within the process.
+    /// identity may do, without one whether the call is internal and from within the process; and in
+    /// any case whether the workspace has its share of the service already.
     pub fn admission(&self) -> Arc<dyn proto::Admission> {
-        match self.protection.authenticator {
-            Some(_) => Arc::new(IdentityAdmission),
-            None => match &self.protection.process {
-                Some(secret) => Arc::new(ProcessAdmission(secret.clone())),
-                None => Arc::new(LocalAdmission),
-            },
+        match self.proof() {
+            Proof::Identity => ShareAdmission::shared(IdentityAdmission),
+            Proof::Process(secret) => ShareAdmission::shared(ProcessAdmission(secret)),
+            Proof::None => ShareAdmission::shared(LocalAdmission),
+        }
+    }
+
+    /// How this server knows the services of the suite.
+    fn proof(&self) -> Proof {
+        match (&self.protection.authenticator, &self.protection.process) {
+            (Some(_), _) => Proof::Identity,
+            (None, Some(secret)) => Proof::Process(secret.clone()),
+            (None, None) => Proof::None,
         }
     }
 
@@ -258,6 +267,8 @@ impl Server {
             rotation: Duration::from_millis(self.config.rotation_ms),
             deadlines: self.config.deadlines(),
             authenticator: self.protection.authenticator.clone(),
+            concurrency: self.config.concurrency.clone(),
+            proof: self.proof(),
         })
     }
 

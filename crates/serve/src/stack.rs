@@ -5,11 +5,13 @@ use std::time::Duration;
 use tonic::service::Routes;
 use tower::Layer;
 
+use crate::config::Concurrency;
 use crate::identity::Authenticator;
 use crate::layers::{
-    AuthenticateLayer, Calls, DeadlineLayer, Deadlines, DrainLayer, MessageLayer, PanicLayer,
-    RequestInfoLayer, TraceLayer,
+    AuthenticateLayer, Calls, ClaimLayer, DeadlineLayer, Deadlines, DrainLayer, MessageLayer,
+    PanicLayer, RequestInfoLayer, ShedLayer, TraceLayer,
 };
+use crate::load::{Loads, Proof};
 use crate::rpcs::Rpcs;
 use crate::streams::Shutdown;
 
@@ -21,27 +23,32 @@ pub(crate) struct Parts {
     pub rotation: Duration,
     pub deadlines: Deadlines,
     pub authenticator: Option<Authenticator>,
+    pub concurrency: Concurrency,
+    pub proof: Proof,
 }
 
 /// The stack. A call passes it from the top down, its answer from the bottom up.
 ///
-/// TLS ends below this stack, in `connections.rs`. Two places are held for the issue "Safe to run":
-/// - telemetry leaves the process in `telemetry.rs`, where the tracer provider is built: the trace
-///   layer has all it needs;
-/// - load shedding is a layer, marked below.
+/// TLS ends below this stack, in `connections.rs`. One place is held for the issue "Safe to run":
+/// telemetry leaves the process in `telemetry.rs`, where the tracer provider is built: the trace layer
+/// has all it needs.
 pub(crate) fn stack(parts: Parts) -> impl Layer<Routes, Service = impl Calls> + Clone {
+    let loads = Loads::new(parts.rpcs.all(), &parts.concurrency);
+    let patience = Duration::from_millis(parts.concurrency.queue_wait_ms);
     (
         // First, so that every answer, refusals of other layers included, has a span and a line.
         TraceLayer::new(parts.rpcs),
         // Outside of whatever may fail or time out: all faults of the server name their call.
         RequestInfoLayer,
-        // Here: the concurrency limit with its short queue and its reserved lane, which sheds
-        // with UNAVAILABLE OVERLOADED before any work is done for a call.
         DrainLayer::new(parts.shutdown, parts.rotation),
         PanicLayer,
         DeadlineLayer::new(parts.deadlines),
-        // Inside of those two: looking for a token's key takes time, and must not outlast the call.
+        // Inside of those two, for a call may wait for its place; and before all that costs anything.
+        ShedLayer::new(loads, patience),
+        // Inside too: looking for a token's key takes time, and must not outlast the call.
         AuthenticateLayer::new(parts.authenticator),
+        // As soon as it is known who calls.
+        ClaimLayer::new(parts.proof),
         // Innermost, for it mends what tonic itself says about a message.
         MessageLayer,
     )

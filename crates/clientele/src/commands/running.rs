@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use proto::Admission;
 use serve::telemetry::{self, Format, Logs, Telemetry};
-use serve::{Config, NotLoopback, Protection, Server, ServerError, Services};
+use serve::{Concurrency, Config, NotLoopback, Protection, Server, ServerError, Services};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,18 @@ pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identi
         health_listen: settings.health_listen,
         reflection: identity.reflection,
         grace_ms: settings.grace_ms,
+        concurrency: concurrency(&settings.load),
         ..Config::default()
+    }
+}
+
+fn concurrency(settings: &cli::Load) -> Concurrency {
+    Concurrency {
+        calls_max: settings.concurrency_max,
+        queue_max: settings.queue_max,
+        queue_wait_ms: settings.queue_wait_ms,
+        streams_max: settings.streams_max,
+        ..Concurrency::default()
     }
 }
 

@@ -122,7 +122,7 @@ impl App {
             if left.is_zero() {
                 return Ok(latest);
             }
-            self.store.wait_for_change(&mut seen, left).await;
+            serve::aside(self.store.wait_for_change(&mut seen, left)).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for holders to give their grants back, or to raise a fence.
 //!
-//! Invariant: whoever waits holds no connection and no transaction.
+//! Invariant: whoever waits holds no place, no connection and no transaction.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -172,9 +172,8 @@ impl App {
                 return open.given_up;
             }
             // Acknowledgements that other replicas take are found by the store's poll.
-            self.store
-                .wait_for_change(&mut seen, until.remaining())
-                .await;
+            let change = self.store.wait_for_change(&mut seen, until.remaining());
+            serve::aside(change).await;
         }
     }
 
@@ -195,9 +194,8 @@ impl App {
             activated.activation = self.get_activation(&workspace, number, deadline).await?;
             if activated.activation.state == Activating {
                 // Acknowledgements that other replicas take are found by the store's poll.
-                self.store
-                    .wait_for_change(&mut seen, until.remaining())
-                    .await;
+                let change = self.store.wait_for_change(&mut seen, until.remaining());
+                serve::aside(change).await;
             }
         }
         Ok(())

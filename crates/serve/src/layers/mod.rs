@@ -6,11 +6,13 @@
 
 mod authenticate;
 mod body;
+mod claim;
 mod deadline;
 mod drain;
 mod message;
 mod panic;
 mod request_info;
+mod shed;
 mod trace;
 
 use std::convert::Infallible;
@@ -23,12 +25,14 @@ use tower::Service;
 use crate::rpcs::Rpc;
 
 pub(crate) use authenticate::AuthenticateLayer;
+pub(crate) use claim::ClaimLayer;
 pub(crate) use deadline::margin;
 pub use deadline::{DeadlineLayer, Deadlines, deadline};
 pub use drain::{DrainLayer, rotation};
 pub use message::MessageLayer;
 pub use panic::PanicLayer;
 pub use request_info::RequestInfoLayer;
+pub(crate) use shed::ShedLayer;
 pub(crate) use trace::{TARGET, TraceLayer};
 
 /// What every layer wraps and is itself: a service of gRPC calls that never fails, because a

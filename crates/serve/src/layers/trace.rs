@@ -22,6 +22,7 @@ use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::Calls;
+use super::shed::Shed;
 use crate::current::Call;
 use crate::rpcs::{Rpc, Rpcs};
 use crate::trace_context;
@@ -108,6 +109,7 @@ where
         };
         // A failed call has its status in the head; a unary call without one has succeeded.
         if let Some(code) = code_in(response.headers()) {
+            outcome.shed = response.extensions().get::<Shed>().is_some();
             outcome.end(code);
         } else if outcome.call.rpc.streams() {
             let traced = response.map(|inner| Body::new(TraceBody { inner, outcome }));
@@ -176,6 +178,8 @@ struct Outcome {
     call: Call,
     span: Span,
     begun: Instant,
+    /// There was no place for it.
+    shed: bool,
     ended: bool,
 }
 
@@ -209,6 +213,7 @@ impl Outcome {
             call: Call { rpc, trace_id },
             span,
             begun: Instant::now(),
+            shed: false,
             ended: false,
         }
     }
@@ -233,12 +238,13 @@ impl Outcome {
         }
         let duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         // That a stream ends with UNAVAILABLE is its rotation: the usual end.
-        let streams = self.call.rpc.streams();
+        // Under overload a line for each call would make it worse; there is one for all of them.
+        let is_usual = self.call.rpc.streams() || self.shed;
         self.scope(|| match code {
             Code::Internal | Code::Unknown | Code::DataLoss => {
                 line!(Level::ERROR, code, duration_us, "call failed");
             }
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted if !streams => {
+            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted if !is_usual => {
                 line!(Level::WARN, code, duration_us, "call not served");
             }
             _ => line!(Level::DEBUG, code, duration_us, "call ended"),

@@ -17,6 +17,7 @@ use types::Deadline;
 
 use super::{Credential, PEER_KEY, errors};
 use crate::layers::{Deadlines, TARGET, margin};
+use crate::rpcs::suite_service;
 use crate::trace_context;
 
 /// The name of what a request without a method calls.
@@ -42,7 +43,7 @@ pub(super) fn prepare(
         (method.service(), method.method())
     });
     let span = client_span(service, method);
-    let upstream = upstream_of(service).to_owned();
+    let upstream = suite_service(service).to_owned();
     let headers = request.headers_mut();
     headers.insert(PEER_KEY, name.clone());
     if let Some(proof) = credential.header() {
@@ -97,15 +98,6 @@ pub(super) async fn finish(
         span.set_status(SpanStatus::error(""));
     }
     answered
-}
-
-/// The service of the suite that a proto service belongs to: `pipeline` of
-/// `clientele.pipeline.v1.PositionService`.
-fn upstream_of(service: &str) -> &str {
-    service
-        .strip_prefix("clientele.")
-        .and_then(|rest| rest.split('.').next())
-        .unwrap_or(service)
 }
 
 fn client_span(service: &str, method: &str) -> Span {

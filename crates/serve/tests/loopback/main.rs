@@ -4,6 +4,7 @@ mod calls;
 mod doors;
 mod freshness;
 mod lifecycle;
+mod overload;
 mod peers;
 mod raw;
 mod rotation;

@@ -15,10 +15,10 @@ use crate::support::{Note, Probe, Running, SERVICE, reason};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// HTTP/2 without anything of gRPC's.
-struct Raw(SendRequest<Bytes>);
+pub struct Raw(SendRequest<Bytes>);
 
 impl Raw {
-    async fn connect(server: &Running) -> Self {
+    pub async fn connect(server: &Running) -> Self {
         let stream = TcpStream::connect(server.address).await.expect("listens");
         let (send, connection) = h2::client::handshake(stream).await.expect("speaks HTTP/2");
         tokio::spawn(connection);
@@ -26,7 +26,7 @@ impl Raw {
     }
 
     /// Sends the headers of a call, and its body if there is one; without one the request never ends.
-    async fn send(
+    pub async fn send(
         &mut self,
         path: &str,
         timeout: Option<&str>,
@@ -57,12 +57,12 @@ async fn status(answer: ResponseFuture) -> Status {
 }
 
 /// A message with the five bytes that gRPC puts before it.
-fn framed(message: &[u8]) -> Bytes {
+pub fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("short").to_be_bytes();
     [&[0], &length[..], message].concat().into()
 }
 
-fn probe(method: &str) -> String {
+pub fn probe(method: &str) -> String {
     format!("/{SERVICE}/{method}")
 }
 

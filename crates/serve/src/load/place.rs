@@ -1,0 +1,211 @@
+//! A call's place at its service, from the moment it gets one to its answer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::task::futures::TaskLocalFuture;
+use tonic::Status;
+
+use super::lanes::{Class, Lane};
+use super::{ASIDE_MAX, Load};
+
+tokio::task_local! {
+    static PLACE: Handle;
+}
+
+/// A place. Dropping it gives it to the next.
+#[derive(Debug)]
+pub(crate) struct Place(Handle);
+
+/// What is done with a place by those who do not own it: an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    load: Arc<Load>,
+    standing: Mutex<Standing>,
+}
+
+/// What is counted for a place.
+#[derive(Debug)]
+struct Standing {
+    class: Class,
+    lane: Lane,
+    workspace: Option<Box<str>>,
+    is_aside: bool,
+    is_refused: bool,
+    is_over: bool,
+}
+
+impl Place {
+    /// The place that was taken in `lane`.
+    pub(super) fn new(load: Arc<Load>, class: Class, lane: Lane) -> Self {
+        Self(Handle(Arc::new(Held {
+            load,
+            standing: Mutex::new(Standing {
+                class,
+                lane,
+                workspace: None,
+                is_aside: false,
+                is_refused: false,
+                is_over: false,
+            }),
+        })))
+    }
+
+    /// A handle to it.
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.clone()
+    }
+
+    /// Whether the call was refused although it had a place.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.standing().is_refused
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        {
+            let mut standing = self.0.standing();
+            standing.is_over = true;
+            let mut state = self.0.0.load.state();
+            if standing.is_aside {
+                state.aside -= 1;
+            } else {
+                state.lanes.give(standing.class, standing.lane);
+                if let Some(workspace) = &standing.workspace {
+                    state.shares.leave(workspace);
+                }
+            }
+        }
+        self.0.0.load.call_in();
+    }
+}
+
+impl Handle {
+    /// The call is about this workspace: refused where that has its part of the places already, and
+    /// others need theirs. Critical calls are for everybody.
+    pub(crate) fn share(&self, workspace: &str) -> Result<(), Status> {
+        let mut standing = self.standing();
+        if standing.is_over || standing.class == Class::Critical {
+            return Ok(());
+        }
+        let shared = {
+            let state = &mut *self.0.load.state();
+            let (taken, max) = (state.lanes.common(), state.lanes.common_max());
+            let now = Instant::now();
+            state.shares.enter(workspace, taken, max, now)
+        };
+        if !shared {
+            standing.is_refused = true;
+            return Err(self.0.load.refuse(standing.class));
+        }
+        standing.workspace = Some(workspace.into());
+        Ok(())
+    }
+
+    /// The call is not what gave it the rank of a critical one: it goes on as `class`, if there is a
+    /// place for that.
+    pub(crate) fn demote(&self, class: Class) -> Result<(), Status> {
+        let mut standing = self.standing();
+        if standing.is_over || standing.class <= class {
+            return Ok(());
+        }
+        let was_critical = (standing.class, standing.lane);
+        let lane = {
+            let mut state = self.0.load.state();
+            let lane = state.lanes.take(class);
+            if lane.is_some() {
+                state.lanes.give(was_critical.0, was_critical.1);
+            }
+            lane
+        };
+        let Some(lane) = lane else {
+            standing.is_refused = true;
+            return Err(self.0.load.refuse(class));
+        };
+        (standing.class, standing.lane) = (class, lane);
+        drop(standing);
+        self.0.load.call_in();
+        Ok(())
+    }
+
+    /// Gives the place back until what comes of it is dropped; `None` where too many have done so.
+    pub(crate) fn step_aside(&self) -> Option<Aside> {
+        let mut standing = self.standing();
+        if standing.is_over || standing.is_aside {
+            return Some(Aside(None));
+        }
+        {
+            let mut state = self.0.load.state();
+            if state.aside >= ASIDE_MAX {
+                return None;
+            }
+            state.aside += 1;
+            state.lanes.give(standing.class, standing.lane);
+            if let Some(workspace) = &standing.workspace {
+                state.shares.leave(workspace);
+            }
+        }
+        standing.is_aside = true;
+        drop(standing);
+        self.0.load.call_in();
+        Some(Aside(Some(self.clone())))
+    }
+
+    /// The refusal of a call that would have to step aside, and for which there is no room there.
+    pub(crate) fn refuse(&self) -> Status {
+        let mut standing = self.standing();
+        standing.is_refused = true;
+        self.0.load.refuse(standing.class)
+    }
+
+    fn come_back(&self) {
+        let mut standing = self.standing();
+        if standing.is_over || !standing.is_aside {
+            return;
+        }
+        standing.is_aside = false;
+        let mut state = self.0.load.state();
+        state.aside -= 1;
+        state.lanes.retake(standing.class, standing.lane);
+        if let Some(workspace) = &standing.workspace {
+            state.shares.reenter(workspace, Instant::now());
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        let standing = self.0.standing.lock();
+        standing.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that has stepped aside. Dropping it comes back.
+#[derive(Debug)]
+pub(crate) struct Aside(Option<Handle>);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.come_back();
+        }
+    }
+}
+
+/// Runs a call's future so that [`aside`] finds its place.
+pub(crate) fn in_scope<F: Future>(handle: Handle, call: F) -> TaskLocalFuture<Handle, F> {
+    PLACE.scope(handle, call)
+}
+
+/// Waits for what somebody else must do first: another call, a follower, a peer that works at it. For
+/// that time the call that waits does not count among those that its service works on.
+///
+/// What is waited for must hold no connection and no lock either. Outside of a call, or in another
+/// task than its own, this is no more than `waiting.await`.
+pub async fn aside<F: Future>(waiting: F) -> F::Output {
+    // Where too many are waiting already, this one waits in its place.
+    let _aside = PLACE.try_with(Handle::step_aside).ok().flatten();
+    waiting.await
+}

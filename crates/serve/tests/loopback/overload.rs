@@ -1,0 +1,120 @@
+//! More calls than a server takes on: who is refused, how fast, and what goes on all the same.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use prost::Message as _;
+use serve::{Concurrency, Config};
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::raw::{Raw, framed, probe};
+use crate::support::{Note, Probe, Running, call, open, reason};
+
+async fn start(concurrency: Concurrency) -> Running {
+    let config = Config {
+        concurrency,
+        ..Config::on_free_port()
+    };
+    Running::start(config, Probe::default()).await
+}
+
+fn few() -> Concurrency {
+    Concurrency {
+        calls_max: 2,
+        queue_max: 2,
+        streams_max: 4,
+        ..Concurrency::default()
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_is_refused_at_once_and_health_answers() {
+    let server = start(few()).await;
+    let channel = server.channel().await;
+    let crowd = (0..100).map(|_| {
+        let channel = channel.clone();
+        async move {
+            let begun = Instant::now();
+            let answer = call(channel, "Hold", Request::new(Note::default())).await;
+            (answer, begun.elapsed())
+        }
+    });
+    let crowd = tokio::spawn(join_all(crowd));
+    for _ in 0..2 {
+        server.probe.held.notified().await;
+    }
+    let mut health = HealthClient::new(server.channel().await);
+    let check = HealthCheckRequest::default();
+    health.check(check).await.expect("always answers");
+    // Those that wait are refused while nobody has finished.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..2 {
+        server.probe.release.notify_one();
+    }
+    let answers = crowd.await.expect("no panic");
+    let (served, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(answer, _)| answer.is_ok());
+    assert_eq!((served.len(), refused.len()), (2, 98));
+    for (answer, _) in &refused {
+        let status = answer.as_ref().expect_err("refused");
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert_eq!(reason(status), "OVERLOADED");
+        assert!(proto::status::retry_after(status).is_some());
+    }
+    let mut times: Vec<Duration> = refused.iter().map(|(_, time)| *time).collect();
+    times.sort_unstable();
+    assert!(times[49] < Duration::from_millis(100), "{:?}", times[49]);
+}
+
+#[tokio::test]
+async fn calls_whose_bodies_never_come_take_nobodys_place() {
+    let server = start(few()).await;
+    let mut raw = Raw::connect(&server).await;
+    let mut open = Vec::new();
+    for _ in 0..50 {
+        open.push(raw.send(&probe("Echo"), None, None).await);
+    }
+    // The server takes the frames of a connection in their order, so all of those have begun.
+    let note = Note {
+        text: "complete".to_owned(),
+        ..Note::default()
+    };
+    let body = framed(&note.encode_to_vec());
+    let (answer, _) = raw.send(&probe("Echo"), None, Some(body)).await;
+    let answer = answer.await.expect("answered");
+    assert!(!answer.headers().contains_key("grpc-status"), "it is served");
+    // Those that come late are served as well.
+    for (_, stream) in &mut open {
+        stream.send_data(framed(&[]), true).expect("is sent");
+    }
+    for (answer, _) in open {
+        let answer = answer.await.expect("answered");
+        let refused = answer.headers().contains_key("grpc-status");
+        assert!(!refused, "{:?}", answer.headers());
+    }
+}
+
+#[tokio::test]
+async fn open_streams_take_no_place_of_calls() {
+    let server = start(few()).await;
+    let channel = server.channel().await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(open(channel.clone(), "WatchNotes").await);
+    }
+    call(channel.clone(), "Echo", Request::new(Note::default()))
+        .await
+        .expect("there is a place");
+    let refused = call(channel.clone(), "WatchNotes", Request::new(Note::default())).await;
+    let status = refused.expect_err("no more streams");
+    assert_eq!(reason(&status), "OVERLOADED", "{status}");
+    streams.pop();
+    let begun = Instant::now();
+    while let Err(status) = call(channel.clone(), "WatchNotes", Request::new(Note::default())).await
+        && reason(&status) == "OVERLOADED"
+    {
+        assert!(begun.elapsed() < Duration::from_secs(5), "a place is free");
+    }
+}
