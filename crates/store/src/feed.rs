@@ -112,9 +112,10 @@ impl Feed {
         Self::new(store, Some(workspace.into()), after)
     }
 
-    /// Follows everybody's changes after `after`: for internal followers.
-    pub fn all(store: Store, after: LogPosition) -> Self {
-        Self::new(store, None, after)
+    /// Follows everybody's changes after `after`: for internal followers, which wait behind nobody's
+    /// lists.
+    pub fn all(store: &Store, after: LogPosition) -> Self {
+        Self::new(store.reserved(), None, after)
     }
 
     fn new(store: Store, workspace: Option<String>, after: LogPosition) -> Self {

@@ -43,7 +43,7 @@ async fn look_again_and_again(inner: Weak<Inner>) {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        let store = Store { inner };
+        let store = Store::over(inner).reserved();
         let before = store.epoch();
         match store.epoch_look(Deadline::after(LOOK_TIME)).await {
             Ok(now) if now != before => {

@@ -1,46 +1,103 @@
 //! How many operations have a connection at once. The others wait in order, where waiting costs
 //! nothing.
+//!
+//! Reads of one row pass by those that read many: these never take all turns of reads. And nothing
+//! takes the last few connections but what keeps the service alive and others served.
 
 use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
-use crate::attempt::Mode;
+
+/// What an operation waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Reads of many rows: lists, snapshots.
+    Scan,
+    /// Reads of a row.
+    Point,
+    /// Writes.
+    Write,
+    /// What must not wait behind any of these.
+    Reserved,
+}
 
 /// The turns of one store.
 pub(crate) struct Permits {
     all: Arc<Semaphore>,
-    /// Reads take one of these first. Writes wait for the disk and gain by being many; reads only take
+    /// All that is not reserved takes one of these first.
+    ordinary: Arc<Semaphore>,
+    /// Reads take one of these before. Writes wait for the disk and gain by being many; reads only take
     /// turns on the cores, and lose by it.
     reads: Arc<Semaphore>,
+    /// Reads of many rows take one of these before.
+    scans: Arc<Semaphore>,
 }
 
 /// A turn, given back when it is dropped.
 pub(crate) struct Permit {
-    _read: Option<OwnedSemaphorePermit>,
-    _any: OwnedSemaphorePermit,
+    _held: Vec<OwnedSemaphorePermit>,
+}
+
+/// How many turns there are of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turns {
+    all: usize,
+    ordinary: usize,
+    reads: usize,
+    scans: usize,
+}
+
+impl Turns {
+    /// Of `all` connections an eighth is reserved, at least one where there are four. Four for each core
+    /// are lent for reading at once, a quarter of them never for reading many rows.
+    fn of(all: usize, cores: usize) -> Self {
+        let reserved = if all < 4 { 0 } else { (all / 8).max(1) };
+        let ordinary = all - reserved;
+        let reads = ordinary.min(4 * cores);
+        let scans = (reads - reads.div_ceil(4)).max(1);
+        Self {
+            all,
+            ordinary,
+            reads,
+            scans,
+        }
+    }
 }
 
 impl Permits {
     /// Turns for `max` connections.
     pub(crate) fn new(max: u32) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with(Turns::of(max as usize, cores))
+    }
+
+    fn with(turns: Turns) -> Self {
+        let semaphore = |turns| Arc::new(Semaphore::new(turns));
         Self {
-            all: Arc::new(Semaphore::new(max as usize)),
-            reads: Arc::new(Semaphore::new(reads_at_once(max as usize))),
+            all: semaphore(turns.all),
+            ordinary: semaphore(turns.ordinary),
+            reads: semaphore(turns.reads),
+            scans: semaphore(turns.scans),
         }
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn take(&self, mode: Mode) -> Result<Permit, Error> {
-        let read = match mode {
-            Mode::Read | Mode::Snapshot => Some(acquire(&self.reads).await?),
-            Mode::Write | Mode::SingleWrite => None,
+    /// Waits for a turn. All take theirs from the narrowest kind to the widest, so nobody holds what
+    /// another one that goes before is waiting for.
+    pub(crate) async fn take(&self, turn: Turn) -> Result<Permit, Error> {
+        let (scans, reads, ordinary, all) = (&self.scans, &self.reads, &self.ordinary, &self.all);
+        let kinds: &[&Arc<Semaphore>] = match turn {
+            Turn::Scan => &[scans, reads, ordinary, all],
+            Turn::Point => &[reads, ordinary, all],
+            Turn::Write => &[ordinary, all],
+            Turn::Reserved => &[all],
         };
-        Ok(Permit {
-            _read: read,
-            _any: acquire(&self.all).await?,
-        })
+        let mut held = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            held.push(acquire(kind).await?);
+        }
+        Ok(Permit { _held: held })
     }
 }
 
@@ -49,34 +106,73 @@ async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error
     Arc::clone(permits).acquire_owned().await.map_err(closing)
 }
 
-/// How many of `max` connections are lent for reading at once: four for each core.
-fn reads_at_once(max: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    max.min(4 * cores)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
 
+    /// A turn if there is one at once.
+    async fn take(permits: &Permits, turn: Turn) -> Option<Permit> {
+        let taken = tokio::time::timeout(Duration::ZERO, permits.take(turn)).await;
+        taken.ok().map(Result::unwrap)
+    }
+
+    /// Takes turns until there are none.
+    async fn fill(permits: &Permits, turn: Turn) -> Vec<Permit> {
+        let mut taken = Vec::new();
+        while let Some(permit) = take(permits, turn).await {
+            taken.push(permit);
+        }
+        taken
+    }
+
     #[tokio::test]
-    async fn reads_leave_turns_to_writes() {
-        let permits = Permits::new(200);
+    async fn each_kind_leaves_turns_to_those_above_it() {
+        let permits = Permits::with(Turns::of(16, 2));
         let mut held = Vec::new();
-        for _ in 0..reads_at_once(200) {
-            held.push(permits.take(Mode::Read).await.unwrap());
+        for (turn, count) in [
+            (Turn::Scan, 6),
+            (Turn::Point, 2),
+            (Turn::Write, 6),
+            (Turn::Reserved, 2),
+        ] {
+            let taken = fill(&permits, turn).await;
+            assert_eq!(taken.len(), count, "{turn:?}");
+            held.push(taken);
         }
-        let waits = Duration::from_millis(1);
-        let read = tokio::time::timeout(waits, permits.take(Mode::Snapshot));
-        assert!(read.await.is_err(), "all turns of reads are taken");
-        for _ in held.len()..200 {
-            held.push(permits.take(Mode::Write).await.unwrap());
+        held[0].pop();
+        assert_eq!(fill(&permits, Turn::Reserved).await.len(), 1, "any is good");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_turn_keeps_none_that_others_could_use() {
+        let permits = Arc::new(Permits::with(Turns::of(16, 2)));
+        let held = fill(&permits, Turn::Scan).await;
+        let waiting: Vec<_> = (0..100)
+            .map(|_| {
+                let permits = Arc::clone(&permits);
+                tokio::spawn(async move { permits.take(Turn::Scan).await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(fill(&permits, Turn::Point).await.len(), 2);
+        drop(held);
+        for scan in waiting {
+            scan.await.unwrap().unwrap();
         }
-        let write = tokio::time::timeout(waits, permits.take(Mode::SingleWrite));
-        assert!(write.await.is_err(), "all turns are taken");
-        held.remove(0);
-        permits.take(Mode::Read).await.unwrap();
+    }
+
+    #[test]
+    fn small_pools_have_turns_for_all() {
+        for all in 1..=200 {
+            for cores in [1, 2, 64] {
+                let turns = Turns::of(all, cores);
+                assert!((1..=turns.reads).contains(&turns.scans), "{turns:?}");
+                assert!((turns.reads..=all).contains(&turns.ordinary), "{turns:?}");
+                assert!(all < 4 || turns.ordinary < all, "{turns:?}");
+                assert!(turns.reads == 1 || turns.scans < turns.reads, "{turns:?}");
+            }
+        }
     }
 }

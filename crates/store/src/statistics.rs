@@ -49,7 +49,7 @@ async fn look_again_and_again(inner: Weak<Inner>) {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        let store = Store { inner };
+        let store = Store::over(inner);
         let looked = store
             .read("statistics.keep", Deadline::after(LOOK_TIME), analyze_grown)
             .await;

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use types::{Clock, Deadline};
 
 use crate::attempt::{Attempt, Mode, report};
 use crate::epoch::Epoch;
 use crate::options::{OpenError, Options};
-use crate::permits::Permits;
+use crate::permits::{Permits, Turn};
 use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
-use crate::wake::{Seen, Wake};
-use crate::{Conn, Error, change_log, epoch, migrate, notice, postgres, retry, statistics};
+use crate::wake::Wake;
+use crate::{Conn, Error, epoch, migrate, notice, postgres, retry, statistics};
 
 /// One service's database. Clones are cheap and share everything.
 ///
@@ -25,6 +25,7 @@ use crate::{Conn, Error, change_log, epoch, migrate, notice, postgres, retry, st
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    is_reserved: bool,
 }
 
 pub(crate) struct Inner {
@@ -84,7 +85,30 @@ impl Store {
         if matches!(inner.engine, Engine::Postgres) {
             statistics::keep(&inner);
         }
-        Ok(Self { inner })
+        Ok(Self::over(inner))
+    }
+
+    pub(crate) fn over(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            is_reserved: false,
+        }
+    }
+
+    /// The same store for work that others wait for: readiness, what follows the change log for the
+    /// suite, calls of peers. Some connections are kept for it, so that it waits behind no crowd of lists
+    /// or writes; what people ask for has no place here. (SQLite writes in one order, without
+    /// connections to wait for.)
+    #[must_use]
+    pub fn reserved(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            is_reserved: true,
+        }
+    }
+
+    fn turn(&self, turn: Turn) -> Turn {
+        if self.is_reserved { Turn::Reserved } else { turn }
     }
 
     /// Reads off the calling thread. Each statement sees what was committed when it began.
@@ -94,7 +118,7 @@ impl Store {
         E: From<Error> + Send + 'static,
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
-        self.run(op, Mode::Read, deadline, f).await
+        self.run(op, Mode::Read, Turn::Scan, deadline, f).await
     }
 
     /// Reads one indexed row, or as little: on SQLite on the calling thread, which saves two
@@ -120,11 +144,11 @@ impl Store {
                 Attempt::Answered(answer, _) => answer,
                 Attempt::Settled(error) => Err(error),
                 Attempt::Again(_) | Attempt::Unknown(_) => {
-                    self.run(op, Mode::Read, deadline, f).await
+                    self.run(op, Mode::Read, Turn::Point, deadline, f).await
                 }
             };
         }
-        self.run(op, Mode::Read, deadline, f).await
+        self.run(op, Mode::Read, Turn::Point, deadline, f).await
     }
 
     /// Reads with all statements over one snapshot of the database.
@@ -139,7 +163,7 @@ impl Store {
         E: From<Error> + Send + 'static,
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
-        self.run(op, Mode::Snapshot, deadline, f).await
+        self.run(op, Mode::Snapshot, Turn::Scan, deadline, f).await
     }
 
     /// Writes in a transaction, which commits if `f` answers `Ok` and rolls back if it answers
@@ -202,10 +226,11 @@ impl Store {
 
     /// Whether the database answers: for readiness.
     pub async fn check(&self, deadline: Deadline) -> Result<(), Error> {
-        self.read("store.check", deadline, |conn| {
-            epoch::current(conn).map(|_| ())
-        })
-        .await
+        self.reserved()
+            .read("store.check", deadline, |conn| {
+                epoch::current(conn).map(|_| ())
+            })
+            .await
     }
 
     /// The engine's name, for logs and server information.
@@ -221,20 +246,6 @@ impl Store {
         &self.inner.clock
     }
 
-    /// The present state of the wake-ups. Take it before reading the change log, then wait with it.
-    pub fn seen(&self) -> Seen {
-        self.inner.wake.seen()
-    }
-
-    /// Waits until the change log may have grown since `seen` was taken, at most `timeout`. False
-    /// when the time passed. Holds no connection.
-    pub async fn wait_for_change(&self, seen: &mut Seen, timeout: Duration) -> bool {
-        if self.inner.wake.take_poll() {
-            tokio::spawn(poll(Arc::downgrade(&self.inner)));
-        }
-        self.inner.wake.wait(seen, timeout).await
-    }
-
     async fn run_write<T, E, F>(
         &self,
         op: &'static str,
@@ -248,7 +259,7 @@ impl Store {
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
         let Engine::Sqlite(writer) = &self.inner.engine else {
-            return self.run(op, mode, deadline, f).await;
+            return self.run(op, mode, Turn::Write, deadline, f).await;
         };
         if deadline.expired() {
             return Err(Error::DeadlineExceeded.into());
@@ -263,6 +274,7 @@ impl Store {
         &self,
         op: &'static str,
         mode: Mode,
+        turn: Turn,
         deadline: Deadline,
         f: F,
     ) -> Result<T, E>
@@ -277,7 +289,7 @@ impl Store {
         // Once a commit is in doubt only a success tells more: a refusal may rest on that very commit.
         let mut doubt: Option<Error> = None;
         let refused = loop {
-            let attempt = self.attempt_off_thread(op, mode, deadline, Arc::clone(&f));
+            let attempt = self.attempt_off_thread(op, mode, self.turn(turn), deadline, Arc::clone(&f));
             let error = match attempt.await {
                 Ok(Attempt::Answered(Ok(value), appended)) => {
                     if appended.is_some() {
@@ -315,6 +327,7 @@ impl Store {
         &self,
         op: &'static str,
         mode: Mode,
+        turn: Turn,
         deadline: Deadline,
         f: Arc<F>,
     ) -> Result<Attempt<T, E>, Error>
@@ -326,7 +339,7 @@ impl Store {
         if deadline.expired() {
             return Err(Error::DeadlineExceeded);
         }
-        let permit = self.inner.permits.take(mode);
+        let permit = self.inner.permits.take(turn);
         let permit = tokio::time::timeout_at(deadline.instant().into(), permit)
             .await
             .map_err(|_| Error::DeadlineExceeded)??;
@@ -369,29 +382,6 @@ impl Inner {
             if self.manager.trust(&mut lent, mode) {
                 return Ok(lent);
             }
-        }
-    }
-}
-
-/// Wakes the followers when the log shows something that no commit of this process announced. Ends
-/// when nobody waits any more.
-async fn poll(inner: std::sync::Weak<Inner>) {
-    loop {
-        tokio::time::sleep(crate::wake::POLL).await;
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        if inner.wake.yield_poll() {
-            return;
-        }
-        let store = Store { inner };
-        let deadline = Deadline::after(Duration::from_secs(5));
-        let newest = store
-            .read_point("change_log.poll", deadline, change_log::newest_visible)
-            .await;
-        match newest {
-            Ok(newest) => store.inner.wake.saw(newest),
-            Err(error) => tracing::warn!(?error, "the change log cannot be polled"),
         }
     }
 }

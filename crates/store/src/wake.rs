@@ -5,12 +5,15 @@
 //! 50 ms, which runs only while somebody waits.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use types::Deadline;
 
-use crate::change_log::LogPosition;
+use crate::Store;
+use crate::change_log::{self, LogPosition};
+use crate::store::Inner;
 
 /// How often the log is looked at while somebody waits.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
@@ -85,6 +88,45 @@ impl Wake {
         self.polling.store(false, Ordering::SeqCst);
         // Somebody may have come in between and found the duty taken.
         self.waiting.load(Ordering::SeqCst) == 0 || !self.take_poll()
+    }
+}
+
+impl Store {
+    /// The present state of the wake-ups. Take it before reading the change log, then wait with it.
+    pub fn seen(&self) -> Seen {
+        self.inner.wake.seen()
+    }
+
+    /// Waits until the change log may have grown since `seen` was taken, at most `timeout`. False
+    /// when the time passed. Holds no connection.
+    pub async fn wait_for_change(&self, seen: &mut Seen, timeout: Duration) -> bool {
+        if self.inner.wake.take_poll() {
+            tokio::spawn(poll(Arc::downgrade(&self.inner)));
+        }
+        self.inner.wake.wait(seen, timeout).await
+    }
+}
+
+/// Wakes the followers when the log shows something that no commit of this process announced. Ends
+/// when nobody waits any more.
+async fn poll(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(POLL).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if inner.wake.yield_poll() {
+            return;
+        }
+        let store = Store::over(inner).reserved();
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let newest = store
+            .read_point("change_log.poll", deadline, change_log::newest_visible)
+            .await;
+        match newest {
+            Ok(newest) => store.inner.wake.saw(newest),
+            Err(error) => tracing::warn!(?error, "the change log cannot be polled"),
+        }
     }
 }
 

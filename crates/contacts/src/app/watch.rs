@@ -150,7 +150,7 @@ impl App {
         }
         let feed = match &input.workspace {
             Some(workspace) => Feed::workspace(self.store.clone(), workspace.clone(), start),
-            None => Feed::all(self.store.clone(), start),
+            None => Feed::all(&self.store, start),
         };
         let snapshot = match given {
             Some((_, Some(after))) => Snapshot::After(after),

@@ -64,6 +64,7 @@ impl App {
             let run = run.clone();
             let done = self
                 .store
+                .reserved()
                 .write(op, deadline, move |conn| run(conn, &scene))
                 .await;
             match done {

@@ -68,6 +68,7 @@ impl App {
     async fn follow_once(&self, lease: &Lease, backoff: &mut Backoff) -> Result<Left, Error> {
         let cursor = self
             .store
+            .reserved()
             .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
                 cursors::read(conn, CURSOR)
             })

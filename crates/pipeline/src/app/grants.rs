@@ -37,6 +37,7 @@ impl App {
             let (seen, by) = (contact.clone(), holder.to_owned());
             let done = self
                 .store
+                .reserved()
                 .write("grant.acquire", deadline, move |conn| {
                     acquire(conn, &scene, &seen, &by, holder_epoch)
                 })

@@ -53,13 +53,13 @@ impl App {
             Some(at) if at.epoch == self.store.epoch() && told == directory => at,
             Some(_) | None => self.project_all(lease, &directory).await?,
         };
-        let mut feed = Feed::all(self.store.clone(), at);
+        let mut feed = Feed::all(&self.store, at);
         loop {
             let bulk = match feed.page(PATIENCE).await {
                 Ok(bulk) => bulk,
                 Err(store::Error::PositionExpired { .. }) => {
                     at = self.project_all(lease, &directory).await?;
-                    feed = Feed::all(self.store.clone(), at);
+                    feed = Feed::all(&self.store, at);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -82,6 +82,7 @@ impl App {
     async fn projected(&self) -> Result<(Option<LogPosition>, String, String), Error> {
         let (cursor, told, directory) = self
             .store
+            .reserved()
             .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
                 Ok::<_, store::Error>((
                     cursors::read(conn, CURSOR)?,

@@ -64,6 +64,7 @@ impl App {
         let holder = holder.to_owned();
         Ok(self
             .store
+            .reserved()
             .read("recalls.read", deadline, move |conn| orders(conn, &holder))
             .await?)
     }

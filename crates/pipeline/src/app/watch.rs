@@ -120,7 +120,7 @@ impl App {
             .map_err(expired)?;
         let feed = match &input.workspace {
             Some(workspace) => Feed::workspace(self.store.clone(), workspace.clone(), start),
-            None => Feed::all(self.store.clone(), start),
+            None => Feed::all(&self.store, start),
         };
         Ok(Watcher {
             app: self.clone(),

@@ -57,7 +57,7 @@ async fn a_waiting_feed_wakes_up_and_leaves_out_what_it_was_told_to() {
     on_each(async |fresh| {
         let first = log(&fresh.store, "w", 2).await;
         settle(&fresh.store, first).await;
-        let mut feed = Feed::all(fresh.store.clone(), first).only(|kind| kind == "note.seen");
+        let mut feed = Feed::all(&fresh.store, first).only(|kind| kind == "note.seen");
         let begun = tokio::time::Instant::now();
         let idle = feed.next(Duration::from_millis(20)).await.unwrap();
         assert!(matches!(idle, Step::Idle { .. }));
@@ -71,7 +71,7 @@ async fn a_waiting_feed_wakes_up_and_leaves_out_what_it_was_told_to() {
         let revisions: Vec<i64> = batch.changes.iter().map(|change| change.revision).collect();
         assert_eq!((revisions, batch.more), (vec![1, 3], false));
         assert!(begun.elapsed() < Duration::from_secs(5));
-        let bulk = Feed::all(fresh.store.clone(), LogPosition::START)
+        let bulk = Feed::all(&fresh.store, LogPosition::START)
             .page(Duration::ZERO)
             .await
             .unwrap();
@@ -91,7 +91,7 @@ async fn a_feed_whose_next_change_is_gone_says_so() {
             .store
             .write("test", soon(), |conn| prune(conn, at(2_000), 2));
         assert_eq!(pruned.await.unwrap(), 2);
-        let mut feed = Feed::all(fresh.store.clone(), first);
+        let mut feed = Feed::all(&fresh.store, first);
         let found = feed.next(Duration::ZERO).await;
         assert!(matches!(found, Err(Error::PositionExpired { .. })));
     })

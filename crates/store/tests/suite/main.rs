@@ -9,6 +9,7 @@
 
 mod commits;
 mod crash;
+mod crowds;
 mod epochs;
 mod feeds;
 mod idempotency;
