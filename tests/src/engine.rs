@@ -88,6 +88,27 @@ impl Databases {
         ));
     }
 
+    /// Copies a service's database as it is, in place of an earlier copy; connections to it are closed
+    /// for that.
+    pub fn back_up(&self, service: &str) {
+        let database = format!("{}_{service}", self.prefix);
+        self.shut(service);
+        self.run(&format!("DROP DATABASE IF EXISTS {database}_backup"));
+        self.run(&format!(
+            "CREATE DATABASE {database}_backup TEMPLATE {database}"
+        ));
+        self.reopen(service);
+    }
+
+    /// Puts the copy of a service's database in its place.
+    pub fn restore(&self, service: &str) {
+        let database = format!("{}_{service}", self.prefix);
+        self.run(&format!("DROP DATABASE {database} WITH (FORCE)"));
+        self.run(&format!(
+            "CREATE DATABASE {database} TEMPLATE {database}_backup"
+        ));
+    }
+
     fn run(&self, statement: &str) {
         let mut conn = PgConnection::establish(&self.server).expect("the private PostgreSQL");
         sql_query(statement)
@@ -99,10 +120,12 @@ impl Databases {
 impl Drop for Databases {
     fn drop(&mut self) {
         for service in SERVICES {
-            self.run(&format!(
-                "DROP DATABASE IF EXISTS {}_{service} WITH (FORCE)",
-                self.prefix
-            ));
+            for copy in ["", "_backup"] {
+                self.run(&format!(
+                    "DROP DATABASE IF EXISTS {}_{service}{copy} WITH (FORCE)",
+                    self.prefix
+                ));
+            }
         }
     }
 }

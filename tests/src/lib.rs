@@ -8,6 +8,7 @@
     reason = "what a test skips or measures is said in one line"
 )]
 
+pub mod backup;
 pub mod certificates;
 pub mod client;
 pub mod engine;
