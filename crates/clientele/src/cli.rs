@@ -1,8 +1,10 @@
 //! The command line: what can be asked for, and what each setting means.
 //!
 //! Every setting of the services can come from the environment too, as `CLIENTELE_` and its name
-//! in capitals.
+//! in capitals, and from a file: see `settings`, which takes up what is added here by itself. A setting
+//! with `hide_env_values` is a secret.
 
+mod config;
 mod load;
 mod security;
 
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use config::{Config, ConfigFile};
 pub use load::Load;
 pub use security::{Bearer, Encryption, Identity, Peers, Trust};
 
@@ -38,6 +41,9 @@ pub enum Command {
     /// See who holds grants of pipeline, and forget a holder that is gone for good.
     #[command(subcommand)]
     Holders(Holders),
+    /// See what the settings are, and what they can be.
+    #[command(subcommand)]
+    Config(Config),
     /// Make a token for development, signed with a key of this machine.
     Token(Token),
     /// Work with policies as files.
@@ -74,8 +80,16 @@ impl Service {
 /// The settings of `up`.
 #[derive(Debug, Args)]
 pub struct Up {
+    /// The file that settings can stand in.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// The address to listen on; beyond loopback only with TLS and --jwks. Port 0 takes a free one.
-    #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "CLIENTELE_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "IP:PORT"
+    )]
     pub listen: SocketAddr,
     /// The folder of the SQLite files; created where it is missing.
     #[arg(long, env = "CLIENTELE_DATA_DIR", default_value = "./data")]
@@ -103,10 +117,18 @@ pub struct Up {
 /// The settings of `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// The file that settings can stand in.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// The service to run.
     pub service: Service,
     /// The address to listen on; beyond loopback only with TLS and --jwks. Port 0 takes a free one.
-    #[arg(long, env = "CLIENTELE_LISTEN", default_value = "127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "CLIENTELE_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "IP:PORT"
+    )]
     pub listen: SocketAddr,
     /// The service's database: `postgres://...` or `sqlite:PATH`.
     #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
@@ -148,18 +170,16 @@ pub struct Serve {
 
 /// The settings that every server has.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
 pub struct Server {
     /// An address that answers health checks (grpc.health.v1) in the clear, and nothing else: probes of
     /// Kubernetes speak no TLS.
-    #[arg(long, env = "CLIENTELE_HEALTH_LISTEN")]
+    #[arg(long, env = "CLIENTELE_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
     /// PostgreSQL connections of each service at most; more than about 16 on two cores are slower. At
     /// most four for each core of the service's machine read at once.
     #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_max: u32,
-    /// How much the server takes on at once.
-    #[command(flatten)]
-    pub load: Load,
     /// How long calls in flight get to finish at the end, in milliseconds.
     #[arg(long, env = "CLIENTELE_GRACE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=300_000))]
     pub grace_ms: u64,
@@ -169,6 +189,9 @@ pub struct Server {
     /// How it is logged.
     #[arg(long, env = "CLIENTELE_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
+    /// How much the server takes on at once.
+    #[command(flatten, next_help_heading = "Load")]
+    pub load: Load,
 }
 
 /// How log lines look.
@@ -185,6 +208,9 @@ pub enum LogFormat {
 /// The settings of `migrate`.
 #[derive(Debug, Args)]
 pub struct Migrate {
+    /// The file that settings can stand in.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// The service whose database it is.
     pub service: Service,
     /// The database: `postgres://...` or `sqlite:PATH`.
@@ -206,12 +232,18 @@ pub enum Epoch {
 pub enum Holders {
     /// List them: in which epochs each has attached, what it holds, and what waits for it.
     List {
+        /// The file that settings can stand in.
+        #[command(flatten)]
+        config: ConfigFile,
         /// Pipeline's database: `postgres://...` or `sqlite:PATH`.
         #[arg(long, env = "CLIENTELE_DATABASE_URL", hide_env_values = true)]
         database_url: String,
     },
     /// Forget one whose database is gone for good, so that nothing waits for it any more.
     Forget {
+        /// The file that settings can stand in.
+        #[command(flatten)]
+        config: ConfigFile,
         /// The holder's id, as `holders list` shows it.
         holder: String,
         /// Pipeline's database: `postgres://...` or `sqlite:PATH`.
@@ -272,6 +304,7 @@ pub enum Policy {
 
 /// Where a client command finds the suite.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Suite")]
 pub struct Target {
     /// Where the suite is.
     #[arg(

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::settings::{Origin, Origins, Unread};
+
 /// The code for a wrong configuration or command line (`EX_USAGE` of sysexits).
 const CONFIGURATION: u8 = 64;
 
@@ -24,24 +26,39 @@ impl WrongSetting {
     }
 }
 
-/// The exit code for a command line that cannot be read.
-pub fn usage() -> ExitCode {
-    ExitCode::from(CONFIGURATION)
+/// Prints why the settings of a command can't be read, or the help that was asked for, and gives the
+/// exit code.
+pub fn unread(unread: Unread) -> ExitCode {
+    match unread {
+        Unread::Usage(text) => {
+            let _ = text.print();
+            if text.use_stderr() {
+                ExitCode::from(CONFIGURATION)
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+        Unread::Setting(wrong, origins) => report(&wrong.into(), &origins),
+    }
 }
 
-/// Prints why a command failed and gives its exit code.
+/// Prints why a command failed, and who said the setting that is to blame; gives the exit code.
 #[expect(
     clippy::print_stderr,
     reason = "this is where the binary speaks to its person"
 )]
-pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("clientele: {error:#}");
-    let wrong_setting = error
+pub fn report(error: &anyhow::Error, origins: &Origins) -> ExitCode {
+    let wrong = error
         .chain()
-        .any(<dyn std::error::Error>::is::<WrongSetting>);
-    if wrong_setting {
-        usage()
-    } else {
-        ExitCode::FAILURE
+        .find_map(<dyn std::error::Error>::downcast_ref::<WrongSetting>);
+    let Some(wrong) = wrong else {
+        eprintln!("clientele: {error:#}");
+        return ExitCode::FAILURE;
+    };
+    match origins.of(&wrong.setting) {
+        // What was said on the command line is before the person's eyes.
+        None | Some(Origin::Flag) => eprintln!("clientele: {error:#}"),
+        Some(origin) => eprintln!("clientele: {error:#} (said by {origin})"),
     }
+    ExitCode::from(CONFIGURATION)
 }

@@ -6,49 +6,46 @@
 mod cli;
 mod commands;
 mod exit;
+mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
+use settings::{Said, Settings};
 
 fn main() -> ExitCode {
     serve::tls::install_provider();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() {
-                exit::usage()
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+    let Settings { cli, said } = match Settings::read(std::env::args_os().collect()) {
+        Ok(settings) => settings,
+        Err(unread) => return exit::unread(unread),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return exit::report(&error.into()),
+        Err(error) => return exit::report(&error.into(), &said.origins),
     };
-    let result = runtime.block_on(run(cli));
+    let result = runtime.block_on(run(cli, &said));
     // What still runs in the background is past its grace: nobody waits for it.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error, &said.origins),
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli, said: &Said) -> anyhow::Result<()> {
     match cli.command {
         Command::Up(args) => commands::up::run(args).await,
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Migrate(args) => commands::migrate::run(&args),
         Command::Epoch(args) => commands::epoch::run(args).await,
         Command::Holders(args) => commands::holders::run(args).await,
+        Command::Config(args) => {
+            commands::config::run(&args, said);
+            Ok(())
+        }
         Command::Token(args) => commands::token::run(&args),
         Command::Policy(args) => commands::policy::run(&args),
         Command::Import(args) => commands::import::run(args).await,

@@ -19,6 +19,11 @@ fn said(output: &Output) -> String {
 #[test]
 fn each_wrong_setting_is_named() {
     let up = |setting, value| vec!["up", "--listen", "127.0.0.1:0", setting, value];
+    let pipeline_at = |uri| {
+        let serve = ["serve", "pipeline", "--migrate", "--listen", "127.0.0.1:0"];
+        let database = ["--database-url", "sqlite:a.db", "--contacts-uri", uri];
+        [serve.as_slice(), &database].concat()
+    };
     for (arguments, named) in [
         (
             up("--contacts-database-url", "mysql://x"),
@@ -42,6 +47,16 @@ fn each_wrong_setting_is_named() {
         (
             vec!["migrate", "contacts", "--database-url", "mysql://x"],
             "--database-url",
+        ),
+        (pipeline_at("localhost:50051"), "--contacts-uri"),
+        (
+            vec!["demo", "--address", "localhost:50051"],
+            "--address: must begin with http://",
+        ),
+        (vec!["up", "--listen", "50051"], "<IP:PORT>"),
+        (
+            vec!["serve", "contacts"],
+            "settings can also come from the environment",
         ),
     ] {
         let output = clientele(&arguments);

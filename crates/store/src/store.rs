@@ -108,7 +108,11 @@ impl Store {
     }
 
     fn turn(&self, turn: Turn) -> Turn {
-        if self.is_reserved { Turn::Reserved } else { turn }
+        if self.is_reserved {
+            Turn::Reserved
+        } else {
+            turn
+        }
     }
 
     /// Reads off the calling thread. Each statement sees what was committed when it began.
@@ -289,7 +293,8 @@ impl Store {
         // Once a commit is in doubt only a success tells more: a refusal may rest on that very commit.
         let mut doubt: Option<Error> = None;
         let refused = loop {
-            let attempt = self.attempt_off_thread(op, mode, self.turn(turn), deadline, Arc::clone(&f));
+            let attempt =
+                self.attempt_off_thread(op, mode, self.turn(turn), deadline, Arc::clone(&f));
             let error = match attempt.await {
                 Ok(Attempt::Answered(Ok(value), appended)) => {
                     if appended.is_some() {

@@ -8,6 +8,7 @@ use serve::tls::ServiceName;
 
 /// Whom a server serves: everyone on this machine, or who has a token.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Identity of callers")]
 pub struct Identity {
     /// Ask every caller for a token of the issuer whose keys (a JSON Web Key Set) are in this file or
     /// at this https:// address.
@@ -31,6 +32,7 @@ pub struct Identity {
 ///
 /// All files are PEM, and are read again as they change.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
 pub struct Encryption {
     /// The certificate that the server shows, followed by its chain; turns TLS on.
     #[arg(long, env = "CLIENTELE_TLS_CERTIFICATE", requires = "tls_key")]
@@ -62,6 +64,7 @@ pub struct Encryption {
 ///
 /// All files are PEM, and are read again as they change.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Calls to the other services")]
 #[expect(
     clippy::struct_field_names,
     reason = "settings are named as they are on the command line"
@@ -81,6 +84,7 @@ pub struct Peers {
 
 /// Who a client command calls as.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Caller")]
 pub struct Bearer {
     /// The token to call with, where the suite asks for one. Better given by the environment: others
     /// on this machine can see command lines.
@@ -90,6 +94,7 @@ pub struct Bearer {
 
 /// Whom a client command trusts to be the suite.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Caller")]
 pub struct Trust {
     /// The authorities of the suite's certificate, a PEM file, for an https:// address; those that the
     /// system trusts where not said.

@@ -55,6 +55,9 @@ pub async fn suite(address: &str, bearer: &cli::Bearer, trust: &cli::Trust) -> R
 
 async fn channel(address: &str, trust: &cli::Trust) -> Result<Channel> {
     let wrong = |error: &dyn std::fmt::Display| WrongSetting::new("--address", error);
+    if !address.contains("://") {
+        return Err(wrong(&"must begin with http:// or https://").into());
+    }
     let endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|error| wrong(&error))?
         .connect_timeout(Duration::from_secs(3))

@@ -24,7 +24,7 @@ epoch bump billing`. Give --yes if that is what you want";
 /// Runs the command.
 pub async fn run(command: Holders) -> Result<()> {
     match command {
-        Holders::List { database_url } => list(&open(&database_url)?).await,
+        Holders::List { database_url, .. } => list(&open(&database_url)?).await,
         Holders::Forget { yes: false, .. } => Err(WrongSetting::new("--yes", &MEANING).into()),
         Holders::Forget {
             holder,

@@ -1,5 +1,6 @@
 //! The commands, a file each; what services need to run, then what clients do.
 
+pub mod config;
 pub mod demo;
 pub mod epoch;
 pub mod holders;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use billing::Billing;
 use contacts::Contacts;
 use pipeline::Pipeline;
+use serve::peer::PeerError;
 use types::{Clock, Ids};
 
 use super::running::{self, Running};
@@ -57,7 +58,7 @@ pub async fn run(args: Serve) -> Result<()> {
             Arc::new(
                 Pipeline::open(config, clock, ids)
                     .await
-                    .map_err(running::wrong_database("--database-url"))?,
+                    .map_err(wrong("--contacts-uri"))?,
             )
         }
         Service::Billing => {
@@ -72,7 +73,7 @@ pub async fn run(args: Serve) -> Result<()> {
             Arc::new(
                 Billing::open(config, clock, ids)
                     .await
-                    .map_err(running::wrong_database("--database-url"))?,
+                    .map_err(wrong("--pipeline-uri"))?,
             )
         }
     };
@@ -81,4 +82,20 @@ pub async fn run(args: Serve) -> Result<()> {
 
 fn needed(setting: &'static str, uri: Option<String>) -> Result<String> {
     Ok(uri.ok_or_else(|| WrongSetting::new(setting, &"is needed by this service"))?)
+}
+
+/// Names the setting that keeps a service from opening: the address of its peer, `peer`, or the
+/// database.
+fn wrong<E>(peer: &'static str) -> impl FnOnce(E) -> anyhow::Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    move |error| {
+        let error = running::wrong_database("--database-url")(error);
+        let refused = error.chain().find_map(|cause| cause.downcast_ref());
+        match refused.map(|refused: &PeerError| WrongSetting::new(peer, refused)) {
+            Some(wrong) => wrong.into(),
+            None => error,
+        }
+    }
 }

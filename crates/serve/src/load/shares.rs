@@ -36,7 +36,13 @@ impl Shares {
 
     /// Counts a place for a workspace, if it may have one more: `taken` of `max` are taken, this one
     /// included.
-    pub(super) fn enter(&mut self, workspace: &str, taken: usize, max: usize, now: Instant) -> bool {
+    pub(super) fn enter(
+        &mut self,
+        workspace: &str,
+        taken: usize,
+        max: usize,
+        now: Instant,
+    ) -> bool {
         self.forget(now);
         let held = self.seen.get(workspace).map_or(0, |share| share.held);
         let others = self.seen.len() - usize::from(self.seen.contains_key(workspace));
@@ -108,10 +114,8 @@ mod tests {
         }
 
         fn enter(&mut self, workspace: &str) -> bool {
-            let entered = self.taken < MAX
-                && self
-                    .shares
-                    .enter(workspace, self.taken + 1, MAX, self.now);
+            let entered =
+                self.taken < MAX && self.shares.enter(workspace, self.taken + 1, MAX, self.now);
             self.taken += usize::from(entered);
             entered
         }

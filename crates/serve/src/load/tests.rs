@@ -121,7 +121,10 @@ fn there_is_room_aside_for_so_many() {
 fn who_claimed_a_rank_in_vain_holds_no_reserved_place() {
     let load = few(1, 1, 1);
     let claimed = place(&load, Class::Critical);
-    claimed.handle().demote(Class::Default).expect("a common one");
+    claimed
+        .handle()
+        .demote(Class::Default)
+        .expect("a common one");
     let critical = place(&load, Class::Critical);
     critical.handle().demote(Class::Default).expect_err("none");
     assert!(critical.is_refused() && !claimed.is_refused());
@@ -143,7 +146,10 @@ fn the_last_places_are_for_workspaces_that_have_few() {
         }
     };
     assert_eq!(loud.len(), 5);
-    assert_eq!(proto::status::reason(&refused), Some(proto::errors::v1::Reason::Overloaded));
+    assert_eq!(
+        proto::status::reason(&refused),
+        Some(proto::errors::v1::Reason::Overloaded)
+    );
     let again = place(&load, Class::Default);
     again.handle().share("quiet").expect("its share");
     let critical = place(&load, Class::Critical);

@@ -84,7 +84,10 @@ async fn calls_whose_bodies_never_come_take_nobodys_place() {
     let body = framed(&note.encode_to_vec());
     let (answer, _) = raw.send(&probe("Echo"), None, Some(body)).await;
     let answer = answer.await.expect("answered");
-    assert!(!answer.headers().contains_key("grpc-status"), "it is served");
+    assert!(
+        !answer.headers().contains_key("grpc-status"),
+        "it is served"
+    );
     // Those that come late are served as well.
     for (_, stream) in &mut open {
         stream.send_data(framed(&[]), true).expect("is sent");

@@ -63,7 +63,10 @@ impl Crowd {
     }
 
     async fn disperse(mut self) {
-        assert!(self.begun.load(Ordering::SeqCst) < CROWD, "the pool is small");
+        assert!(
+            self.begun.load(Ordering::SeqCst) < CROWD,
+            "the pool is small"
+        );
         self.over.store(true, Ordering::SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
