@@ -180,7 +180,11 @@ pub struct Server {
     /// most four for each core of the service's machine read at once.
     #[arg(long, env = "CLIENTELE_POOL_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_max: u32,
-    /// How long calls in flight get to finish at the end, in milliseconds.
+    /// How long to go on as before at the end, not ready any more, until load balancers have heard of
+    /// it, in milliseconds.
+    #[arg(long, env = "CLIENTELE_LAME_DUCK_MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=300_000))]
+    pub lame_duck_ms: u64,
+    /// How long calls in flight then get to finish, in milliseconds.
     #[arg(long, env = "CLIENTELE_GRACE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=300_000))]
     pub grace_ms: u64,
     /// What is logged, such as `info` or `warn,store=debug`.

@@ -66,6 +66,7 @@ pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identi
         listen,
         health_listen: settings.health_listen,
         reflection: identity.reflection,
+        lame_duck_ms: settings.lame_duck_ms,
         grace_ms: settings.grace_ms,
         concurrency: concurrency(&settings.load),
         ..Config::default()
