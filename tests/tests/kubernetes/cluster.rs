@@ -1,0 +1,222 @@
+//! A cluster's stand-in: pods as processes of the binary, with the arguments, the environment and the
+//! probes that the production overlay gives them, and in front of each service an address that leads to
+//! its pods.
+//!
+//! Only what a machine must have otherwise is put in place of what is written: paths, ports, addresses,
+//! Secrets.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use harness::certificates::Certificates;
+use harness::client::Client;
+use harness::engine::{Databases, Engine, SERVICES};
+use harness::eventually::eventually;
+use harness::realm::Realm;
+use harness::suite::binary;
+use serde_json::json;
+use serve::testing::authority::spiffe;
+use serve::testing::{AUDIENCE, ISSUER};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::objects::{Objects, list, text};
+
+/// The workspace that callers may enter.
+pub const WORKSPACE: &str = "workspaces/secure";
+
+/// Services, their databases, and who may call.
+pub struct Cluster {
+    objects: Objects,
+    realm: Realm,
+    certificates: Certificates,
+    databases: Option<Databases>,
+    doors: BTreeMap<&'static str, Door>,
+}
+
+/// A running pod.
+pub struct Pod {
+    /// Where it listens.
+    pub port: u16,
+    process: Child,
+}
+
+/// The address of a service: a new connection goes to one of its pods.
+struct Door {
+    port: u16,
+    pods: Arc<Mutex<Vec<u16>>>,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let pods: Arc<Mutex<Vec<u16>>> = Arc::default();
+        let known = Arc::clone(&pods);
+        tokio::spawn(async move {
+            while let Ok((mut caller, _)) = listener.accept().await {
+                let pod = {
+                    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                    if known.is_empty() {
+                        continue;
+                    }
+                    known.rotate_left(1);
+                    known[0]
+                };
+                tokio::spawn(async move {
+                    // Whoever is not there refuses, and the caller sees a connection that ends.
+                    if let Ok(mut pod) = TcpStream::connect(("127.0.0.1", pod)).await {
+                        let _ = tokio::io::copy_bidirectional(&mut caller, &mut pod).await;
+                    }
+                });
+            }
+        });
+        Self { port, pods }
+    }
+}
+
+impl Cluster {
+    /// Databases with the schema that the migration Jobs make, and no pod yet.
+    pub async fn new(engine: Engine) -> Self {
+        let mut cluster = Self {
+            objects: Objects::render("production"),
+            realm: Realm::new(),
+            certificates: Certificates::new(),
+            databases: (engine == Engine::Postgres).then(Databases::create),
+            doors: BTreeMap::new(),
+        };
+        for service in SERVICES {
+            cluster.certificates.renew(service);
+            cluster.doors.insert(service, Door::open().await);
+        }
+        for service in SERVICES {
+            let mut job = cluster.command("Job", &format!("{service}-migrate"), service, [0, 0]);
+            let migrated = job.status().await.expect("the binary");
+            assert!(migrated.success(), "{service} migrates");
+        }
+        cluster
+    }
+
+    /// Starts a pod of a service, and waits until its probes are content.
+    pub async fn start(&self, service: &str) -> Pod {
+        let (port, health) = (free_port().await, free_port().await);
+        let mut command = self.command("Deployment", service, service, [port, health]);
+        let process = command.spawn().expect("the binary");
+        let deployment = self.objects.get("Deployment", service).expect("is there");
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let asked = text(&container[kind]["grpc"]["service"]);
+            eventually(kind, async || probe(health, asked).await).await;
+        }
+        Pod { port, process }
+    }
+
+    /// Lets new connections to the service go to these pods.
+    pub fn lead(&self, service: &str, pods: &[&Pod]) {
+        let known = &self.doors[service].pods;
+        let ports = pods.iter().map(|pod| pod.port).collect();
+        *known.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+    }
+
+    /// Somebody who may do everything in the workspace.
+    pub async fn caller(&self) -> Client {
+        let uri = |service| format!("https://localhost:{}", self.doors[service].port);
+        let (contacts, pipeline, billing) = (uri("contacts"), uri("pipeline"), uri("billing"));
+        let tls = self.certificates.caller().await;
+        let client = Client::over(&tls, &contacts, &pipeline, &billing).expect("a client");
+        let roles = json!({"secure": ["admin"]});
+        client.bearing(&self.realm.token_of("ada", &roles))
+    }
+
+    /// The command of a workload's pods, in the environment that they have and no other.
+    fn command(&self, kind: &str, name: &str, service: &str, ports: [u16; 2]) -> Command {
+        let object = self.objects.get(kind, name).expect("a workload");
+        let container = &object["spec"]["template"]["spec"]["containers"][0];
+        let mut command = Command::new(binary());
+        let arguments = list(&container["args"]);
+        command
+            .env_clear()
+            .args(arguments.iter().map(text))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        let places = self.places(service, ports);
+        for (setting, written) in self.objects.environment(container) {
+            let place = places.get(setting.as_str()).cloned();
+            let value = place
+                .or(written)
+                .expect("a value, or a place of this machine");
+            command.env(setting, value);
+        }
+        command
+    }
+
+    /// What stands on this machine in place of what is in the cluster.
+    fn places(&self, service: &str, [port, health]: [u16; 2]) -> BTreeMap<&'static str, String> {
+        let file = |name: &str| self.certificates.folder().join(name).display().to_string();
+        let uri = |service| format!("https://localhost:{}", self.doors[service].port);
+        let database = match &self.databases {
+            Some(databases) => databases.url(service),
+            None => format!("sqlite:{}", file(&format!("{service}.db"))),
+        };
+        let keys = self.realm.arguments().swap_remove(1);
+        BTreeMap::from([
+            ("CLIENTELE_LISTEN", format!("127.0.0.1:{port}")),
+            ("CLIENTELE_HEALTH_LISTEN", format!("127.0.0.1:{health}")),
+            ("CLIENTELE_TLS_CERTIFICATE", file(&format!("{service}.pem"))),
+            ("CLIENTELE_TLS_KEY", file(&format!("{service}.key"))),
+            ("CLIENTELE_CLIENT_CA", file("ca.pem")),
+            ("CLIENTELE_PEER_CA", file("ca.pem")),
+            ("CLIENTELE_SERVICE_SAN", spiffe("{service}")),
+            ("CLIENTELE_JWKS", keys),
+            ("CLIENTELE_ISSUER", ISSUER.to_owned()),
+            ("CLIENTELE_AUDIENCE", AUDIENCE.to_owned()),
+            ("CLIENTELE_DATABASE_URL", database),
+            ("CLIENTELE_CONTACTS_URI", uri("contacts")),
+            ("CLIENTELE_PIPELINE_URI", uri("pipeline")),
+            // Connections of a machine that others test on too, and news that travel faster.
+            ("CLIENTELE_POOL_MAX", "4".to_owned()),
+            ("CLIENTELE_LAME_DUCK_MS", "2000".to_owned()),
+        ])
+    }
+}
+
+impl Pod {
+    /// Asks the process to end (SIGTERM), as the kubelet does.
+    pub async fn terminate(&self) {
+        let id = self.process.id().expect("a running process").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(told.expect("kill").success());
+    }
+
+    /// Waits for the end of the process, which must be a good one.
+    pub async fn ended(mut self) {
+        let ended = self.process.wait().await.expect("an ended process");
+        assert_eq!(ended.code(), Some(0), "it ends by itself");
+    }
+}
+
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Asks what the kubelet asks.
+async fn probe(port: u16, service: &str) -> Result<(), String> {
+    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
+    let channel = endpoint.connect().await;
+    let service = service.to_owned();
+    let answer = HealthClient::new(channel.map_err(|error| error.to_string())?)
+        .check(HealthCheckRequest { service })
+        .await
+        .map_err(|status| status.to_string())?;
+    match answer.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}

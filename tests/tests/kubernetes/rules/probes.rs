@@ -1,0 +1,60 @@
+//! Probes ask at ports that are there, for services that the process has.
+
+use prost_reflect::DescriptorPool;
+use serde_json::Value;
+
+use super::Findings;
+use crate::objects::{Objects, Workload, text};
+
+/// Every pod that stays is probed. Those of the suite by gRPC: life by the empty name, which no
+/// dependency can end, readiness by a service of theirs.
+pub fn probes(objects: &Objects) -> Vec<String> {
+    let mut findings = Findings::new();
+    let pool = DescriptorPool::decode(proto::DESCRIPTOR_SET).expect("the suite's descriptors");
+    for workload in objects.workloads() {
+        if workload.object["kind"] == "Job" {
+            continue;
+        }
+        for container in workload.containers() {
+            for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
+                let good = asks_at_a_port(&workload, &container[kind]);
+                findings.require(good, &workload.name, kind);
+            }
+        }
+        let Some(clientele) = workload.clientele() else {
+            continue;
+        };
+        let mut require = |good, problem: &str| findings.require(good, &workload.name, problem);
+        for kind in ["startupProbe", "livenessProbe"] {
+            require(clientele[kind]["grpc"]["service"] == "", kind);
+        }
+        let ready = text(&clientele["readinessProbe"]["grpc"]["service"]);
+        require(
+            pool.get_service_by_name(ready).is_some(),
+            "has this service",
+        );
+        if let Some(service) = clientele["args"][1].as_str() {
+            let package = format!("clientele.{service}.v1.");
+            require(ready.starts_with(&package), "asks for a service of its own");
+        }
+        let environment = objects.environment(clientele);
+        let listens = environment
+            .get("CLIENTELE_HEALTH_LISTEN")
+            .cloned()
+            .flatten();
+        let port = clientele["readinessProbe"]["grpc"]["port"].as_i64();
+        let expected = port.map(|port| format!("0.0.0.0:{port}"));
+        require(
+            expected.is_some() && listens == expected,
+            "answers at the port",
+        );
+    }
+    findings.all()
+}
+
+fn asks_at_a_port(workload: &Workload<'_>, probe: &Value) -> bool {
+    let by_grpc = &probe["grpc"]["port"];
+    let by_http = &probe["httpGet"]["port"];
+    let asked = if by_grpc.is_null() { by_http } else { by_grpc };
+    !asked.is_null() && workload.port(asked).is_some()
+}
