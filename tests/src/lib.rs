@@ -11,6 +11,7 @@
 pub mod backup;
 pub mod certificates;
 pub mod client;
+pub mod collector;
 pub mod engine;
 pub mod eventually;
 pub mod realm;

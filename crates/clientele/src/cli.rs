@@ -193,6 +193,11 @@ pub struct Server {
     /// How it is logged.
     #[arg(long, env = "CLIENTELE_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
+    /// Where an OpenTelemetry collector takes OTLP over gRPC, such as `http://127.0.0.1:4317`. Without
+    /// it, and without OTEL_EXPORTER_OTLP_ENDPOINT, no telemetry leaves the process. What else can be set
+    /// about it are OpenTelemetry's own variables (docs/telemetry.md).
+    #[arg(long, env = "CLIENTELE_OTLP_ENDPOINT", value_name = "URI")]
+    pub otlp_endpoint: Option<String>,
     /// How much the server takes on at once.
     #[command(flatten, next_help_heading = "Load")]
     pub load: Load,

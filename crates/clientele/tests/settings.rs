@@ -38,6 +38,11 @@ fn each_wrong_setting_is_named() {
             "--billing-database-url",
         ),
         (up("--log", "=="), "--log"),
+        (up("--otlp-endpoint", "collector"), "--otlp-endpoint"),
+        (
+            up("--otlp-endpoint", "ftp://collector:4317"),
+            "--otlp-endpoint",
+        ),
         (up("--issuer", "x"), "--jwks"),
         (up("--concurrency-max", "0"), "--concurrency-max"),
         (up("--queue-max", "many"), "--queue-max"),
@@ -63,6 +68,32 @@ fn each_wrong_setting_is_named() {
         let said = said(&output);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
         assert!(said.contains(named), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn each_wrong_variable_of_opentelemetry_is_named() {
+    for (variable, value) in [
+        ("CLIENTELE_OTLP_ENDPOINT", "collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:/run/otlp"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = Command::new(env!("CARGO_BIN_EXE_clientele"))
+            .args(["up", "--listen", "127.0.0.1:0"])
+            .env(variable, value)
+            .current_dir(folder.path())
+            .output()
+            .expect("the binary runs");
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(64), "{variable}: {said}");
+        // The variable of a flag is one with it.
+        let flag = variable.replace("CLIENTELE_OTLP_ENDPOINT", "--otlp-endpoint");
+        assert!(said.contains(&flag), "{variable}: {said}");
     }
 }
 

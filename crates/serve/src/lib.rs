@@ -25,6 +25,7 @@
 
 mod bind;
 mod caller;
+mod codes;
 mod complaint;
 mod config;
 mod connections;

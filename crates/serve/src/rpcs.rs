@@ -14,6 +14,9 @@ use crate::load::Class;
 /// The service of health checks.
 const HEALTH: &str = "grpc.health.v1.Health";
 
+/// What rpcs are called that a server does not offer, by OpenTelemetry's conventions.
+pub(crate) const UNKNOWN: &str = "_OTHER";
+
 /// How an rpc answers, which decides how deadlines and the drain treat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -31,7 +34,6 @@ pub enum Kind {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rpc {
     name: Box<str>,
-    slash: usize,
     kind: Kind,
     class: Class,
 }
@@ -42,25 +44,19 @@ impl Rpc {
         let policy = proto::method(&format!("/{name}"));
         Self {
             name: name.into(),
-            slash: service.len(),
             kind,
             class: policy.map_or(Class::Default, |method| class_of(method.criticality)),
         }
     }
 
-    /// The full name, `package.Service/Method`.
+    /// The full name, `package.Service/Method`; [`UNKNOWN`] for what the server does not offer.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The service with its package.
     pub fn service(&self) -> &str {
-        &self.name[..self.slash]
-    }
-
-    /// The method's bare name.
-    pub fn method(&self) -> &str {
-        &self.name[self.slash + 1..]
+        self.name.split_once('/').map_or("", |(service, _)| service)
     }
 
     /// How it answers.
@@ -117,7 +113,11 @@ impl Rpcs {
             by_name,
             // Unknown paths share one name, so that a stranger can't fill logs and metrics with
             // names of their own.
-            unknown: Arc::new(Rpc::new("unknown", "unknown", Kind::Unary)),
+            unknown: Arc::new(Rpc {
+                name: UNKNOWN.into(),
+                kind: Kind::Unary,
+                class: Class::Default,
+            }),
         })
     }
 
@@ -186,8 +186,12 @@ mod tests {
     fn a_path_tells_service_method_and_kind() {
         let check = rpcs().find("/grpc.health.v1.Health/Check");
         assert_eq!(
-            (check.service(), check.method(), check.kind()),
-            ("grpc.health.v1.Health", "Check", Kind::Unary)
+            (check.service(), check.name(), check.kind()),
+            (
+                "grpc.health.v1.Health",
+                "grpc.health.v1.Health/Check",
+                Kind::Unary
+            )
         );
         let watch = rpcs().find("/grpc.health.v1.Health/Watch");
         assert_eq!(watch.kind(), Kind::Watch);
@@ -198,7 +202,7 @@ mod tests {
     #[test]
     fn unknown_paths_share_one_name() {
         for path in ["", "/", "nonsense", "/grpc.health.v1.Health", "/a/b/c"] {
-            assert_eq!(rpcs().find(path).name(), "unknown/unknown", "{path}");
+            assert_eq!(rpcs().find(path).name(), UNKNOWN, "{path}");
         }
     }
 }

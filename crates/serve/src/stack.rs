@@ -29,9 +29,8 @@ pub(crate) struct Parts {
 
 /// The stack. A call passes it from the top down, its answer from the bottom up.
 ///
-/// TLS ends below this stack, in `connections.rs`. One place is held for the issue "Safe to run":
-/// telemetry leaves the process in `telemetry.rs`, where the tracer provider is built: the trace layer
-/// has all it needs.
+/// TLS ends below this stack, in `connections.rs`; what the trace layer sees leaves the process by
+/// `telemetry`.
 pub(crate) fn stack(parts: Parts) -> impl Layer<Routes, Service = impl Calls> + Clone {
     let loads = Loads::new(parts.rpcs.all(), &parts.concurrency);
     let patience = Duration::from_millis(parts.concurrency.queue_wait_ms);

@@ -1,6 +1,4 @@
-//! One try at an operation: how it is begun, how it ended, and what is told of all its tries.
-
-use std::time::Instant;
+//! One try at an operation: how it is begun, and how it ended.
 
 use crate::Error;
 use crate::change_log::LogPosition;
@@ -29,17 +27,4 @@ pub(crate) enum Attempt<T, E> {
     /// With a commit of which nobody knows whether it happened. The write has a request key, so it may
     /// be run again: if it was done, it finds that.
     Unknown(Error),
-}
-
-/// Tells of an operation that is over.
-pub(crate) fn report(op: &'static str, mode: Mode, started: Instant, attempts: u32, ok: bool) {
-    tracing::debug!(
-        target: "store::operation",
-        op,
-        ?mode,
-        attempts,
-        ok,
-        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "done"
-    );
 }

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use types::{Clock, Deadline};
 
-use crate::attempt::{Attempt, Mode, report};
+use crate::attempt::{Attempt, Mode};
 use crate::epoch::Epoch;
+use crate::operation::Operation;
 use crate::options::{OpenError, Options};
 use crate::permits::{Permits, Turn};
 use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
 use crate::wake::Wake;
-use crate::{Conn, Error, epoch, migrate, notice, postgres, retry, statistics};
+use crate::{Conn, Error, epoch, measure, migrate, notice, postgres, retry, statistics};
 
 /// One service's database. Clones are cheap and share everything.
 ///
@@ -30,9 +31,10 @@ pub struct Store {
 
 pub(crate) struct Inner {
     engine: Engine,
-    pool: Pool,
+    pub(crate) pool: Pool,
     manager: Manager,
     permits: Permits,
+    pub(crate) service: &'static str,
     clock: Clock,
     epoch: Arc<AtomicI64>,
     pub(crate) wake: Wake,
@@ -77,11 +79,13 @@ impl Store {
             pool: manager.clone().pool(max)?,
             manager,
             permits: Permits::new(max),
+            service: options.service,
             clock: options.clock,
             epoch,
             wake,
         });
         notice::watch(&inner);
+        measure::keep(&inner);
         if matches!(inner.engine, Engine::Postgres) {
             statistics::keep(&inner);
         }
@@ -144,13 +148,16 @@ impl Store {
             && !deadline.expired()
             && let Some(mut lent) = self.inner.pool.try_get()
         {
-            return match sqlite::attempt(&mut lent, op, Mode::Read, &f) {
+            let operation = self.begin(op, Mode::Read);
+            let answer = match sqlite::attempt(&mut lent, op, Mode::Read, &f) {
                 Attempt::Answered(answer, _) => answer,
                 Attempt::Settled(error) => Err(error),
                 Attempt::Again(_) | Attempt::Unknown(_) => {
-                    self.run(op, Mode::Read, Turn::Point, deadline, f).await
+                    return self.run(op, Mode::Read, Turn::Point, deadline, f).await;
                 }
             };
+            operation.end(1, answer.is_ok());
+            return answer;
         }
         self.run(op, Mode::Read, Turn::Point, deadline, f).await
     }
@@ -250,6 +257,10 @@ impl Store {
         &self.inner.clock
     }
 
+    fn begin(&self, op: &'static str, mode: Mode) -> Operation {
+        Operation::begin(op, mode, self.inner.service, self.engine())
+    }
+
     async fn run_write<T, E, F>(
         &self,
         op: &'static str,
@@ -268,9 +279,9 @@ impl Store {
         if deadline.expired() {
             return Err(Error::DeadlineExceeded.into());
         }
-        let started = Instant::now();
+        let operation = self.begin(op, mode);
         let answer = writer.write(op, deadline, f).await;
-        report(op, mode, started, 1, answer.is_ok());
+        operation.end(1, answer.is_ok());
         answer
     }
 
@@ -288,7 +299,7 @@ impl Store {
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
         let f = Arc::new(f);
-        let started = Instant::now();
+        let operation = self.begin(op, mode);
         let mut number = 1;
         // Once a commit is in doubt only a success tells more: a refusal may rest on that very commit.
         let mut doubt: Option<Error> = None;
@@ -300,7 +311,7 @@ impl Store {
                     if appended.is_some() {
                         self.inner.wake.notify();
                     }
-                    report(op, mode, started, number, true);
+                    operation.end(number, true);
                     return Ok(value);
                 }
                 Ok(Attempt::Answered(Err(error), _)) => break error,
@@ -322,7 +333,7 @@ impl Store {
             tokio::time::sleep(pause).await;
             number += 1;
         };
-        report(op, mode, started, number, false);
+        operation.end(number, false);
         Err(doubt.map_or(refused, E::from))
     }
 
@@ -344,10 +355,12 @@ impl Store {
         if deadline.expired() {
             return Err(Error::DeadlineExceeded);
         }
+        let waited = measure::Wait::begin(self.inner.service);
         let permit = self.inner.permits.take(turn);
         let permit = tokio::time::timeout_at(deadline.instant().into(), permit)
             .await
             .map_err(|_| Error::DeadlineExceeded)??;
+        waited.end();
         let inner = Arc::clone(&self.inner);
         let attempt = tokio::task::spawn_blocking(move || {
             let _permit = permit;

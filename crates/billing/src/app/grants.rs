@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use ::store::{Conn, Error as StoreError, Store};
+use serve::telemetry::metrics::TARGET;
+use tracing::Instrument as _;
 use types::{ContactName, Deadline, Micros};
 
 use super::{Abort, App, Stop};
@@ -103,6 +105,9 @@ impl App {
             })
             .await
             .map_err(|error: StoreError| Error::from(error))?;
+        if installed == Installed::Yes {
+            tracing::trace!(target: TARGET, metric = "clientele.grants.acquired", value = 1);
+        }
         Ok((grant, installed))
     }
 
@@ -175,16 +180,17 @@ impl App {
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T, StoreError> + Send + Sync + 'static,
     {
-        tokio::spawn(announce_and_take(
+        let taking = announce_and_take(
             self.store.clone(),
             self.clock.now(),
             op,
             scope,
             deadline,
             take,
-        ))
-        .await
-        .unwrap_or(Err(Error::Defect("taking something away panicked")))
+        );
+        tokio::spawn(taking.in_current_span())
+            .await
+            .unwrap_or(Err(Error::Defect("taking something away panicked")))
     }
 }
 

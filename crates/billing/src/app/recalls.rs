@@ -13,6 +13,7 @@ use std::time::Duration;
 use ::store::Error as StoreError;
 use futures::{FutureExt as _, StreamExt as _};
 use serve::peer::Backoff;
+use serve::telemetry::metrics::TARGET;
 use tokio_util::sync::CancellationToken;
 use types::Deadline;
 
@@ -108,6 +109,13 @@ impl App {
             }
             backoff.reset();
             self.orders_carry_out(orders, now).await;
+            // Orders tell everything that waits, so that nothing older is left.
+            tracing::trace!(
+                target: TARGET,
+                metric = "clientele.follower.lag",
+                value = 0,
+                clientele.follower = "recalls",
+            );
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use types::{ContactName, Deadline};
 
 use super::App;
@@ -109,10 +110,10 @@ impl App {
         let until = deadline.within(PATIENCE.min(deadline.remaining() / 2));
         if let Some(question) = question {
             // Its own task: the others wait for the answer too, and the next issue can use a late one.
-            tokio::spawn(
-                self.clone()
-                    .subject_ask(question, Deadline::after(PATIENCE)),
-            );
+            let asking = self
+                .clone()
+                .subject_ask(question, Deadline::after(PATIENCE));
+            tokio::spawn(asking.in_current_span());
         }
         let _ = tokio::time::timeout_at(until.instant().into(), over.changed()).await;
     }

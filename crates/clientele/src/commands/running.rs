@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use proto::Admission;
-use serve::telemetry::{self, Format, Logs, Telemetry};
+use serve::telemetry::{self, Export, Format, Logs, Telemetry, TelemetryError};
 use serve::{Concurrency, Config, NotLoopback, Protection, Server, ServerError, Services};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -46,8 +46,8 @@ macro_rules! running {
 }
 running!(contacts::Contacts, pipeline::Pipeline, billing::Billing);
 
-/// Sets up logs as the settings say.
-pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
+/// Sets up logs and traces as the settings say, for the process that is called `name` among its kind.
+pub async fn telemetry(settings: &cli::Server, name: &str) -> Result<Telemetry> {
     let format = match settings.log_format {
         LogFormat::Auto => Format::Auto,
         LogFormat::Text => Format::Human,
@@ -57,7 +57,17 @@ pub fn telemetry(settings: &cli::Server) -> Result<Telemetry> {
         format,
         filter: settings.log.clone(),
     };
-    Ok(telemetry::init(&logs).map_err(|error| WrongSetting::new("--log", &error))?)
+    let endpoint = settings.otlp_endpoint.clone();
+    let export = Export {
+        endpoint: endpoint.map(|endpoint| ("--otlp-endpoint", endpoint)),
+        service: name.to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let set_up = telemetry::init(&logs, &export).await;
+    Ok(set_up.map_err(|error| match &error {
+        TelemetryError::Setting { key, problem } => WrongSetting::new(key, problem),
+        TelemetryError::Filter(_) | TelemetryError::Twice(_) => WrongSetting::new("--log", &error),
+    })?)
 }
 
 /// The server's settings.

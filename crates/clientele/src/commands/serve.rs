@@ -16,7 +16,8 @@ use crate::exit::WrongSetting;
 
 /// Runs the command.
 pub async fn run(args: Serve) -> Result<()> {
-    let _telemetry = running::telemetry(&args.server)?;
+    let name = format!("clientele-{}", args.service.name());
+    let _telemetry = running::telemetry(&args.server, &name).await?;
     let config = running::config(args.listen, &args.server, &args.identity);
     let protection = identity::protection(&args.identity, &args.encryption, None).await?;
     let uri = match args.service {

@@ -1,4 +1,4 @@
-//! What runs besides calls: each task on one replica at a time.
+//! What runs besides calls: each task on one replica at a time, but for measuring.
 
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,7 @@ impl App {
         leased!(tasks, self, stop, "pipeline.seal", seal_histories);
         leased!(tasks, self, stop, "pipeline.sweep", sweep_up);
         leased!(tasks, self, stop, "pipeline.clear", clear_away);
+        tasks.spawn(self.clone().measure(stop.clone()));
         tasks
     }
 

@@ -12,14 +12,15 @@ use proto::contacts::v1::watch_contacts_response::Event;
 use proto::contacts::v1::{
     Contact as WireContact, ContactChange, WatchContactsResponse, contact_change,
 };
+use proto::convert::timestamp_from_wire;
 use serve::peer::Backoff;
 use store::cursors;
 use store::leases::{self, Lease};
-use types::{ContactName, Deadline, Token};
+use types::{ContactName, Deadline, Micros, Token};
 
-use super::App;
 use super::background::unhurried;
 use super::evaluation::open_together;
+use super::{App, measures};
 use crate::domain::contacts::{Contact, Presence};
 use crate::error::Error;
 use crate::peers::contacts::{Followed, is_expired};
@@ -116,7 +117,9 @@ impl App {
         let mut created: Vec<Contact> = Vec::new();
         let mut present: Vec<WireContact> = Vec::new();
         let mut token = String::new();
+        let mut newest = None;
         for message in messages {
+            newest = recorded(&message);
             match message.event {
                 Some(Event::Changes(changes)) => {
                     for change in &changes.changes {
@@ -170,6 +173,9 @@ impl App {
                 Ok::<_, store::Error>(())
             })
             .await?;
+        if whole {
+            measures::followed(CURSOR, newest, self.clock.now());
+        }
         self.wake_evaluator();
         Ok(())
     }
@@ -260,6 +266,15 @@ fn new_contact(change: &ContactChange) -> Option<Contact> {
         .filter(|_| change.kind() == contact_change::Kind::Created)
         .and_then(wire::contacts::contact);
     contact.filter(|contact| contact.presence == Presence::Active)
+}
+
+/// When the last change of a message was recorded; none where it tells of no change.
+fn recorded(message: &WatchContactsResponse) -> Option<Micros> {
+    let Some(Event::Changes(changes)) = &message.event else {
+        return None;
+    };
+    let last = changes.changes.last()?.record_time.as_ref()?;
+    timestamp_from_wire(last).ok()
 }
 
 fn epoch_of(token: &str) -> Option<String> {

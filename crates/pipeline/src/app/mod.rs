@@ -25,6 +25,7 @@ pub mod lineages;
 pub mod lists;
 pub mod log;
 pub mod mapping;
+mod measures;
 pub mod policies;
 pub mod positions;
 pub mod previews;

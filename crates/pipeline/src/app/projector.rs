@@ -19,7 +19,7 @@ use types::{ContactName, Deadline, Service, Token, TokenKind};
 use super::background::unhurried;
 use super::follower::DIRECTORY;
 use super::log::POSITION_CHANGED;
-use super::{App, conversions};
+use super::{App, conversions, measures};
 use crate::error::Error;
 use crate::wire;
 
@@ -67,12 +67,16 @@ impl App {
             if self.projected().await?.2 != directory {
                 return Ok(());
             }
+            let newest_time = bulk.changes.last().map(|change| change.record_time);
             if bulk.through == at {
+                measures::followed(CURSOR, newest_time, self.clock.now());
                 continue;
             }
             let told = newest(&bulk.changes);
             unhurried(self.tell_all(told, at, bulk.through)).await?;
             self.note_projected(lease, bulk.through, &directory).await?;
+            measures::moved(&bulk.changes);
+            measures::followed(CURSOR, newest_time, self.clock.now());
             at = bulk.through;
             backoff.reset();
         }

@@ -101,6 +101,11 @@ pub fn holders_list(conn: &mut Conn) -> Result<Vec<Holder>, Error> {
         .collect()
 }
 
+/// How many grants are held, by whomever.
+pub fn grants_count(conn: &mut Conn) -> Result<i64, Error> {
+    Ok(grant_holders::table.select(count_star()).first(conn)?)
+}
+
 fn recalls_of(conn: &mut Conn, holder: &str) -> Result<i64, Error> {
     Ok(pending_transitions::table
         .inner_join(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use diesel::dsl::{count_star, exists, not};
+use diesel::dsl::{count_star, exists, min, not};
 use diesel::prelude::*;
 use store::{Conn, Error};
 use types::{ContactName, Micros};
@@ -205,6 +205,12 @@ pub fn batches_released(
 /// How many moves wait, for whomever.
 pub fn pendings_count(conn: &mut Conn) -> Result<i64, Error> {
     Ok(table::table.select(count_star()).first(conn)?)
+}
+
+/// Since when the oldest of them waits.
+pub fn pendings_oldest(conn: &mut Conn) -> Result<Option<Micros>, Error> {
+    let oldest: Option<i64> = table::table.select(min(table::create_time)).first(conn)?;
+    Ok(oldest.map(Micros))
 }
 
 /// Where waiting moves of a workspace lead: activation and stage. Removals lead nowhere.

@@ -1,7 +1,7 @@
 //! One span and one log line per call, in the caller's trace.
 //!
-//! Names follow OpenTelemetry's rpc conventions: `rpc.system`, `rpc.service`, `rpc.method`,
-//! `rpc.grpc.status_code`. Invariant: nothing of a request but its method is ever written here, so
+//! Names follow OpenTelemetry's rpc conventions (1.45): `rpc.system.name`, `rpc.method`,
+//! `rpc.response.status_code`. Invariant: nothing of a request but its method is ever written here, so
 //! no personal data can be.
 
 use std::convert::Infallible;
@@ -23,8 +23,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::Calls;
 use super::shed::Shed;
+use crate::codes;
 use crate::current::Call;
-use crate::rpcs::{Rpc, Rpcs};
+use crate::rpcs::{Kind, Rpc, Rpcs};
+use crate::telemetry::metrics;
 use crate::trace_context;
 
 /// The target of spans and lines of calls, for log filters.
@@ -110,12 +112,12 @@ where
         // A failed call has its status in the head; a unary call without one has succeeded.
         if let Some(code) = code_in(response.headers()) {
             outcome.shed = response.extensions().get::<Shed>().is_some();
-            outcome.end(code);
+            outcome.end(code, Some(response.headers()));
         } else if outcome.call.rpc.streams() {
             let traced = response.map(|inner| Body::new(TraceBody { inner, outcome }));
             return Poll::Ready(Ok(traced));
         } else {
-            outcome.end(Code::Ok);
+            outcome.end(Code::Ok, None);
         }
         Poll::Ready(Ok(response))
     }
@@ -137,11 +139,12 @@ impl http_body::Body for TraceBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
         let inner = Pin::new(&mut this.inner);
-        let frame = ready!(this.outcome.scope(|| inner.poll_frame(cx)));
+        let frame = ready!(this.outcome.scope_of_frame(|| inner.poll_frame(cx)));
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
         {
-            this.outcome.end(code_in(trailers).unwrap_or(Code::Unknown));
+            let code = code_in(trailers).unwrap_or(Code::Unknown);
+            this.outcome.end(code, Some(trailers));
         }
         Poll::Ready(frame)
     }
@@ -166,7 +169,7 @@ macro_rules! line {
         tracing::event!(
             target: TARGET,
             $level,
-            rpc.grpc.status_code = $code as i64,
+            rpc.response.status_code = codes::name($code),
             duration_us = $duration_us,
             $message
         )
@@ -191,9 +194,8 @@ impl Outcome {
             "rpc",
             otel.name = rpc.name(),
             otel.kind = "server",
-            rpc.system = "grpc",
-            rpc.service = rpc.service(),
-            rpc.method = rpc.method(),
+            rpc.system.name = "grpc",
+            rpc.method = rpc.name(),
         );
         let remote = parent
             .as_ref()
@@ -209,6 +211,9 @@ impl Outcome {
             (TraceId::INVALID, None) => TraceId::from(rand::random::<u128>()),
             (own, _) => own,
         };
+        if let Some(calls) = metrics::calls() {
+            calls.begun(&rpc);
+        }
         Self {
             call: Call { rpc, trace_id },
             span,
@@ -225,18 +230,34 @@ impl Outcome {
         work()
     }
 
-    fn end(&mut self, code: Code) {
+    /// The same for a part of a stream's answer. An endless stream looks for news as long as it lives:
+    /// its span would get thousands of children that tell nothing.
+    fn scope_of_frame<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.call.rpc.kind() == Kind::Watch {
+            let _call = self.call.enter();
+            return work();
+        }
+        self.scope(work)
+    }
+
+    /// Tells how the call has ended: the headers or trailers that say so name the reason of a refusal.
+    fn end(&mut self, code: Code, said: Option<&HeaderMap>) {
         if self.ended {
             return;
         }
         self.ended = true;
         // Set past the log's layers, which would format the whole span anew for a recorded field.
         self.span
-            .set_attribute("rpc.grpc.status_code", i64::from(i32::from(code)));
-        if server_fault(code) {
+            .set_attribute("rpc.response.status_code", codes::name(code));
+        if codes::server_fault(code) {
+            self.span.set_attribute("error.type", codes::name(code));
             self.span.set_status(SpanStatus::error(""));
         }
-        let duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let duration = self.begun.elapsed();
+        if let Some(calls) = metrics::calls() {
+            calls.ended(&self.call.rpc, code, duration, said);
+        }
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // That a stream ends with UNAVAILABLE is its rotation: the usual end.
         // Under overload a line for each call would make it worse; there is one for all of them.
         let is_usual = self.call.rpc.streams() || self.shed;
@@ -254,19 +275,6 @@ impl Outcome {
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        self.end(Code::Cancelled, None);
     }
-}
-
-/// Whether OpenTelemetry counts a server span with this code as failed.
-fn server_fault(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-    )
 }

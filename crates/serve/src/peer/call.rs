@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -17,8 +17,9 @@ use types::Deadline;
 
 use super::{Credential, PEER_KEY, errors};
 use crate::layers::{Deadlines, TARGET, margin};
-use crate::rpcs::suite_service;
-use crate::trace_context;
+use crate::rpcs::{self, suite_service};
+use crate::telemetry::metrics;
+use crate::{codes, trace_context};
 
 /// The name of what a request without a method calls.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub request: Request<Body>,
     pub span: Span,
     pub upstream: String,
+    /// The rpc, `package.Service/Method`.
+    pub rpc: String,
 }
 
 /// Opens the client span and writes the headers: who calls and its proof, the trace, and what is left of the
@@ -39,10 +42,12 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Status> {
     let deadline = deadline_of(&request);
     let method = request.extensions().get::<GrpcMethod<'static>>();
-    let (service, method) = method.map_or((UNKNOWN, UNKNOWN), |method| {
-        (method.service(), method.method())
-    });
-    let span = client_span(service, method);
+    let service = method.map_or(UNKNOWN, GrpcMethod::service);
+    let rpc = method.map_or_else(
+        || rpcs::UNKNOWN.to_owned(),
+        |method| format!("{}/{}", method.service(), method.method()),
+    );
+    let span = client_span(&rpc);
     let upstream = suite_service(service).to_owned();
     let headers = request.headers_mut();
     headers.insert(PEER_KEY, name.clone());
@@ -62,6 +67,7 @@ pub(super) fn prepare(
         request,
         span,
         upstream,
+        rpc,
     })
 }
 
@@ -80,7 +86,9 @@ pub(super) async fn finish(
     answer: ResponseFuture,
     span: Span,
     upstream: String,
+    rpc: String,
 ) -> Result<Response<Body>, Status> {
+    let begun = Instant::now();
     let answered = answer.instrument(span.clone()).await;
     let answered = match answered {
         Ok(response) => Ok(errors::mend(response).map(|inner| PeerBody::of(inner, upstream))),
@@ -93,22 +101,25 @@ pub(super) async fn finish(
             .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())),
         Err(status) => status.code(),
     };
-    span.set_attribute("rpc.grpc.status_code", i64::from(i32::from(code)));
+    if let Some(calls) = metrics::calls() {
+        calls.peer_ended(rpc, code, begun.elapsed());
+    }
+    span.set_attribute("rpc.response.status_code", codes::name(code));
     if code != Code::Ok {
+        span.set_attribute("error.type", codes::name(code));
         span.set_status(SpanStatus::error(""));
     }
     answered
 }
 
-fn client_span(service: &str, method: &str) -> Span {
+fn client_span(rpc: &str) -> Span {
     tracing::info_span!(
         target: TARGET,
         "peer call",
-        otel.name = %format_args!("{service}/{method}"),
+        otel.name = rpc,
         otel.kind = "client",
-        rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = method,
+        rpc.system.name = "grpc",
+        rpc.method = rpc,
     )
 }
 

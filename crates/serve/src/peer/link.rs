@@ -1,6 +1,6 @@
 //! The connection to a peer: plain, or over TLS and made anew when the certificates change.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::Uri;
@@ -21,6 +21,8 @@ const SECURE_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Link {
     endpoint: Endpoint,
+    /// The host, for traces.
+    host: Arc<str>,
     connector: Option<(Connector, ClientTls)>,
     /// With the number of the files that it was made with.
     channel: RwLock<(u64, Channel)>,
@@ -48,6 +50,7 @@ impl Link {
             }
             _ => return Err(address()),
         };
+        let host = parsed.host().unwrap_or_default().into();
         let patience = match connector {
             Some(_) => SECURE_CONNECT_TIMEOUT,
             None => CONNECT_TIMEOUT,
@@ -62,9 +65,15 @@ impl Link {
         let channel = connect(&endpoint, connector.as_ref());
         Ok(Self {
             endpoint,
+            host,
             connector,
             channel: RwLock::new((number, channel)),
         })
+    }
+
+    /// The host of the peer's address.
+    pub(super) fn host(&self) -> Arc<str> {
+        Arc::clone(&self.host)
     }
 
     /// The channel for the next call: another one once the certificates have changed, for a server

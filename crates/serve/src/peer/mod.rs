@@ -16,10 +16,12 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
+use opentelemetry::StringValue;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::Service;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use types::Deadline;
 
 use crate::tls::ClientTls;
@@ -153,11 +155,18 @@ impl Service<Request<Body>> for Peer {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match call::prepare(request, &self.name, &self.credential) {
             Ok(prepared) => {
+                let host = StringValue::from(self.link.host());
+                prepared.span.set_attribute("server.address", host);
                 let channel = self.ready.take();
                 let answer = channel
                     .unwrap_or_else(|| self.link.channel())
                     .call(prepared.request);
-                Box::pin(call::finish(answer, prepared.span, prepared.upstream))
+                Box::pin(call::finish(
+                    answer,
+                    prepared.span,
+                    prepared.upstream,
+                    prepared.rpc,
+                ))
             }
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
         }

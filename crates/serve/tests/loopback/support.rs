@@ -17,10 +17,10 @@ use prost_types::{
     DescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto,
     ServiceDescriptorProto,
 };
-use serve::telemetry::{Logs, Telemetry};
+use serve::telemetry::{Export, Logs, Telemetry};
 use serve::tls::{ClientTls, ServerTls};
 use serve::{Config, Health, Peer, Protection, Server, Services};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -240,14 +240,14 @@ pub struct Running {
 impl Running {
     /// Starts the server of these settings.
     pub async fn start(config: Config, probe: Probe) -> Self {
-        trace();
+        trace().await;
         let server = Server::bind(config).await.expect("loopback binds");
         Self::run(server, probe)
     }
 
     /// Starts the server of these settings, which speaks TLS.
     pub async fn start_over(tls: ServerTls, config: Config) -> Self {
-        trace();
+        trace().await;
         let protection = Protection {
             tls: Some(tls),
             ..Protection::default()
@@ -379,17 +379,23 @@ pub fn request_id(status: &Status) -> String {
 }
 
 /// Sets up tracing once for the test binary.
-fn trace() {
-    static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
-    TELEMETRY.get_or_init(|| {
+async fn trace() {
+    static TELEMETRY: OnceCell<Telemetry> = OnceCell::const_new();
+    let init = async || {
         let logs = Logs {
             filter: "off".to_owned(),
             ..Logs::default()
         };
+        let export = Export {
+            endpoint: None,
+            service: "loopback".to_owned(),
+            version: "0",
+        };
         // The hook withholds what a panic says; a failed test should say it.
         let hook = std::panic::take_hook();
-        let telemetry = serve::telemetry::init(&logs).expect("set up once");
+        let telemetry = serve::telemetry::init(&logs, &export).await;
         std::panic::set_hook(hook);
-        telemetry
-    });
+        telemetry.expect("set up once")
+    };
+    TELEMETRY.get_or_init(init).await;
 }

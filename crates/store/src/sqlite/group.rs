@@ -23,7 +23,7 @@ use crate::pool::{depth, roll_back_to};
 use crate::schema::database_state;
 use crate::steady::Fixed;
 use crate::wake::Wake;
-use crate::{Conn, Driver, Error, retry};
+use crate::{Conn, Driver, Error, measure, retry};
 
 /// Members of a group at most.
 const MEMBERS_MAX: usize = 64;
@@ -44,6 +44,7 @@ type Manager = <Conn as Connection>::TransactionManager;
 
 /// The writer's connection and what it needs to commit.
 pub(super) struct Group {
+    service: &'static str,
     path: PathBuf,
     wake: Wake,
     /// None after a failure, until it could be opened anew.
@@ -60,8 +61,13 @@ enum Fate {
 }
 
 impl Group {
-    pub(super) fn open(path: PathBuf, wake: Wake) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: PathBuf,
+        service: &'static str,
+        wake: Wake,
+    ) -> Result<Self, OpenError> {
         let mut group = Self {
+            service,
             path,
             wake,
             conn: None,
@@ -96,6 +102,7 @@ impl Group {
         if let Err(error) = self.commit_transaction() {
             return self.after_failed_commit(members, &error);
         }
+        measure::group(self.service, members.len());
         self.answer(members);
     }
 

@@ -25,8 +25,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread on the file at `path`, which exists and is migrated.
-    pub(crate) fn start(path: PathBuf, service: &str, wake: Wake) -> Result<Self, OpenError> {
-        let mut group = Group::open(path, wake)?;
+    pub(crate) fn start(
+        path: PathBuf,
+        service: &'static str,
+        wake: Wake,
+    ) -> Result<Self, OpenError> {
+        let mut group = Group::open(path, service, wake)?;
         let (queue, waiting) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name(format!("{service}-writer"))

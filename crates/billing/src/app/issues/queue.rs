@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 use types::Deadline;
 
 /// Jobs done together at most.
@@ -40,6 +41,8 @@ struct Waiting<J: Job> {
     job: J,
     deadline: Deadline,
     answer: oneshot::Sender<J::Outcome>,
+    /// Whose call it is part of.
+    span: Span,
 }
 
 /// The lanes in which somebody works; what waits there.
@@ -85,6 +88,7 @@ impl<J: Job> Queue<J> {
             job,
             deadline,
             answer,
+            span: Span::current(),
         };
         if self.push(lane, waiting) {
             // Its own task, since the caller may give up before the others are answered.
@@ -146,12 +150,14 @@ impl<J: Job> Queue<J> {
             if batch.is_empty() {
                 return;
             }
+            let span = span_of(&batch);
             let (jobs, answers): (Vec<_>, Vec<_>) = batch
                 .into_iter()
                 .map(|waiting| ((waiting.job, waiting.deadline), waiting.answer))
                 .unzip();
             // A panic ends the batch and not the lane, where others wait and more would come.
-            let done = AssertUnwindSafe(async { together(jobs).await }).catch_unwind();
+            let done =
+                AssertUnwindSafe(async { together(jobs).await }.instrument(span)).catch_unwind();
             let Ok(outcomes) = done.await else {
                 tracing::error!(lane, "jobs that were done together panicked");
                 continue;
@@ -162,6 +168,17 @@ impl<J: Job> Queue<J> {
             }
         }
     }
+}
+
+/// The work of a batch is shown in the trace of its first job's call, which is linked to the others'.
+fn span_of<J: Job>(batch: &[Waiting<J>]) -> Span {
+    let Some((first, others)) = batch.split_first() else {
+        return Span::none();
+    };
+    for other in others {
+        first.span.follows_from(&other.span);
+    }
+    first.span.clone()
 }
 
 #[cfg(test)]

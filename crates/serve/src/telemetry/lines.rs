@@ -1,25 +1,17 @@
-//! Logs and traces of a process, set up once at its start.
-//!
-//! Invariant: logs never hold names, mails, phones or tokens. What a panic says may quote a
-//! request, so only where it happened is logged.
+//! Log lines to standard error: for people or as JSON, each with the call it was written in.
 
 use std::io::IsTerminal;
 
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
 
+use super::TelemetryError;
 use crate::current::Call;
-use crate::layers::TARGET;
 
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -56,94 +48,25 @@ impl Default for Logs {
 /// The libraries below tonic, which log every frame; a filter that wants them names them.
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tower=warn,tonic=warn,opentelemetry=warn";
 
-/// Why telemetry could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The filter can't be read.
-    #[error("the log filter can't be read: {0}")]
-    Filter(#[from] ParseError),
-    /// Something else has set up logging in this process.
-    #[error("logging was set up before: {0}")]
-    Twice(#[from] TryInitError),
-}
-
-/// The telemetry of the process. Keep it until the end of `main`: dropping it sends what is left.
-#[derive(Debug)]
-pub struct Telemetry {
-    provider: SdkTracerProvider,
-}
-
-impl Drop for Telemetry {
-    fn drop(&mut self) {
-        if let Err(error) = self.provider.shutdown() {
-            tracing::warn!(error = %error, "traces may be incomplete");
-        }
-    }
-}
-
-/// Sets up logs to standard error, traces with W3C propagation, and the panic hook.
-pub fn init(logs: &Logs) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", logs.filter))?;
-    let provider = tracer_provider();
-    let lines = lines(
-        logs.format,
-        std::io::stderr().is_terminal(),
-        std::io::stderr,
-    );
-    tracing_subscriber::registry()
-        .with(spans(&provider))
-        .with(lines.with_filter(filter.and(filter_fn(is_no_call))))
-        .try_init()?;
-    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    opentelemetry::global::set_tracer_provider(provider.clone());
-    std::panic::set_hook(Box::new(log_panic));
-    Ok(Telemetry { provider })
-}
-
-/// The tracer provider. The OTLP exporter (issue "Safe to run") is added here, and with it a
-/// sampling ratio: as long as no span leaves the process only those are recorded that a caller
-/// has asked for, but every call has its ids and passes them on.
-fn tracer_provider() -> SdkTracerProvider {
-    SdkTracerProvider::builder()
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
-        .build()
-}
-
-/// Turns the suite's spans into OpenTelemetry's. Independent of the log filter: a quiet log does
-/// not cut traces. Spans of libraries are left out, the exporter's own calls above all.
-fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+/// The lines of the process, as the settings say.
+pub(super) fn layer<S>(logs: &Logs) -> Result<impl Layer<S> + use<S>, TelemetryError>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("clientele"))
-        .with_context_activation(false)
-        .with_location(false)
-        .with_threads(false)
-        .with_target(false)
-        .with_tracked_inactivity(false)
-        .with_filter(filter_fn(is_ours))
+    let terminal = std::io::stderr().is_terminal();
+    let lines = lines(logs.format, terminal, std::io::stderr);
+    Ok(lines.with_filter(filter(logs)?.and(filter_fn(is_event))))
 }
 
-fn is_ours(metadata: &Metadata<'_>) -> bool {
-    const OURS: [&str; 8] = [
-        "clientele",
-        "contacts",
-        "pipeline",
-        "billing",
-        "store",
-        "serve",
-        "relay",
-        "policy",
-    ];
-    let root = metadata.target().split("::").next().unwrap_or_default();
-    metadata.is_span() && *metadata.level() <= Level::INFO && OURS.contains(&root)
+/// What is logged, of the suite and of libraries.
+pub(super) fn filter(logs: &Logs) -> Result<EnvFilter, TelemetryError> {
+    Ok(EnvFilter::try_new(format!("{QUIET},{}", logs.filter))?)
 }
 
-/// Keeps the spans of calls out of the log's layer, which would format each of them; lines get what
-/// they need of their call from [`InCall`].
-fn is_no_call(metadata: &Metadata<'_>) -> bool {
-    !(metadata.is_span() && metadata.target() == TARGET)
+/// Keeps spans out of the log's layer, which would format each of them; lines get what they need of
+/// their call from [`InCall`].
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 fn lines<S, W>(format: Format, terminal: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -201,25 +124,11 @@ where
         // Names of rpcs need no escaping: they are identifiers.
         write!(
             writer,
-            "{{\"trace_id\":\"{trace_id}\",\"rpc.service\":\"{}\",\"rpc.method\":\"{}\",{}",
-            rpc.service(),
-            rpc.method(),
+            "{{\"trace_id\":\"{trace_id}\",\"rpc.method\":\"{}\",{}",
+            rpc.name(),
             line.strip_prefix('{').unwrap_or(&line)
         )
     }
-}
-
-fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let thread = std::thread::current();
-    let (file, line) = panic
-        .location()
-        .map_or(("unknown", 0), |place| (place.file(), place.line()));
-    tracing::error!(
-        panic.file = file,
-        panic.line = line,
-        panic.thread = thread.name().unwrap_or("unnamed"),
-        "a task panicked; its message is withheld, for it may quote a request"
-    );
 }
 
 #[cfg(test)]
@@ -278,7 +187,7 @@ mod tests {
         );
         assert_eq!(lines[0].get("trace_id"), None);
         assert_eq!(lines[1]["trace_id"], "000000000000000000000000000000ab");
-        assert_eq!(lines[1]["rpc.service"], "unknown");
+        assert_eq!(lines[1]["rpc.method"], "_OTHER");
         assert_eq!(lines[1]["rows"], 3);
     }
 
@@ -286,7 +195,7 @@ mod tests {
     fn human_lines_inside_a_call_name_it_at_their_end() {
         let lines = written(Format::Human);
         assert!(lines[0].ends_with("outside rows=2"), "{lines:?}");
-        let end = "inside rows=3 rpc=unknown/unknown trace_id=000000000000000000000000000000ab";
+        let end = "inside rows=3 rpc=_OTHER trace_id=000000000000000000000000000000ab";
         assert!(lines[1].ends_with(end), "{lines:?}");
     }
 
@@ -296,6 +205,6 @@ mod tests {
             filter: "=====".to_owned(),
             ..Logs::default()
         };
-        assert!(matches!(init(&logs), Err(TelemetryError::Filter(_))));
+        assert!(matches!(filter(&logs), Err(TelemetryError::Filter(_))));
     }
 }

@@ -1,0 +1,6 @@
+//! What leaves the processes as telemetry, taken by a real receiver of OTLP.
+
+mod collectors;
+mod measured;
+mod story;
+mod traces;
