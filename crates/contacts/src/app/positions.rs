@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use store::change_log::{self, NewChange};
+use store::change_log::{self, LogPosition, NewChange};
 use store::{Conn, Error as StoreError};
 use types::{ContactName, Micros, Service, Token, TokenKind};
 
@@ -13,6 +13,9 @@ use crate::domain::contacts::{Change, Contact, ShownPosition};
 use crate::error::Error;
 use crate::store::{contacts as rows, positions};
 use crate::wire::contacts::message;
+
+/// How many positions are emptied in one transaction.
+const FORGOTTEN_MAX: i64 = 200;
 
 /// Where one contact stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,10 @@ pub struct RecordedPosition {
 impl App {
     /// Records positions of one epoch of the pipeline's database and how far they are complete;
     /// answers how many were newer than what was recorded. Contacts that are not there are passed
-    /// over.
+    /// over, and so is everything that an epoch tells that is over.
+    ///
+    /// When an epoch is complete for the first time, what was told only in earlier ones is gone: the
+    /// database was restored to before it.
     pub async fn record_positions(
         &self,
         call: Call,
@@ -34,38 +40,88 @@ impl App {
         epoch: i64,
         complete_through: &str,
     ) -> Result<i32, Error> {
-        let through = match complete_through.parse::<Token>() {
-            Ok(token)
-                if token.kind == TokenKind::Consistency && token.service == Service::Pipeline =>
-            {
-                place(&token)
-            }
-            Ok(_) | Err(_) => {
-                let problem = "must be a consistency token of the pipeline service";
-                return Err(Error::field(
-                    "complete_through",
-                    "token.consistency",
-                    problem,
-                ));
-            }
-        };
+        let through = place_told(complete_through)?;
+        let deadline = call.deadline;
+        let known = self.store.read_point("projection.get", deadline, |conn| {
+            positions::projection_get(conn, PIPELINE)
+        });
+        let known = known.await?.map_or(0, |known| known.epoch);
+        if known > epoch {
+            return Ok(0);
+        }
+        let begins = through.epoch > known;
+        let recorded = self
+            .record(&call, told, epoch, (!begins).then_some(through))
+            .await?;
+        if begins {
+            self.forget_earlier(&call, epoch).await?;
+            self.record(&call, Vec::new(), epoch, Some(through)).await?;
+        }
+        self.told.notify_waiters();
+        Ok(i32::try_from(recorded).unwrap_or(i32::MAX))
+    }
+
+    /// Records positions, and that everything was told up to `through`, in one transaction.
+    async fn record(
+        &self,
+        call: &Call,
+        told: Vec<RecordedPosition>,
+        epoch: i64,
+        through: Option<LogPosition>,
+    ) -> Result<usize, Error> {
         let newest = newest_of(told);
         let event_ids: Vec<String> = newest
             .values()
             .flat_map(BTreeMap::keys)
             .map(|_| self.ids.next())
             .collect();
-        let now = self.clock.now();
-        let deadline = call.deadline;
+        let (call, now, deadline) = (call.clone(), self.clock.now(), call.deadline);
         let recorded = self.store.write("positions.record", deadline, move |conn| {
             let recorded = record(conn, &call, (epoch, &newest), &event_ids, now)?;
-            positions::projection_advance(conn, PIPELINE, through, now)?;
+            if let Some(through) = through {
+                positions::projection_advance(conn, PIPELINE, through, now)?;
+            }
             Ok::<_, StoreError>(recorded)
         });
-        let recorded = recorded.await?;
-        self.told.notify_waiters();
-        Ok(i32::try_from(recorded).unwrap_or(i32::MAX))
+        Ok(recorded.await?)
     }
+
+    /// Empties what was told before this epoch and not in it, slice by slice: a call that is cut off
+    /// has got further than the one before.
+    async fn forget_earlier(&self, call: &Call, epoch: i64) -> Result<(), Error> {
+        let mut after = ContactName::new(String::new(), String::new());
+        loop {
+            let from = after.clone();
+            let outdated = self
+                .store
+                .read("positions.outdated", call.deadline, move |conn| {
+                    positions::positions_outdated(conn, epoch, &from, FORGOTTEN_MAX)
+                })
+                .await?;
+            let Some(last) = outdated.last() else {
+                return Ok(());
+            };
+            after = last.clone();
+            let nowhere = outdated.into_iter().map(|name| RecordedPosition {
+                name,
+                position: ShownPosition::default(),
+            });
+            self.record(call, nowhere.collect(), epoch, None).await?;
+        }
+    }
+}
+
+/// The place in the pipeline's log up to which everything was told.
+fn place_told(complete_through: &str) -> Result<LogPosition, Error> {
+    complete_through
+        .parse::<Token>()
+        .ok()
+        .filter(|token| token.kind == TokenKind::Consistency && token.service == Service::Pipeline)
+        .map(|token| place(&token))
+        .ok_or_else(|| {
+            let problem = "must be a consistency token of the pipeline service";
+            Error::field("complete_through", "token.consistency", problem)
+        })
 }
 
 /// The newest position of each contact, by workspace and id: rows are locked in one order

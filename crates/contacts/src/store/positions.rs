@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ::store::change_log::LogPosition;
-use ::store::{Conn, Error, all, locked, steady};
+use ::store::{Beyond, Conn, Error, all, locked, steady};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use types::{ContactName, Micros};
@@ -58,6 +58,30 @@ pub fn positions_record(
         contact_positions::epoch.eq(excluded(contact_positions::epoch)),
     )))?;
     Ok(())
+}
+
+/// At most `limit` contacts after one, in the order of their names, whose recorded positions were told
+/// before this epoch.
+pub fn positions_outdated(
+    conn: &mut Conn,
+    epoch: i64,
+    after: &ContactName,
+    limit: i64,
+) -> Result<Vec<ContactName>, Error> {
+    let beyond = Beyond::new(false)
+        .key(contact_positions::workspace, after.workspace.clone())
+        .key(contact_positions::contact, after.contact.clone());
+    let rows: Vec<(String, String)> = contact_positions::table
+        .select((contact_positions::workspace, contact_positions::contact))
+        .filter(contact_positions::epoch.lt(epoch))
+        .filter(beyond)
+        .order((contact_positions::workspace, contact_positions::contact))
+        .limit(limit)
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(workspace, contact)| ContactName::new(workspace, contact))
+        .collect())
 }
 
 /// Up to where in the log of `service` everything has been told; `None` before it was ever told.

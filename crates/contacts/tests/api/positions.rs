@@ -42,7 +42,17 @@ async fn record_in(
     epoch: i64,
     tx: i64,
 ) -> i32 {
-    let complete_through = token(Service::Pipeline, epoch, tx);
+    record_told(suite, positions, epoch, (epoch, tx)).await
+}
+
+/// The same where everything was told up to a transaction of an epoch.
+async fn record_told(
+    suite: &mut Suite,
+    positions: Vec<RecordedPosition>,
+    epoch: i64,
+    (told, tx): (i64, i64),
+) -> i32 {
+    let complete_through = token(Service::Pipeline, told, tx);
     let request = from_pipeline(RecordPositionsRequest {
         positions,
         complete_through,
@@ -55,6 +65,14 @@ async fn record_in(
         .expect("recorded")
         .into_inner()
         .recorded
+}
+
+/// The stage that a contact shows, and its revision.
+async fn shown(suite: &mut Suite, id: &str) -> (String, i64) {
+    let found = suite.contacts.get_contact(get(id, &[])).await;
+    let found = found.expect("found").into_inner().contact;
+    let found = found.expect("a contact");
+    (found.stage, found.position_revision)
 }
 
 fn get(id: &str, tokens: &[String]) -> GetContactRequest {
@@ -303,6 +321,47 @@ async fn a_later_epoch_takes_revisions_back() {
                 (stage, revision)
             );
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_later_epoch_does_not_tell_is_shown_no_longer() {
+    on_each_engine(|mut suite| async move {
+        for id in ["ada", "bob", "eve"] {
+            suite.create(id, Contact::default()).await;
+        }
+        let told = vec![
+            at("ada", "client", Role::Client, 7),
+            at("bob", "client", Role::Client, 3),
+        ];
+        assert_eq!(record(&mut suite, told, 9).await, 2);
+        // Of the restored database's positions some were told; it has not said yet that these are all.
+        let first = vec![at("ada", "lead", Role::Lead, 1)];
+        assert_eq!(record_told(&mut suite, first, 6, (0, 0)).await, 1);
+        assert_eq!(shown(&mut suite, "bob").await, ("client".to_owned(), 3));
+        // Now it has: one of them was lost with the restore.
+        assert_eq!(record_in(&mut suite, Vec::new(), 6, 1).await, 0);
+        assert_eq!(shown(&mut suite, "ada").await, ("lead".to_owned(), 1));
+        assert_eq!(shown(&mut suite, "bob").await, (String::new(), 0));
+        let clients = ListContactsRequest {
+            parent: PARENT.into(),
+            filter: "role = CLIENT OR stage = \"client\"".into(),
+            ..ListContactsRequest::default()
+        };
+        let clients = suite.contacts.list_contacts(clients).await.expect("a page");
+        assert_eq!(clients.into_inner().contacts, []);
+        // Whoever still tells of the life before is not heard, also of somebody who stood nowhere.
+        let late = vec![
+            at("bob", "client", Role::Client, 4),
+            at("eve", "client", Role::Client, 1),
+        ];
+        assert_eq!(record(&mut suite, late, 10).await, 0);
+        assert_eq!(shown(&mut suite, "eve").await, (String::new(), 0));
+        // The position that is opened anew begins with the first revision.
+        let anew = vec![at("bob", "lead", Role::Lead, 1)];
+        assert_eq!(record_in(&mut suite, anew, 6, 2).await, 1);
+        assert_eq!(shown(&mut suite, "bob").await, ("lead".to_owned(), 1));
     })
     .await;
 }
