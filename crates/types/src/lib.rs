@@ -10,6 +10,7 @@ mod failure;
 mod ids;
 mod money;
 mod names;
+mod resume;
 mod role;
 mod token;
 
@@ -23,5 +24,6 @@ pub use names::{
     AssignmentName, ContactName, ImportName, InvoiceName, NameError, PolicyName,
     PolicyRevisionName, PositionName, ProjectName, TransitionName, WorkspaceName, is_resource_id,
 };
+pub use resume::{ResumeFault, ResumeScope, ResumeToken};
 pub use role::{Role, RoleUnknown};
 pub use token::{Service, Token, TokenKind, TokenMalformed};

@@ -223,12 +223,8 @@ impl ContactService for Api {
         let deadline = serve::deadline(&request);
         let follower = serve::caller(&request).peer;
         let body = request.into_inner();
-        let workspace = match body.parent.as_str() {
-            "workspaces/-" => None,
-            parent => Some(workspace("parent", parent)?),
-        };
         let input = WatchInput {
-            workspace,
+            workspace: watched(&body.parent)?,
             beginning: match body.start {
                 Some(Start::ResumeToken(token)) => Beginning::After(token),
                 Some(Start::Oldest(true)) => Beginning::Oldest,
@@ -306,6 +302,14 @@ impl ContactService for Api {
         Ok(Response::new(ConfirmRemovalResponse {
             contact: Some(message(&contact)),
         }))
+    }
+}
+
+/// The id of the workspace that a Watch is of; `None` for all of them.
+pub(super) fn watched(parent: &str) -> Result<Option<String>, Status> {
+    match parent {
+        "workspaces/-" => Ok(None),
+        parent => workspace("parent", parent).map(Some),
     }
 }
 

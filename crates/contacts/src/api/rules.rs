@@ -13,7 +13,7 @@ use types::ContactName;
 
 use super::Api;
 use super::calls::parse;
-use super::contacts::list_input;
+use super::contacts::{list_input, watched};
 use super::imports::{import_of, imports_input, rows_input};
 use super::status::status;
 use crate::app::{self, Freshness};
@@ -74,9 +74,12 @@ impl ContactServiceRules for Api {
             Some(Start::ResumeToken(token)) => Some(token.as_str()),
             Some(Start::Now(_) | Start::Oldest(_)) | None => None,
         };
-        let snapshot = request.send_snapshot;
+        let Some(workspace) = found.keep(watched(&request.parent)) else {
+            return;
+        };
+        let (workspace, snapshot) = (workspace.as_deref(), request.send_snapshot);
         refuse_all(
-            app::watch_faults(&request.filter, resume_token, snapshot),
+            app::watch_faults(workspace, &request.filter, resume_token, snapshot),
             found,
         );
     }

@@ -76,15 +76,20 @@ impl Entry {
 
 /// "At least as fresh as this place."
 pub(super) fn consistency_token(at: LogPosition) -> String {
-    token(TokenKind::Consistency, at)
+    token(TokenKind::Consistency, at).to_string()
 }
 
-/// "Go on after this place."
+/// "Go on after this place", whatever is watched.
 pub fn resume_token(at: LogPosition) -> String {
+    resume_place(at).to_string()
+}
+
+/// The place after which a Watch goes on.
+pub(super) fn resume_place(at: LogPosition) -> Token {
     token(TokenKind::Resume, at)
 }
 
-fn token(kind: TokenKind, at: LogPosition) -> String {
+fn token(kind: TokenKind, at: LogPosition) -> Token {
     Token {
         kind,
         service: Service::Contacts,
@@ -92,7 +97,6 @@ fn token(kind: TokenKind, at: LogPosition) -> String {
         tx: at.tx,
         id: at.id,
     }
-    .to_string()
 }
 
 /// The place that a token speaks of.

@@ -3,18 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message as _;
 use proto::contacts::v1;
 use store::change_log::{self, LogPosition};
 use store::feed::{Batch, Feed, Step};
 use store::filter::{self, Comparison, Field, Kind as FieldKind, Test};
 use store::{Conn, Error as StoreError};
-use types::{Deadline, Service, Token, TokenKind, is_resource_id};
+use types::{Deadline, ResumeToken, Service};
 
 use super::App;
-use super::log::{change_of, consistency_token, log_kind, place, resume_token};
+use super::log::{change_of, consistency_token, log_kind, place, resume_place, resume_token};
 use crate::domain::contacts::Change;
 use crate::error::Error;
 use crate::store::contacts as rows;
@@ -103,11 +101,19 @@ enum Snapshot {
     After((String, String)),
 }
 
-/// Everything that is wrong with what a Watch was given.
-pub fn watch_faults(filter: &str, resume_token: Option<&str>, send_snapshot: bool) -> Vec<Error> {
+/// A place in the log and, within a snapshot, after whom it goes on.
+type Resumed = (LogPosition, Option<(String, String)>);
+
+/// Everything that is wrong with what a Watch of `workspace`, or of all, was given.
+pub fn watch_faults(
+    workspace: Option<&str>,
+    filter: &str,
+    resume_token: Option<&str>,
+    send_snapshot: bool,
+) -> Vec<Error> {
     let mut faults: Vec<Error> = kinds_of(filter).err().into_iter().collect();
     if let Some(token) = resume_token {
-        faults.extend(parse_resume(token).err());
+        faults.extend(parse_resume(token, workspace).err());
         if send_snapshot {
             let problem =
                 "must be false where a resume token is given, which resumes a snapshot too";
@@ -130,7 +136,7 @@ impl App {
         }
         let kinds = kinds_of(&input.filter)?;
         let given = match &input.beginning {
-            Beginning::After(text) => Some(parse_resume(text)?),
+            Beginning::After(text) => Some(parse_resume(text, input.workspace.as_deref())?),
             Beginning::Now | Beginning::Oldest => None,
         };
         let oldest = input.beginning == Beginning::Oldest;
@@ -196,15 +202,19 @@ impl Watcher {
         }
         match self.feed.next(self.heartbeat).await.map_err(expired)? {
             Step::Idle { through } => Ok(Told {
-                resume_token: resume_token(through),
+                resume_token: self.resume_token(through, None),
                 changes: Changes::Heartbeat,
             }),
             Step::Batch(batch) => {
-                let (first, rest) = happened(&batch)?;
+                let (first, rest) = happened(&batch, |at| self.resume_token(at, None))?;
                 self.ready.extend(rest);
                 Ok(first)
             }
         }
+    }
+
+    fn resume_token(&self, at: LogPosition, after: Option<(String, String)>) -> String {
+        ResumeToken::of(resume_place(at), self.workspace.as_deref(), after).to_string()
     }
 
     async fn snapshot_page(&mut self, after: Option<(String, String)>) -> Result<Told, Error> {
@@ -230,11 +240,11 @@ impl Watcher {
         let Some(last) = last else {
             self.snapshot = Snapshot::Told;
             return Ok(Told {
-                resume_token: resume_token(self.start),
+                resume_token: self.resume_token(self.start, None),
                 changes: Changes::SnapshotEnd,
             });
         };
-        let token = snapshot_token(self.start, &last);
+        let token = self.resume_token(self.start, Some(last.clone()));
         self.snapshot = Snapshot::After(last);
         Ok(Told {
             resume_token: token,
@@ -284,7 +294,10 @@ fn kinds_of(text: &str) -> Result<Vec<&'static str>, Error> {
 }
 
 /// The messages of a batch: one, and further ones where a client could not read all at once.
-fn happened(batch: &Batch) -> Result<(Told, Vec<Told>), Error> {
+fn happened(
+    batch: &Batch,
+    resume_token: impl Fn(LogPosition) -> String,
+) -> Result<(Told, Vec<Told>), Error> {
     let told = |through, changes, more| Told {
         resume_token: resume_token(through),
         changes: Changes::Happened(changes, more),
@@ -331,38 +344,12 @@ fn change_message(change: &change_log::Change) -> Result<v1::ContactChange, Erro
     })
 }
 
-/// A token within a snapshot: the log's place before it, and after whom the snapshot goes on.
-fn snapshot_token(start: LogPosition, (workspace, contact): &(String, String)) -> String {
-    let place = URL_SAFE_NO_PAD.encode(format!("{workspace}/{contact}"));
-    format!("{}.{place}", resume_token(start))
-}
-
-/// The place in the log that a resume token names and, within a snapshot, after whom to go on.
-fn parse_resume(text: &str) -> Result<(LogPosition, Option<(String, String)>), Error> {
-    let wrong = || {
-        let problem = "must be the resume token of a message of WatchContacts";
-        Error::field("resume_token", "token.resume", problem)
-    };
-    let (token, rest) = match text.split_once('.') {
-        Some((token, rest)) => (token, Some(rest)),
-        None => (text, None),
-    };
-    let token: Token = token.parse().map_err(|_| wrong())?;
-    if token.kind != TokenKind::Resume || token.service != Service::Contacts {
-        return Err(wrong());
-    }
-    let after = rest
-        .map(|rest| {
-            let bytes = URL_SAFE_NO_PAD.decode(rest).ok()?;
-            let name = String::from_utf8(bytes).ok()?;
-            let (workspace, contact) = name.split_once('/')?;
-            // What is no id is no place either, and not every engine can compare with it.
-            (is_resource_id(workspace) && is_resource_id(contact))
-                .then(|| (workspace.to_owned(), contact.to_owned()))
-        })
-        .map(|after| after.ok_or_else(wrong))
-        .transpose()?;
-    Ok((place(&token), after))
+/// The place in the log with which a Watch of `workspace` is to go on and, within a snapshot, after
+/// whom.
+fn parse_resume(text: &str, workspace: Option<&str>) -> Result<Resumed, Error> {
+    let (place_of, after) = ResumeToken::read(text, Service::Contacts, workspace)
+        .map_err(|fault| Error::field("resume_token", "token.resume", fault.to_string()))?;
+    Ok((place(&place_of), after))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use proto::errors::v1::Reason;
 use tonic::{Code, Streaming};
 use types::{Service, Token, TokenKind};
 
-use crate::support::{PARENT, Suite, from_pipeline, name, on_each_engine, refused};
+use crate::support::{PARENT, Suite, fields, from_pipeline, name, on_each_engine, refused};
 
 fn watch(start: Start) -> WatchContactsRequest {
     WatchContactsRequest {
@@ -240,6 +240,51 @@ async fn a_snapshot_comes_first_and_goes_on_where_it_broke_off() {
             after[0].contact.as_ref().map(|c| c.name.clone()),
             Some(name("new"))
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_resumes_no_watch_of_another_parent() {
+    on_each_engine(|mut suite| async move {
+        suite.create("zoe", Contact::default()).await;
+        let of = |parent: &str, start| WatchContactsRequest {
+            parent: parent.into(),
+            send_snapshot: start == Start::Now(true),
+            ..watch(start)
+        };
+        let mut stream = open(&mut suite, of(PARENT, Start::Now(true))).await;
+        let mut tokens = Vec::new();
+        loop {
+            let told = next(&mut stream).await;
+            tokens.push(told.resume_token);
+            if matches!(told.event, Some(Event::SnapshotEnd(_))) {
+                break;
+            }
+        }
+        suite.create("ada", Contact::default()).await;
+        let told = next(&mut stream).await;
+        tokens.push(told.resume_token);
+        for token in tokens {
+            for foreign in ["workspaces/v", "workspaces/-"] {
+                let request = from_pipeline(of(foreign, Start::ResumeToken(token.clone())));
+                let answer = suite.contacts.watch_contacts(request).await;
+                let status = answer.as_ref().err().expect("a refusal");
+                assert_eq!(fields(status), ["resume_token"]);
+                refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
+            }
+            open(&mut suite, of(PARENT, Start::ResumeToken(token))).await;
+        }
+        // Of all workspaces the place in the log is good for each of them, that in a snapshot is not.
+        let all = from_pipeline(of("workspaces/-", Start::Now(true)));
+        let stream = suite.contacts.watch_contacts(all).await;
+        let mut stream = stream.expect("a watch").into_inner();
+        let token = next(&mut stream).await.resume_token;
+        let answer = suite
+            .contacts
+            .watch_contacts(of(PARENT, Start::ResumeToken(token)))
+            .await;
+        refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
     })
     .await;
 }

@@ -25,7 +25,7 @@ use super::policy_requests::{
 };
 use super::positions::positions_page;
 use super::status::status;
-use super::transitions::{parent, transitions_page};
+use super::transitions::{parent, transitions_page, watched};
 use crate::app::lists::{List, PageRequest};
 use crate::app::policies::mask_fault;
 use crate::app::watch;
@@ -140,8 +140,12 @@ impl PositionServiceRules for Api {
     }
 
     fn watch_transitions(&self, request: &WatchTransitionsRequest, found: &mut Findings) {
-        if let Some(Start::ResumeToken(token)) = &request.start {
-            refuse_all(watch::resume_faults(token, request.send_snapshot), found);
+        if let Some(Start::ResumeToken(token)) = &request.start
+            && let Some(workspace) = found.keep(watched(&request.parent))
+        {
+            let workspace = workspace.as_deref();
+            let faults = watch::resume_faults(workspace, token, request.send_snapshot);
+            refuse_all(faults, found);
         }
     }
 

@@ -51,14 +51,11 @@ pub(super) async fn watch(
     let call = call(&request);
     let peer = serve::caller(&request).peer;
     let body = request.into_inner();
-    let workspace = match body.parent.as_str() {
-        "workspaces/-" if peer.is_none() => {
-            let permission = "internal.followers";
-            return Err(status(Error::InternalOnly { permission }));
-        }
-        "workspaces/-" => None,
-        parent => Some(workspace("parent", parent)?),
-    };
+    let workspace = watched(&body.parent)?;
+    if workspace.is_none() && peer.is_none() {
+        let permission = "internal.followers";
+        return Err(status(Error::InternalOnly { permission }));
+    }
     let input = WatchInput {
         workspace,
         beginning: match body.start {
@@ -75,6 +72,14 @@ pub(super) async fn watch(
         .await
         .map_err(status)?;
     Ok(messages(watcher))
+}
+
+/// The id of the workspace that a Watch is of; `None` for all of them.
+pub(super) fn watched(parent: &str) -> Result<Option<String>, Status> {
+    match parent {
+        "workspaces/-" => Ok(None),
+        parent => workspace("parent", parent).map(Some),
+    }
 }
 
 /// What ListTransitions is asked for: the workspace, the contact if one is named, and the page.

@@ -8,7 +8,7 @@ use proto::pipeline::v1::{self, TransitionChange};
 use store::change_log::{self, LogPosition};
 use store::feed::{Feed, Step};
 use store::{Conn, Error as StoreError};
-use types::{ContactName, Deadline, Service, Token, TokenKind};
+use types::{ContactName, Deadline, ResumeToken, Service, Token, TokenKind};
 
 use super::log::POSITION_CHANGED;
 use super::{App, conversions};
@@ -77,9 +77,10 @@ pub struct Watcher {
     ready: VecDeque<Told>,
 }
 
-/// Everything that is wrong with a Watch that is to go on after a token.
-pub fn resume_faults(token: &str, send_snapshot: bool) -> Vec<Error> {
-    let mut faults: Vec<Error> = parse_resume(token).err().into_iter().collect();
+/// Everything that is wrong with a Watch of `workspace`, or of all, that is to go on after a token.
+pub fn resume_faults(workspace: Option<&str>, token: &str, send_snapshot: bool) -> Vec<Error> {
+    let fault = parse_resume(token, workspace).err();
+    let mut faults: Vec<Error> = fault.into_iter().collect();
     if send_snapshot {
         let problem = "must be false where a resume token is given";
         faults.push(Error::field("send_snapshot", problem));
@@ -106,7 +107,7 @@ impl App {
         deadline: Deadline,
     ) -> Result<Watcher, Error> {
         let resumed = match &input.beginning {
-            Beginning::After(text) => Some(parse_resume(text)?),
+            Beginning::After(text) => Some(parse_resume(text, input.workspace.as_deref())?),
             Beginning::Now | Beginning::Oldest => None,
         };
         let given = resumed.as_ref().map(|(at, _)| *at);
@@ -148,7 +149,7 @@ impl Watcher {
         }
         match self.feed.next(self.heartbeat).await.map_err(expired)? {
             Step::Idle { through } => Ok(Told {
-                resume_token: resume_token(through),
+                resume_token: self.resume_token(through, None),
                 changes: Changes::Heartbeat,
             }),
             Step::Batch(batch) => {
@@ -165,11 +166,15 @@ impl Watcher {
                     })
                     .collect::<Result<_, _>>()?;
                 Ok(Told {
-                    resume_token: resume_token(batch.through),
+                    resume_token: self.resume_token(batch.through, None),
                     changes: Changes::Happened(changes, batch.more),
                 })
             }
         }
+    }
+
+    fn resume_token(&self, at: LogPosition, after: Option<(String, String)>) -> String {
+        ResumeToken::of(resume_place(at), self.workspace.as_deref(), after).to_string()
     }
 
     async fn snapshot_page(&mut self, after: (String, String)) -> Result<Told, Error> {
@@ -182,13 +187,14 @@ impl Watcher {
         let Some(last) = found.last() else {
             self.snapshot = None;
             return Ok(Told {
-                resume_token: resume_token(self.start),
+                resume_token: self.resume_token(self.start, None),
                 changes: Changes::SnapshotEnd,
             });
         };
         let ContactName { workspace, contact } = last.position.name.clone();
-        let token = format!("{}.{workspace}/{contact}", resume_token(self.start));
-        self.snapshot = Some((workspace, contact));
+        let last = (workspace, contact);
+        let token = self.resume_token(self.start, Some(last.clone()));
+        self.snapshot = Some(last);
         let told = found.iter().filter(|shown| shown.position.revision > 0);
         let page = told.map(wire::positions::position).collect();
         Ok(Told {
@@ -223,8 +229,13 @@ fn expired(error: StoreError) -> Error {
     }
 }
 
-/// The resume token of a place in the change log.
+/// The resume token of a place in the change log, whatever is watched.
 pub fn resume_token(at: LogPosition) -> String {
+    resume_place(at).to_string()
+}
+
+/// The place in the change log after which a Watch goes on.
+fn resume_place(at: LogPosition) -> Token {
     Token {
         kind: TokenKind::Resume,
         service: Service::Pipeline,
@@ -232,35 +243,18 @@ pub fn resume_token(at: LogPosition) -> String {
         tx: at.tx,
         id: at.id,
     }
-    .to_string()
 }
 
 /// A place in the log, and where the message was within a snapshot, after whom it goes on.
 type Resumed = (LogPosition, Option<(String, String)>);
 
-fn parse_resume(text: &str) -> Result<Resumed, Error> {
-    let (token, rest) = match text.split_once('.') {
-        Some((token, rest)) => (token, Some(rest)),
-        None => (text, None),
+fn parse_resume(text: &str, workspace: Option<&str>) -> Result<Resumed, Error> {
+    let (place, after) = ResumeToken::read(text, Service::Pipeline, workspace)
+        .map_err(|fault| Error::field("resume_token", fault.to_string()))?;
+    let at = LogPosition {
+        epoch: place.epoch,
+        tx: place.tx,
+        id: place.id,
     };
-    let at = token
-        .parse::<Token>()
-        .ok()
-        .filter(|token| token.kind == TokenKind::Resume && token.service == Service::Pipeline)
-        .map(|token| LogPosition {
-            epoch: token.epoch,
-            tx: token.tx,
-            id: token.id,
-        });
-    let after = rest.map(|rest| rest.split_once('/'));
-    match (at, after) {
-        (Some(at), None) => Ok((at, None)),
-        (Some(at), Some(Some((workspace, contact)))) => {
-            Ok((at, Some((workspace.to_owned(), contact.to_owned()))))
-        }
-        (None, _) | (_, Some(None)) => {
-            let problem = "must be the resume token of a message of WatchTransitions";
-            Err(Error::field("resume_token", problem))
-        }
-    }
+    Ok((at, after))
 }

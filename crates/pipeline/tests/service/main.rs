@@ -28,3 +28,4 @@ mod restored;
 mod suite;
 mod turns;
 mod waits;
+mod watches;

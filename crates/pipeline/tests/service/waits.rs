@@ -19,7 +19,8 @@ const REQUEST: &str = "0190163d-8694-739b-aea5-966c26f8ad93";
 
 /// The place in the log that a token names.
 fn place(token: &str) -> (i64, i64, i64) {
-    let token: Token = token.parse().expect("a token");
+    let place = token.split('.').next().expect("a first part");
+    let token: Token = place.parse().expect("a token");
     (token.epoch, token.tx, token.id)
 }
 
