@@ -78,21 +78,20 @@ pub enum Claim {
 }
 
 /// What a request with this key left, if it was executed. To be asked before anything is checked
-/// that may have changed since, so that a retried success never fails.
+/// that may have changed since, so that a retried success never fails. A key whose time is over left
+/// nothing, whether it was pruned or not.
 ///
 /// Errors: [`Error::RequestIdReused`] when it had another content.
-pub fn look_up(conn: &mut Conn, key: &Key, hash: &RequestHash) -> Result<Option<Stored>, Error> {
-    let row: Option<Row> = row_of(key)
-        .select((
-            keys::request_hash,
-            keys::resource,
-            keys::revision,
-            keys::response,
-            keys::expire_time,
-        ))
-        .first(conn)
-        .optional()?;
-    row.map(|row| stored(row, hash)).transpose()
+pub fn look_up(
+    conn: &mut Conn,
+    key: &Key,
+    hash: &RequestHash,
+    now: Micros,
+) -> Result<Option<Stored>, Error> {
+    match found(conn, key, now)? {
+        Found::Kept(row) => stored(row, hash).map(Some),
+        Found::Over | Found::Nothing => Ok(None),
+    }
 }
 
 /// Claims the key, as the first statement of the transaction.
@@ -167,6 +166,32 @@ type Row = (
     Option<i64>,
 );
 
+/// What is stored under a key.
+enum Found {
+    Nothing,
+    /// Its time is over, but it was not pruned yet.
+    Over,
+    Kept(Row),
+}
+
+fn found(conn: &mut Conn, key: &Key, now: Micros) -> Result<Found, Error> {
+    let row: Option<Row> = row_of(key)
+        .select((
+            keys::request_hash,
+            keys::resource,
+            keys::revision,
+            keys::response,
+            keys::expire_time,
+        ))
+        .first(conn)
+        .optional()?;
+    Ok(match row {
+        None => Found::Nothing,
+        Some((.., Some(end))) if end <= now.0 => Found::Over,
+        Some(row) => Found::Kept(row),
+    })
+}
+
 #[diesel::dsl::auto_type(no_type_alias)]
 fn row_of<'a>(key: &'a Key) -> _ {
     let workspace: &'a str = key.workspace.as_str();
@@ -187,25 +212,14 @@ fn insert(
     if try_insert(conn, key, hash, now, keep, answer)? {
         return Ok(Claim::Fresh);
     }
-    let row: Option<Row> = row_of(key)
-        .select((
-            keys::request_hash,
-            keys::resource,
-            keys::revision,
-            keys::response,
-            keys::expire_time,
-        ))
-        .first(conn)
-        .optional()?;
-    let over = match &row {
-        Some((.., expire_time)) => expire_time.is_some_and(|end| end <= now.0),
-        None => true,
-    };
-    if !over && let Some(row) = row {
-        return stored(row, hash).map(Claim::Replay);
+    match found(conn, key, now)? {
+        Found::Kept(row) => return stored(row, hash).map(Claim::Replay),
+        Found::Over => {
+            diesel::delete(row_of(key).filter(keys::expire_time.le(now.0))).execute(conn)?;
+        }
+        // It was pruned just now.
+        Found::Nothing => {}
     }
-    // Its time is over but it was not pruned yet, or was just now.
-    diesel::delete(row_of(key).filter(keys::expire_time.le(now.0))).execute(conn)?;
     if try_insert(conn, key, hash, now, keep, answer)? {
         Ok(Claim::Fresh)
     } else {

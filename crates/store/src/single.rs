@@ -37,7 +37,10 @@ pub struct Completed<'a> {
 pub enum Created {
     /// It wrote everything; the change's position.
     At(LogPosition),
-    /// The key was there: look it up. Nothing was written.
+    /// The key was there, or a row of the create was being written elsewhere, which may be the key's.
+    /// Nothing was written. Claim the key in a transaction of several statements
+    /// ([`idempotency::claim`](crate::idempotency::claim)): that tells, and takes a key whose time is
+    /// over out of the way.
     KeyTaken,
 }
 
@@ -55,8 +58,8 @@ pub trait Rows {
 ///
 /// A taken key answers [`Created::KeyTaken`] (within a transaction of PostgreSQL, which is spoilt
 /// then, the closure must answer `Err`). Any other row that exists: [`Error::UniqueViolation`].
-/// While the same key, or another row, is being written elsewhere: [`Error::LockTimeout`], after
-/// which the store runs it again.
+/// Without a key, while a row is being written elsewhere: [`Error::LockTimeout`], after which the
+/// store runs it again.
 ///
 /// ```
 /// # use diesel::prelude::*;
@@ -99,6 +102,7 @@ where
         Err(Error::UniqueViolation { constraint, .. }) if constraint == "idempotency_keys_pkey" => {
             Ok(Created::KeyTaken)
         }
+        Err(Error::LockTimeout) if key.is_some() => Ok(Created::KeyTaken),
         Err(error) => Err(error),
     }
 }

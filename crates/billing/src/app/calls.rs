@@ -108,9 +108,10 @@ impl Write {
         let Some((key, hash)) = self.key.clone() else {
             return Ok(None);
         };
+        let now = self.now;
         store
             .read_point("idempotency.look_up", call.deadline, move |conn| {
-                Ok(idempotency::look_up(conn, &key, &hash)?)
+                Ok(idempotency::look_up(conn, &key, &hash, now)?)
             })
             .await
     }
@@ -143,7 +144,7 @@ impl Write {
     /// The same as [`Write::look_up`], in a transaction.
     pub fn look_up_here(&self, conn: &mut Conn) -> Result<Option<Stored>, ::store::Error> {
         match &self.key {
-            Some((key, hash)) => idempotency::look_up(conn, key, hash),
+            Some((key, hash)) => idempotency::look_up(conn, key, hash, self.now),
             None => Ok(None),
         }
     }

@@ -152,10 +152,11 @@ impl App {
         let Some(once) = call.once.clone().filter(|_| !call.validate_only) else {
             return Ok(None);
         };
+        let now = self.clock.now();
         let stored = self
             .store
             .read_point("calls.look_up", call.deadline, move |conn| {
-                idempotency::look_up(conn, &once.key, &once.hash)
+                idempotency::look_up(conn, &once.key, &once.hash, now)
             });
         Ok(stored.await?)
     }

@@ -5,6 +5,8 @@ mod list;
 mod references;
 mod update;
 
+use std::sync::Arc;
+
 use proto::contacts::v1;
 use store::idempotency::Stored;
 use store::single::Created;
@@ -51,12 +53,17 @@ impl App {
         let event_id = self.ids.next();
         let ids = contact.facts.external_ids.clone();
         let name = contact.name.clone();
-        let done = if draft.references.is_empty() && !call.validate_only {
-            self.create_at_once(&call, contact, event_id, now).await
-        } else {
-            self.create_checked(&call, contact, draft, event_id, now)
-                .await
-        };
+        let contact = Arc::new(contact);
+        let mut done = Err(Stop::KeyTaken);
+        if draft.references.is_empty() && !call.validate_only {
+            let contact = Arc::clone(&contact);
+            done = self.create_at_once(&call, contact, &event_id, now).await;
+        }
+        if matches!(done, Err(Stop::KeyTaken)) {
+            done = self
+                .create_checked(&call, contact, draft, event_id, now)
+                .await;
+        }
         match self.answer(&call, done).await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
                 self.conflict(&call, error, name, ids, true).await
@@ -65,12 +72,13 @@ impl App {
         }
     }
 
-    /// The hot path: nothing to look up, so one statement does it all.
+    /// The hot path: nothing to look up, so one statement does it all. [`Stop::KeyTaken`] where that
+    /// does not do.
     async fn create_at_once(
         &self,
         call: &Call,
-        contact: Contact,
-        event_id: String,
+        contact: Arc<Contact>,
+        event_id: &str,
         now: Micros,
     ) -> Result<Done, Stop> {
         let shown = message(&contact);
@@ -82,7 +90,7 @@ impl App {
                 .as_ref()
                 .map_or_else(Vec::new, |_| stored_answer(Some(&shown), "")),
         };
-        let entry = Entry::of(Change::Created, &shown, &event_id);
+        let entry = Entry::of(Change::Created, &shown, event_id);
         let owned = call.clone();
         let created = self
             .store
@@ -96,11 +104,12 @@ impl App {
         }
     }
 
-    /// With references to look up, or only to be checked.
+    /// With references to look up, or only to be checked, or where it is to be found out what became
+    /// of the key.
     async fn create_checked(
         &self,
         call: &Call,
-        contact: Contact,
+        contact: Arc<Contact>,
         draft: Draft,
         event_id: String,
         now: Micros,

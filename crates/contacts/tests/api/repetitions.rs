@@ -1,8 +1,13 @@
 //! What makes a create safe: request ids, names that are taken, checking only.
 
+use std::time::Duration;
+
 use proto::contacts::v1::{Contact, CreateContactRequest, ExternalId, GetContactRequest, Source};
 use proto::errors::v1::Reason;
+use store::idempotency::Key;
+use store::testing::hold_key;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::support::{REQUEST_ID, create, is_replayed, name, on_each_engine, person, refused};
 
@@ -124,6 +129,68 @@ async fn twins_at_once_make_one_contact() {
             }
         }
         assert_eq!(names.len(), 1);
+    })
+    .await;
+}
+
+/// On PostgreSQL alone: whoever writes keeps all others from writing on SQLite, whatever they write.
+#[tokio::test]
+async fn a_key_that_is_being_written_elsewhere_says_so() {
+    on_each_engine(|suite| async move {
+        if !suite.engine.is_postgres() {
+            return;
+        }
+        let key = Key {
+            workspace: "w".into(),
+            principal: "local".into(),
+            method: "clientele.contacts.v1.ContactService/CreateContact".into(),
+            request_id: REQUEST_ID.into(),
+        };
+        let held = hold_key(suite.service.store().clone(), key).await;
+        let plain = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            ..create(person("Ada", "ada@example.com"))
+        };
+        // One statement does it, or several.
+        let mut referring = plain.clone();
+        if let Some(contact) = &mut referring.contact {
+            contact.company = name("nobody");
+        }
+        for request in [&plain, &referring] {
+            let answer = suite.contacts.clone().create_contact(request.clone()).await;
+            let status = answer.as_ref().expect_err("in progress");
+            assert!(status.get_details_retry_info().is_some(), "{status:?}");
+            refused(answer, Code::Aborted, Reason::RequestInProgress);
+        }
+        held.release().await;
+        let answer = suite.contacts.clone().create_contact(plain).await;
+        answer.expect("nobody has written it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_whose_time_is_over_is_that_of_a_new_request() {
+    on_each_engine(|mut suite| async move {
+        let mut request = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            ..create(person("Ada", "ada@example.com"))
+        };
+        let first = suite.contacts.create_contact(request.clone()).await;
+        let first = first.expect("created").into_inner().contact;
+        suite.clock.advance(Duration::from_hours(7 * 24));
+        let again = suite.contacts.create_contact(request.clone()).await;
+        let again = again.expect("created anew");
+        assert!(!is_replayed(&again));
+        let again = again.into_inner().contact;
+        assert_ne!(again.map(|one| one.name), first.map(|one| one.name));
+        suite.clock.advance(Duration::from_hours(7 * 24));
+        request.contact = Some(person("Bob", "bob@example.com"));
+        suite
+            .contacts
+            .create_contact(request)
+            .await
+            .expect("another request");
     })
     .await;
 }

@@ -65,9 +65,10 @@ pub async fn look_up(
     let Some(identity) = identity.cloned() else {
         return Ok(None);
     };
+    let now = store.clock().now();
     let found: Option<Stored> = store
         .read_point("request.look_up", deadline, move |conn| {
-            idempotency::look_up(conn, &identity.key, &identity.hash)
+            idempotency::look_up(conn, &identity.key, &identity.hash, now)
         })
         .await?;
     Ok(found.map(|stored| stored.response))

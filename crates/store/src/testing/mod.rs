@@ -13,10 +13,12 @@
 //! ```
 
 mod databases;
+mod held;
 mod keys;
 mod schema;
 
 pub use databases::{Engine, FreshUrl, POSTGRES_URL, engines};
+pub use held::{HeldKey, hold_key};
 pub use keys::{Keys, key_differences, keys};
 pub use schema::{Column, Kind, Schema, differences, schema};
 

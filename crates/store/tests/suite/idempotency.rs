@@ -88,7 +88,7 @@ async fn another_content_is_refused() {
         assert_eq!(reused, Err(Error::RequestIdReused));
         let looked = |content: &'static [u8]| {
             store.read("test", soon(), move |conn| {
-                look_up(conn, &key("r"), &RequestHash::of(content))
+                look_up(conn, &key("r"), &RequestHash::of(content), at(0))
             })
         };
         assert_eq!(looked(b"one").await, Ok(Some(stored())));
@@ -161,6 +161,14 @@ async fn keys_end_after_their_time_and_those_for_ever_do_not() {
             Ok(replay.clone())
         );
         // Over, but not pruned yet.
+        let looked = |request_id: &'static str| {
+            store.read("test", soon(), move |conn| {
+                let hash = RequestHash::of(request_id.as_bytes());
+                look_up(conn, &key(request_id), &hash, later)
+            })
+        };
+        assert_eq!(looked("week").await, Ok(None));
+        assert_eq!(looked("money").await, Ok(Some(stored())));
         assert_eq!(claimed("week", Keep::WEEK, later).await, Ok(Claim::Fresh));
         let pruned = |now| store.write("test", soon(), move |conn| prune(conn, now, 10));
         assert_eq!(pruned(later).await, Ok(0));

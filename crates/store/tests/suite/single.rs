@@ -2,12 +2,13 @@
 
 use diesel::prelude::*;
 use store::change_log::{LogPosition, NewChange, Scope, read_after};
-use store::idempotency::{Keep, Key, RequestHash, Stored, look_up};
+use store::idempotency::{Claim, Keep, Key, RequestHash, Stored, claim, look_up};
 use store::single::{Completed, Created, create};
-use store::testing::soon;
+use store::testing::{hold_key, soon};
 use store::{Conn, Error};
+use types::Micros;
 
-use crate::{at, ids, notes, on_each, remarks, settle};
+use crate::{at, ids, notes, on_each, on_postgres, remarks, settle};
 
 fn key() -> Key {
     Key {
@@ -27,6 +28,10 @@ fn stored(id: &str) -> Stored {
 }
 
 pub(crate) fn make(conn: &mut Conn, id: &str, with_key: bool) -> Result<Created, Error> {
+    make_at(conn, id, with_key, at(0))
+}
+
+fn make_at(conn: &mut Conn, id: &str, with_key: bool, now: Micros) -> Result<Created, Error> {
     let (key, hash, answer) = (key(), RequestHash::of(b"content"), stored(id));
     let change = NewChange {
         workspace: "w",
@@ -44,7 +49,7 @@ pub(crate) fn make(conn: &mut Conn, id: &str, with_key: bool) -> Result<Created,
         key: &key,
         hash: &hash,
         answer: &answer,
-        now: at(0),
+        now,
         keep: Keep::WEEK,
     };
     let rows = (
@@ -78,7 +83,7 @@ async fn rows_log_and_key_are_written_together() {
         let found = store
             .read("test", soon(), move |conn| {
                 let page = read_after(conn, Scope::All, LogPosition::START, 10)?;
-                let answer = look_up(conn, &key(), &RequestHash::of(b"content"))?;
+                let answer = look_up(conn, &key(), &RequestHash::of(b"content"), at(0))?;
                 Ok::<_, Error>((
                     page.changes[0].position,
                     page.changes.len(),
@@ -167,6 +172,56 @@ async fn of_many_with_one_key_one_writes() {
             fresh.store.read("test", soon(), ids).await.unwrap().len(),
             1
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_being_written_elsewhere_is_found_out_by_claiming_it() {
+    on_postgres(async |fresh| {
+        let store = &fresh.store;
+        let held = hold_key(store.clone(), key()).await;
+        let begun = std::time::Instant::now();
+        let made = store
+            .write_single("test", soon(), |conn| make(conn, "a", true))
+            .await;
+        assert_eq!(made, Ok(Created::KeyTaken));
+        assert!(begun.elapsed().as_millis() < 1_900, "it is not run again");
+        let hash = RequestHash::of(b"content");
+        let claimed = store.write("test", soon(), move |conn| {
+            claim(conn, &key(), &hash, at(0), Keep::WEEK)
+        });
+        assert_eq!(claimed.await, Err(Error::RequestInProgress));
+        held.release().await;
+        let made = store
+            .write_single("test", soon(), |conn| make(conn, "a", true))
+            .await;
+        assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_time_is_over_is_taken_again_by_claiming_it() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        let made = store
+            .write_single("test", soon(), |conn| make(conn, "a", true))
+            .await;
+        assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
+        let later = at(0).plus(std::time::Duration::from_hours(7 * 24));
+        let again = store
+            .write_single("test", soon(), move |conn| make_at(conn, "b", true, later))
+            .await;
+        if again == Ok(Created::KeyTaken) {
+            let hash = RequestHash::of(b"content");
+            let claimed = store.write("test", soon(), move |conn| {
+                claim(conn, &key(), &hash, later, Keep::WEEK)
+            });
+            assert_eq!(claimed.await, Ok(Claim::Fresh));
+        } else {
+            assert!(matches!(again, Ok(Created::At(_))), "{again:?}");
+        }
     })
     .await;
 }

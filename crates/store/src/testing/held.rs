@@ -1,0 +1,58 @@
+//! Request keys that somebody else is writing.
+
+use std::sync::mpsc;
+
+use tokio::task::JoinHandle;
+
+use super::soon;
+use crate::idempotency::{Claim, Keep, Key, RequestHash, claim};
+use crate::{Error, Store};
+
+/// A transaction that has claimed a request key and goes no further; it is rolled back when this is
+/// let go.
+pub struct HeldKey {
+    go_on: Option<mpsc::Sender<()>>,
+    transaction: JoinHandle<Result<Claim, Error>>,
+}
+
+/// Claims the key in a transaction that stays open. On SQLite that keeps all other writers out.
+///
+/// Panics when the key cannot be claimed, as tests like it.
+#[expect(clippy::expect_used, reason = "a test cannot go on without the key")]
+pub async fn hold_key(store: Store, key: Key) -> HeldKey {
+    let (claimed, is_claimed) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let transaction = tokio::spawn(async move {
+        let now = store.clock().now();
+        store
+            .write("testing.hold_key", soon(), move |conn| {
+                let hash = RequestHash::of(b"held");
+                claim(conn, &key, &hash, now, Keep::WEEK)?;
+                // Whoever waited may be gone, and so may whoever was to let this go on.
+                let _ = claimed.send(());
+                if let Ok(may_go_on) = may_go_on.lock() {
+                    let _ = may_go_on.recv();
+                }
+                Err(Error::RequestInProgress)
+            })
+            .await
+    });
+    tokio::task::spawn_blocking(move || is_claimed.recv())
+        .await
+        .expect("nothing panics")
+        .expect("the key is claimed");
+    HeldKey {
+        go_on: Some(go_on),
+        transaction,
+    }
+}
+
+impl HeldKey {
+    /// Rolls the transaction back: nobody has written the key.
+    pub async fn release(mut self) {
+        self.go_on.take();
+        let ended = self.transaction.await;
+        debug_assert!(matches!(ended, Ok(Err(Error::RequestInProgress))));
+    }
+}
