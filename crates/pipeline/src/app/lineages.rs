@@ -126,18 +126,44 @@ impl App {
             positions.is_empty()
                 || lineage.active().number == activation && read.all(|of| lineage.reaches(of))
         };
-        // No activation has another number, so reading again would never find one that fits.
-        let stray = |position: &&Position| !(1..=activation).contains(&position.activation);
-        if let Some(position) = positions.iter().find(stray) {
-            return Err(Error::Store(store::Error::Corrupt {
+        let kept = Some(self.lineage(workspace, deadline).await?).filter(fits);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        self.check_expressed(workspace, activation, positions, deadline)
+            .await?;
+        Ok(Some(self.lineage_read(workspace, deadline).await?).filter(fits))
+    }
+
+    /// Refuses positions that were read while `activation` was in force and are expressed in none of
+    /// the policies that led to it: reading them again would never find one that fits.
+    pub async fn check_expressed(
+        &self,
+        workspace: &str,
+        activation: i64,
+        positions: &[Position],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let of = workspace.to_owned();
+        let oldest = positions.iter().map(|position| position.activation).min();
+        let Some(oldest) = oldest else {
+            return Ok(());
+        };
+        let led = self
+            .store
+            .read("lineage.check", deadline, move |conn| {
+                leading_to(conn, &of, activation, oldest)
+            })
+            .await?;
+        let stray = positions
+            .iter()
+            .find(|position| !led.contains(&position.activation));
+        match stray {
+            None => Ok(()),
+            Some(position) => Err(Error::Store(store::Error::Corrupt {
                 table: "positions",
                 id: position.name.to_string(),
-            }));
-        }
-        let kept = Some(self.lineage(workspace, deadline).await?).filter(fits);
-        match kept {
-            Some(lineage) => Ok(Some(lineage)),
-            None => Ok(Some(self.lineage_read(workspace, deadline).await?).filter(fits)),
+            })),
         }
     }
 
@@ -242,6 +268,26 @@ fn chain(conn: &mut Conn, workspace: &str) -> Result<Vec<Stored>, Error> {
         }
         number = previous;
     }
+}
+
+/// The numbers of an activation and of those before it, down to `oldest`. What was in force once
+/// stays the same, so these need not be of one moment with anything else.
+fn leading_to(
+    conn: &mut Conn,
+    workspace: &str,
+    newest: i64,
+    oldest: i64,
+) -> Result<Vec<i64>, store::Error> {
+    let mut numbers = Vec::new();
+    let mut number = newest;
+    while number >= oldest.max(1) {
+        let Some(activation) = tables::activations::activation_get(conn, workspace, number)? else {
+            break;
+        };
+        numbers.push(number);
+        number = activation.previous_number;
+    }
+    Ok(numbers)
 }
 
 fn create(conn: &mut Conn, first: &Policy, now: Micros) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use types::Deadline;
 
 use super::{App, gate, positions};
 use crate::domain::activations::Lineage;
-use crate::domain::positions::Shown;
+use crate::domain::positions::{Position, Shown};
 use crate::domain::transitions::Transition;
 use crate::error::Error;
 use crate::store::positions_list::{PositionList, SortKey, positions_list};
@@ -223,14 +223,18 @@ impl App {
         let mut lineage = self.lineage(workspace, deadline).await?;
         loop {
             let (list, with) = (list.clone(), lineage.clone());
-            let rows = self
+            let listed = self
                 .store
                 .read_snapshot("positions.list", deadline, move |conn| {
                     listed(conn, &list, &with)
                 })
                 .await?;
-            if let Some(rows) = rows {
-                return Ok(asked.cut(rows));
+            match listed {
+                Listed::Shown(rows) => return Ok(asked.cut(rows)),
+                Listed::Unknown { activation, rows } => {
+                    self.check_expressed(workspace, activation, &rows, deadline)
+                        .await?;
+                }
             }
             lineage = self.lineage_read(workspace, deadline).await?;
         }
@@ -276,15 +280,29 @@ impl App {
 /// Positions, each with the keys by which a page begins after it.
 type Rows = Vec<(Shown, Vec<pages::Key>)>;
 
-/// The rows of a page; `None` where they are in the words of a policy that the lineage does not know.
-fn listed(conn: &mut Conn, list: &PositionList, lineage: &Lineage) -> Result<Option<Rows>, Error> {
+/// What was found for a page.
+enum Listed {
+    /// Its rows.
+    Shown(Rows),
+    /// Nothing that can be shown: the lineage does not know the activation in force, or not that of
+    /// these rows.
+    Unknown {
+        activation: i64,
+        rows: Vec<Position>,
+    },
+}
+
+fn listed(conn: &mut Conn, list: &PositionList, lineage: &Lineage) -> Result<Listed, Error> {
     let state = workspace_get(conn, &list.workspace)?;
-    if state.is_none_or(|state| state.activation != lineage.active().number) {
-        return Ok(None);
+    let activation = state.map_or(0, |state| state.activation);
+    if activation != lineage.active().number {
+        let rows = Vec::new();
+        return Ok(Listed::Unknown { activation, rows });
     }
     let rows = positions_list(conn, list, lineage)?;
     if rows.iter().any(|(row, _)| !lineage.reaches(row.activation)) {
-        return Ok(None);
+        let rows = rows.into_iter().map(|(row, _)| row).collect();
+        return Ok(Listed::Unknown { activation, rows });
     }
     let found: Vec<_> = rows.iter().map(|(row, _)| row.clone()).collect();
     let pending = positions::waiting(conn, &list.workspace, &found)?;
@@ -292,7 +310,7 @@ fn listed(conn: &mut Conn, list: &PositionList, lineage: &Lineage) -> Result<Opt
         let one = pending.iter().find(|one| one.contact == row.name);
         (gate::shown(lineage, row, one), keys)
     });
-    Ok(Some(shown.collect()))
+    Ok(Listed::Shown(shown.collect()))
 }
 
 fn sort_key(field: &str) -> SortKey {

@@ -1,7 +1,11 @@
 //! Histories: verified, sealed, and out of reach of whoever has the database.
 
-use proto::pipeline::v1::{VerifyHistoryRequest, VerifyHistoryResponse};
-use tonic::{Code, Status};
+use std::time::{Duration, Instant};
+
+use proto::pipeline::v1::{
+    BatchGetPositionsRequest, ListPositionsRequest, VerifyHistoryRequest, VerifyHistoryResponse,
+};
+use tonic::{Code, Request, Status};
 
 use crate::suite::{Suite, eventually, metadata, on_each_engine, reason};
 
@@ -124,25 +128,70 @@ async fn histories_are_sealed_and_a_broken_seal_is_found() {
     .await;
 }
 
+/// Takes away what keeps rows from being altered.
+fn disarm(suite: &Suite) {
+    let disarm: &[&str] = if suite.engine.is_postgres() {
+        &[
+            "ALTER TABLE transitions DISABLE TRIGGER ALL",
+            "ALTER TABLE positions DISABLE TRIGGER ALL",
+        ]
+    } else {
+        &[
+            "DROP TRIGGER transitions_update",
+            "DROP TRIGGER positions_update_follows_history",
+        ]
+    };
+    for text in disarm {
+        suite.sql(text).expect("disarmed");
+    }
+}
+
+/// Positions in the words of a policy that was never in force are refused, long before the deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_no_policy_can_show_is_refused_at_once() {
+    on_each_engine(async |suite| {
+        moved(suite).await;
+        disarm(suite);
+        let parent = "workspaces/default".to_owned();
+        for stray in [0, 2] {
+            let alter = format!("UPDATE positions SET activation = {stray}");
+            suite.sql(&alter).expect("altered");
+            let mut positions = suite.one.positions();
+            let list = |filter: &str| {
+                let mut request = Request::new(ListPositionsRequest {
+                    parent: parent.clone(),
+                    filter: filter.to_owned(),
+                    ..ListPositionsRequest::default()
+                });
+                request.set_timeout(Duration::from_secs(20));
+                request
+            };
+            let begun = Instant::now();
+            for filter in ["", "enter_time > \"2020-01-01T00:00:00Z\""] {
+                let refused = positions.list_positions(list(filter)).await;
+                assert_eq!(refused.expect_err("damaged").code(), Code::Internal);
+            }
+            let refused = suite.one.position(ADA).await.expect_err("damaged");
+            assert_eq!(refused.code(), Code::Internal);
+            let batch = BatchGetPositionsRequest {
+                parent: parent.clone(),
+                names: vec![format!("{ADA}/position")],
+                ..BatchGetPositionsRequest::default()
+            };
+            let refused = positions.batch_get_positions(batch).await;
+            assert_eq!(refused.expect_err("damaged").code(), Code::Internal);
+            assert!(begun.elapsed() < Duration::from_secs(10), "at once");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_flipped_byte_is_found_and_the_row_named() {
     on_each_engine(async |suite| {
         moved(suite).await;
         verify(suite, ALL).await.expect("it holds");
-        let disarm: &[&str] = if suite.engine.is_postgres() {
-            &[
-                "ALTER TABLE transitions DISABLE TRIGGER ALL",
-                "ALTER TABLE positions DISABLE TRIGGER ALL",
-            ]
-        } else {
-            &[
-                "DROP TRIGGER transitions_update",
-                "DROP TRIGGER positions_update_follows_history",
-            ]
-        };
-        for text in disarm {
-            suite.sql(text).expect("disarmed");
-        }
+        disarm(suite);
         for (alter, mend, revision) in [
             (
                 "UPDATE transitions SET reason = 'x' WHERE revision = 2",
