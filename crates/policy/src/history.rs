@@ -200,45 +200,58 @@ pub fn canonical_bytes(previous_hash: &Hash, row: &TransitionRow) -> Vec<u8> {
 /// Checks one contact's rows, the oldest first: the hash chain, that each row begins where the one
 /// before ended, and that revisions count from 1. Names the first row that does not hold.
 pub fn verify(rows: &[SealedRow]) -> Result<Head, FirstBroken> {
-    let mut head = Head {
-        hash: GENESIS,
-        revision: 0,
-        stage: None,
-        entered: Micros::default(),
-    };
+    let mut head = Head::genesis();
     for (index, sealed) in rows.iter().enumerate() {
-        let row = &sealed.row;
-        let why = if row.contact != rows[0].row.contact {
-            Some(Break::Contact)
-        } else if head.revision.checked_add(1) != Some(row.revision) {
-            Some(Break::Revision)
-        } else if row.from != head.stage {
-            Some(Break::Fold)
-        } else if sealed.previous_hash != head.hash {
-            Some(Break::Chain)
-        } else if sealed.hash != row_hash(&head.hash, row) {
-            Some(Break::Hash)
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            return Err(FirstBroken {
+        head = head
+            .followed_by(&rows[0].row.contact, sealed)
+            .map_err(|why| FirstBroken {
                 index,
-                revision: row.revision,
+                revision: sealed.row.revision,
                 why,
-            });
-        }
-        head = Head {
-            hash: sealed.hash,
-            revision: row.revision,
-            stage: row.to.clone(),
-            entered: row.effective_time,
-        };
+            })?;
     }
     Ok(head)
 }
 
 impl Head {
+    /// Before the first row.
+    #[must_use]
+    pub fn genesis() -> Self {
+        Self {
+            hash: GENESIS,
+            revision: 0,
+            stage: None,
+            entered: Micros::default(),
+        }
+    }
+
+    /// The end of the history that goes on with `next`, for histories that are too long to be held
+    /// whole. All rows are `contact`'s.
+    pub fn followed_by(&self, contact: &str, next: &SealedRow) -> Result<Self, Break> {
+        let row = &next.row;
+        if row.contact != contact {
+            return Err(Break::Contact);
+        }
+        if self.revision.checked_add(1) != Some(row.revision) {
+            return Err(Break::Revision);
+        }
+        if row.from != self.stage {
+            return Err(Break::Fold);
+        }
+        if next.previous_hash != self.hash {
+            return Err(Break::Chain);
+        }
+        if next.hash != row_hash(&self.hash, row) {
+            return Err(Break::Hash);
+        }
+        Ok(Self {
+            hash: next.hash,
+            revision: row.revision,
+            stage: row.to.clone(),
+            entered: row.effective_time,
+        })
+    }
+
     /// Whether a stored position is the fold of the history.
     #[must_use]
     pub fn agrees(&self, position: &Position) -> bool {

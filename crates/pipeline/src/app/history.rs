@@ -1,6 +1,11 @@
 //! Checking histories: the hash chain, the fold against the position, and the seals.
 
-use policy::history::{Checkpoint as Seal, GENESIS, verify};
+mod rows;
+
+use std::collections::HashMap;
+
+use policy::history::{Checkpoint as Seal, GENESIS, Head};
+use rows::Rows;
 use store::Conn;
 use types::{ContactName, Deadline};
 
@@ -22,7 +27,7 @@ pub struct Verified {
     pub checkpoints: i64,
 }
 
-/// Histories that are read at once.
+/// Positions whose histories are checked in one snapshot.
 const PAGE: i64 = 200;
 /// Sealed heads that are read at once.
 const HEADS: i64 = 1000;
@@ -165,67 +170,75 @@ fn broken_seal(workspace: &str, number: i64, problem: &str) -> Error {
 
 fn verify_contact(conn: &mut Conn, name: &ContactName) -> Result<Verified, Error> {
     let position = tables::positions::position_get(conn, name)?.map(|(position, _)| position);
-    let rows = tables::transitions::transitions_of(conn, name, 0, i64::MAX)
-        .map_err(|error| unreadable(name, error))?;
-    let checkpoints = verify_heads(conn, name, &rows)?;
-    verify_history(name, position.as_ref(), &rows)?;
+    let checkpoints = verify_heads(conn, name)?;
+    let mut rows = Rows::of_contact(conn, name);
+    let transitions = verify_history(name, position.as_ref(), &mut rows)?;
     Ok(Verified {
         contacts: i64::from(position.is_some()),
-        transitions: i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        transitions,
         checkpoints,
     })
 }
 
-/// A row that cannot even be read was not written so.
-fn unreadable(name: &ContactName, error: store::Error) -> Error {
-    match error {
-        store::Error::Corrupt { .. } => broken(name, 0, "a row of it cannot be read"),
-        error => error.into(),
-    }
-}
-
-/// Each sealed head of the contact must be the row that the history has.
-fn verify_heads(conn: &mut Conn, name: &ContactName, rows: &[Transition]) -> Result<i64, Error> {
-    let heads = tables::checkpoints::heads_of_contact(conn, name)?;
-    for (number, revision, hash) in &heads {
-        // Rows come in the order of their revisions.
-        let at = rows.binary_search_by_key(revision, |row| row.revision);
-        let row = at.ok().and_then(|at| rows.get(at));
-        if row.is_none_or(|row| row.hash[..] != hash[..]) {
-            let problem = format!("it is not the row that seal {number} has");
-            return Err(broken(name, *revision, problem));
+/// Each sealed head of the contact must be the row that the history has; answers how many there are.
+fn verify_heads(conn: &mut Conn, name: &ContactName) -> Result<i64, Error> {
+    let (mut count, mut after) = (0, (i64::MIN, i64::MIN));
+    loop {
+        let heads = tables::checkpoints::heads_of_contact(conn, name, after, HEADS)?;
+        let Some((number, revision, _)) = heads.last() else {
+            return Ok(count);
+        };
+        after = (*revision, *number);
+        count += i64::try_from(heads.len()).unwrap_or(i64::MAX);
+        let mut revisions: Vec<i64> = heads.iter().map(|(_, revision, _)| *revision).collect();
+        revisions.dedup();
+        let stored = tables::transitions::transition_hashes(conn, name, &revisions)?;
+        let stored: HashMap<i64, Vec<u8>> = stored.into_iter().collect();
+        for (number, revision, hash) in &heads {
+            if stored.get(revision) != Some(hash) {
+                let problem = format!("it is not the row that seal {number} has");
+                return Err(broken(name, *revision, problem));
+            }
         }
     }
-    Ok(i64::try_from(heads.len()).unwrap_or(i64::MAX))
 }
 
+/// Checks the rows of one contact, with which `rows` must go on; answers how many there are.
 fn verify_history(
     name: &ContactName,
     position: Option<&Position>,
-    rows: &[Transition],
-) -> Result<(), Error> {
-    let sealed: Vec<_> = rows.iter().map(Transition::sealed).collect();
-    let head =
-        verify(&sealed).map_err(|first| broken(name, first.revision, first.why.to_string()))?;
-    if let Some(row) = rows.iter().find(|row| !row.note_holds()) {
-        return Err(broken(
-            name,
-            row.revision,
-            "its note is not the one that was sealed",
-        ));
+    rows: &mut Rows<'_>,
+) -> Result<i64, Error> {
+    let contact = name.to_string();
+    let (mut head, mut count) = (Head::genesis(), 0);
+    let mut last: Option<Transition> = None;
+    while let Some(row) = rows.next_of(name)? {
+        if position.is_none() {
+            return Err(stray(&row));
+        }
+        head = head
+            .followed_by(&contact, &row.sealed())
+            .map_err(|why| broken(name, row.revision, why.to_string()))?;
+        if !row.note_holds() {
+            let problem = "its note is not the one that was sealed";
+            return Err(broken(name, row.revision, problem));
+        }
+        count += 1;
+        last = Some(row);
     }
     let Some(position) = position else {
-        return match rows.first() {
-            None => Ok(()),
-            Some(first) => Err(broken(name, first.revision, "there is no position for it")),
-        };
+        return Ok(0);
     };
     let standing = position.standing(position.stage.as_deref());
-    if !head.agrees(&standing) || head.hash != position.head || !repeats(position, rows.last()) {
+    if !head.agrees(&standing) || head.hash != position.head || !repeats(position, last.as_ref()) {
         let problem = "the position is not where the history leads";
         return Err(broken(name, head.revision, problem));
     }
-    Ok(())
+    Ok(count)
+}
+
+fn stray(row: &Transition) -> Error {
+    broken(&row.contact, row.revision, "there is no position for it")
 }
 
 /// Whether a position says what its newest transition says, beside where it led and when. Its stage is
@@ -256,34 +269,21 @@ fn verify_page(
     let last = positions
         .last()
         .map(|position| position.name.contact.clone());
-    let rows = tables::transitions::transitions_between(conn, workspace, after, last.as_deref())?;
     let mut verified = Verified::default();
-    let mut rows = rows.into_iter().peekable();
+    let mut rows = Rows::after(conn, workspace, after, last.clone());
     for position in &positions {
         let name = &position.name;
-        if let Some(stray) = rows.peek()
-            && stray.contact.contact < name.contact
+        if let Some(row) = rows.peek()?
+            && row.contact.contact < name.contact
         {
-            return Err(broken(
-                &stray.contact,
-                stray.revision,
-                "there is no position for it",
-            ));
+            return Err(stray(row));
         }
-        let mut own = Vec::new();
-        while let Some(row) = rows.next_if(|row| row.contact == *name) {
-            own.push(row);
-        }
-        verify_history(name, Some(position), &own)?;
-        verified.contacts += i64::from(!own.is_empty());
-        verified.transitions += i64::try_from(own.len()).unwrap_or(i64::MAX);
+        let count = verify_history(name, Some(position), &mut rows)?;
+        verified.contacts += i64::from(count > 0);
+        verified.transitions += count;
     }
-    match rows.next() {
-        Some(stray) => Err(broken(
-            &stray.contact,
-            stray.revision,
-            "there is no position for it",
-        )),
+    match rows.peek()? {
+        Some(row) => Err(stray(row)),
         None => Ok((verified, last)),
     }
 }

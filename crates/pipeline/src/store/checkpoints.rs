@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use policy::history::Hash;
-use store::{Conn, Error};
+use store::{Beyond, Conn, Error};
 use types::{ContactName, Micros};
 
 use super::schema::{checkpoint_heads as heads, checkpoints as table, positions, transitions};
@@ -164,15 +164,23 @@ pub fn checkpoint_heads(
         .collect()
 }
 
-/// The sealed heads of one contact: seal, revision and hash.
+/// At most `limit` sealed heads of one contact after one, by its revision and seal: seal, revision and
+/// hash, in the order of the revisions.
 pub fn heads_of_contact(
     conn: &mut Conn,
     contact: &ContactName,
+    (revision, number): (i64, i64),
+    limit: i64,
 ) -> Result<Vec<(i64, i64, Vec<u8>)>, Error> {
+    let beyond = Beyond::new(false)
+        .key(heads::revision, revision)
+        .key(heads::number, number);
     Ok(heads::table
         .filter(heads::workspace.eq(&contact.workspace))
         .filter(heads::contact.eq(&contact.contact))
-        .order(heads::revision)
+        .filter(beyond)
+        .order((heads::revision, heads::number))
+        .limit(limit)
         .select((heads::number, heads::revision, heads::hash))
         .load(conn)?)
 }

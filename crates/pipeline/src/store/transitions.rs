@@ -1,7 +1,7 @@
 //! Transitions: inserted, never changed.
 
 use diesel::prelude::*;
-use store::{Conn, Error};
+use store::{Beyond, Conn, Error};
 use types::{ContactName, Micros};
 
 use super::schema::transitions as table;
@@ -140,23 +140,6 @@ pub fn transition_at(
     row.map(Transition::try_from).transpose()
 }
 
-/// A contact's transitions after `revision`, the oldest first.
-pub fn transitions_of(
-    conn: &mut Conn,
-    contact: &ContactName,
-    revision: i64,
-    limit: i64,
-) -> Result<Vec<Transition>, Error> {
-    let rows: Vec<Row> = table::table
-        .filter(table::workspace.eq(&contact.workspace))
-        .filter(table::contact.eq(&contact.contact))
-        .filter(table::revision.gt(revision))
-        .order(table::revision)
-        .limit(limit)
-        .load(conn)?;
-    rows.into_iter().map(Transition::try_from).collect()
-}
-
 /// What these decisions moved these contacts of one workspace by, in the order of the contacts and
 /// their histories.
 pub fn transitions_decided(
@@ -174,24 +157,41 @@ pub fn transitions_decided(
     rows.into_iter().map(Transition::try_from).collect()
 }
 
-/// The transitions of all contacts after one, up to another or to the last, in the order of the
-/// contacts and their histories.
-pub fn transitions_between(
+/// At most `limit` transitions of a workspace after one, by its contact and revision, up to those of
+/// the contact `through` or to the last, in the order of the contacts and their histories.
+pub fn transitions_after(
     conn: &mut Conn,
     workspace: &str,
-    after: &str,
+    (contact, revision): (&str, i64),
     through: Option<&str>,
+    limit: i64,
 ) -> Result<Vec<Transition>, Error> {
+    let beyond = Beyond::new(false)
+        .key(table::contact, contact.to_owned())
+        .key(table::revision, revision);
     let mut query = table::table
         .into_boxed()
         .filter(table::workspace.eq(workspace.to_owned()))
-        .filter(table::contact.gt(after.to_owned()))
-        .order((table::contact, table::revision));
-    query = match through {
-        Some(through) => query.filter(table::contact.le(through.to_owned())),
-        // There should be none at all, so one is enough.
-        None => query.limit(1),
-    };
+        .filter(beyond)
+        .order((table::contact, table::revision))
+        .limit(limit);
+    if let Some(through) = through {
+        query = query.filter(table::contact.le(through.to_owned()));
+    }
     let rows: Vec<Row> = query.load(conn)?;
     rows.into_iter().map(Transition::try_from).collect()
+}
+
+/// The hashes of these rows of a contact's history, with their revisions, in no order.
+pub fn transition_hashes(
+    conn: &mut Conn,
+    contact: &ContactName,
+    revisions: &[i64],
+) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+    Ok(table::table
+        .filter(table::workspace.eq(&contact.workspace))
+        .filter(table::contact.eq(&contact.contact))
+        .filter(table::revision.eq_any(revisions))
+        .select((table::revision, table::hash))
+        .load(conn)?)
 }

@@ -276,3 +276,43 @@ async fn what_was_written_cannot_be_replaced() {
     })
     .await;
 }
+
+/// So many rows that they come in pages, of which the first ends within a history.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_histories_are_verified_page_by_page() {
+    const MOVES: i64 = 603;
+    on_each_engine(async |suite| {
+        suite.one.activate_preset("default", "free-switch").await;
+        let bob = "workspaces/default/contacts/bob";
+        for contact in [ADA, bob] {
+            suite.directory.person(contact, "");
+            suite.one.position(contact).await.expect("a position");
+        }
+        for number in 1..MOVES {
+            let stage = if number % 2 == 1 { "lead" } else { "contact" };
+            suite.one.convert(ADA, stage).await.expect("converted");
+        }
+        suite.one.convert(bob, "lead").await.expect("converted");
+        let verified = verify(suite, ADA).await.expect("it holds");
+        assert_eq!((verified.contacts, verified.transitions), (1, MOVES));
+        let verified = verify(suite, ALL).await.expect("they hold");
+        assert_eq!((verified.contacts, verified.transitions), (2, MOVES + 2));
+        disarm(suite);
+        for revision in [500, 501, MOVES] {
+            let alter = |set: &str| {
+                format!(
+                    "UPDATE transitions SET {set} WHERE contact = 'ada' AND revision = {revision}"
+                )
+            };
+            suite.sql(&alter("reason = 'x'")).expect("altered");
+            for parent in [ADA, ALL] {
+                let broken = verify(suite, parent).await.expect_err("altered");
+                assert_eq!(metadata(&broken, "contact"), ADA);
+                assert_eq!(metadata(&broken, "revision"), revision.to_string());
+            }
+            suite.sql(&alter("reason = ''")).expect("mended");
+        }
+        verify(suite, ALL).await.expect("they hold again");
+    })
+    .await;
+}
