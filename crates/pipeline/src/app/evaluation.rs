@@ -175,16 +175,17 @@ pub(super) fn open_together(
     Ok(known.into_iter().collect())
 }
 
-/// Looks at contacts that are there, in a workspace that does not put companies first, and notes
-/// that it was done: all of it or nothing.
+/// Looks at contacts that are there, in the order of their ids, in a workspace that does not put
+/// companies first, and notes what was done with it: all of it or nothing.
 pub(super) fn evaluate_together(
     conn: &mut Conn,
     scene: &Scene,
-    looks: &[(Evaluation, Contact)],
+    contacts: &[Contact],
+    done: &[Evaluation],
 ) -> Result<(), Abort<()>> {
     gate::enter::<Abort<()>>(conn, scene, false)?;
-    let contacts: Vec<&Contact> = looks.iter().map(|(_, contact)| contact).collect();
-    let mut all = Vec::with_capacity(looks.len());
+    let contacts: Vec<&Contact> = contacts.iter().collect();
+    let mut all = Vec::with_capacity(contacts.len());
     let positions = steps::locked_all(conn, scene, &contacts)?;
     for (contact, position) in contacts.into_iter().zip(positions) {
         if position.state == State::Revoking {
@@ -194,8 +195,7 @@ pub(super) fn evaluate_together(
         }
     }
     settle_apart(conn, scene, all)?;
-    let done: Vec<Evaluation> = looks.iter().map(|(one, _)| one.clone()).collect();
-    tables::evaluations::evaluations_done(conn, &done)?;
+    tables::evaluations::evaluations_done(conn, done)?;
     Ok(())
 }
 

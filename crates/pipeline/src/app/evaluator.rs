@@ -18,7 +18,7 @@ use crate::store::evaluations::Evaluation;
 /// Contacts that are taken up at once.
 const TAKE: i64 = 256;
 /// Contacts whose looks share a transaction.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 /// How often there is a look at what is due, where nothing wakes.
 const PAUSE: Duration = Duration::from_millis(100);
 const STEP_TIME: Duration = Duration::from_secs(10);
@@ -101,27 +101,42 @@ impl App {
         looks: &[(Evaluation, Option<Contact>)],
         deadline: Deadline,
     ) -> Result<bool, Error> {
-        let plain: Option<Vec<(Evaluation, Contact)>> = looks
+        let first_try = |one: &Evaluation| one.attempts == 0;
+        let plain: Option<(Vec<Evaluation>, Vec<Contact>)> = looks
             .iter()
-            .map(|(one, contact)| {
-                let active = |contact: &&Contact| contact.presence == Presence::Active;
-                let contact = contact.as_ref().filter(active)?;
-                (one.attempts == 0).then(|| (one.clone(), contact.clone()))
-            })
+            .map(|(one, contact)| Some((one.clone(), contact.clone()?)))
             .collect();
-        let (Some(plain), Some((first, _))) = (plain, looks.first()) else {
+        match plain {
+            Some((done, contacts)) if done.iter().all(first_try) => {
+                self.evaluate_all(contacts, done, deadline).await
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// Looks at contacts of one workspace that were just read, in the order of their ids, in one
+    /// transaction, and notes what was done with it. False where they have to be looked at one by
+    /// one: nothing was done then.
+    pub async fn evaluate_all(
+        &self,
+        contacts: Vec<Contact>,
+        done: Vec<Evaluation>,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let active = |contact: &Contact| contact.presence == Presence::Active;
+        let Some(first) = contacts.first().filter(|_| contacts.iter().all(active)) else {
             return Ok(false);
         };
-        let workspace = &first.contact.workspace;
-        let lineage = self.lineage(workspace, deadline).await?;
+        let workspace = first.name.workspace.clone();
+        let lineage = self.lineage(&workspace, deadline).await?;
         if lineage.active().policy.mode() == Mode::CompanyFirst {
             return Ok(false);
         }
-        let scene = self.scene(lineage, workspace, policy::POLICY_ACTOR, "");
+        let scene = self.scene(lineage, &workspace, policy::POLICY_ACTOR, "");
         let done = self
             .store
             .write("contacts.evaluate", deadline, move |conn| {
-                evaluate_together(conn, &scene, &plain)
+                evaluate_together(conn, &scene, &contacts, &done)
             })
             .await;
         match done {

@@ -9,6 +9,7 @@ use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::evaluation::Verdict;
+use super::evaluator::TOGETHER;
 use super::{App, gate};
 use crate::domain::activations::Lineage;
 use crate::domain::contacts::{Contact, Presence};
@@ -174,8 +175,8 @@ impl App {
         deadline: Deadline,
     ) -> Result<Vec<Shown>, Error> {
         let ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
-        let known = !self.needs_directory(fresh)?
-            || self.look_at_changed(workspace, &ids, deadline).await?;
+        let known =
+            !self.needs_directory(fresh)? || self.look_at_all_of(workspace, &ids, deadline).await?;
         let mut found: HashMap<String, Shown> = HashMap::new();
         if known {
             let (shown, _) = self.positions_read(workspace, ids, deadline).await?;
@@ -193,43 +194,43 @@ impl App {
         Ok(shown)
     }
 
-    /// Looks at those of these contacts that are not as the directory knows them now; false where it
-    /// does not know one of them.
-    async fn look_at_changed(
+    /// Looks at these contacts as the directory knows them now; false where it does not know one of
+    /// them. That a position has seen the facts is not enough: what they fire may not have fired yet.
+    async fn look_at_all_of(
         &self,
         workspace: &str,
         ids: &[String],
         deadline: Deadline,
     ) -> Result<bool, Error> {
-        let mut changed: Vec<Contact> = Vec::new();
         for slice in ids.chunks(SLICE) {
-            let Some(contacts) = self.contacts.batch_get(workspace, slice, deadline).await? else {
+            let contacts = self.contacts.batch_get(workspace, slice, deadline).await?;
+            let Some(mut contacts) = contacts else {
                 return Ok(false);
             };
-            let (of, ids) = (workspace.to_owned(), slice.to_vec());
-            let positions = self
-                .store
-                .read("positions.get", deadline, move |conn| {
-                    tables::positions::positions_of(conn, &of, &ids)
-                })
-                .await?;
-            let known: HashMap<&ContactName, &Position> =
-                positions.iter().map(|one| (&one.name, one)).collect();
-            changed.extend(contacts.into_iter().filter(|contact| {
-                known.get(&contact.name).is_none_or(|position| {
-                    !was_looked_at(position) || position.facts_time < contact.update_time
-                })
-            }));
+            // Rows are locked in one order everywhere.
+            contacts.sort_by(|left, right| gate::by_name(&left.name, &right.name));
+            contacts.dedup_by(|left, right| left.name == right.name);
+            for share in contacts.chunks(TOGETHER) {
+                if !self
+                    .evaluate_all(share.to_vec(), Vec::new(), deadline)
+                    .await?
+                {
+                    self.look_at_each(share, deadline).await?;
+                }
+            }
         }
-        let looks = changed
-            .into_iter()
-            .map(|contact| async { waiting_is_fine(self.evaluate_read(contact, deadline).await) });
+        Ok(true)
+    }
+
+    async fn look_at_each(&self, contacts: &[Contact], deadline: Deadline) -> Result<(), Error> {
+        let looks = contacts.iter().cloned().map(|contact| async move {
+            waiting_is_fine(self.evaluate_read(contact, deadline).await)
+        });
         let looks: Vec<_> = looks.collect();
         futures::stream::iter(looks)
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
-            .await?;
-        Ok(true)
+            .await
     }
 }
 

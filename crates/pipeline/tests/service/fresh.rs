@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use proto::pipeline::v1::{BatchGetPositionsRequest, ListPositionsRequest, ListPositionsResponse};
+use proto::contacts::v1::{Identity, Interest};
+use proto::pipeline::v1::{
+    BatchGetPositionsRequest, GetPositionRequest, ListPositionsRequest, ListPositionsResponse,
+};
 use store::testing::engines;
 use tonic::Status;
 use types::{Service, Token, TokenKind};
@@ -141,6 +144,53 @@ async fn a_batch_is_as_fresh_as_the_directory() {
             // Who did not change was not written anew.
             assert_eq!(before.etag == after.etag, at != 7);
         }
+        suite.one.kill().await;
+    }
+}
+
+/// The facts were seen before there was a trigger that they fire.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_fires_what_a_single_read_would_fire() {
+    for engine in engines() {
+        let suite = Suite::with_background(&engine, false).await;
+        for number in 0..2 {
+            suite.directory.person(&name(number), "");
+            suite.directory.change(&name(number), |known| {
+                let time = Some(prost_types::Timestamp::default());
+                known.interest = Some(Interest {
+                    expressed_time: time,
+                    ..Interest::default()
+                });
+                known.identity = Some(Identity {
+                    verified_time: time,
+                    ..Identity::default()
+                });
+            });
+            suite.one.position(&name(number)).await.expect("a position");
+        }
+        suite
+            .one
+            .activate_preset("default", "verified-interest")
+            .await;
+        let fresh = vec![suite.directory.token()];
+        let batch = BatchGetPositionsRequest {
+            parent: PARENT.to_owned(),
+            names: vec![format!("{}/position", name(0))],
+            at_least_as_fresh_as: fresh.clone(),
+        };
+        let batch = suite.one.positions().batch_get_positions(batch).await;
+        let single = GetPositionRequest {
+            name: format!("{}/position", name(1)),
+            at_least_as_fresh_as: fresh,
+            ..GetPositionRequest::default()
+        };
+        let single = suite.one.positions().get_position(single).await;
+        let single = single.expect("one").into_inner().position.expect("one");
+        let batch = batch.expect("one").into_inner().positions;
+        assert_eq!(
+            (batch[0].stage.as_str(), single.stage.as_str()),
+            ("contact", "contact")
+        );
         suite.one.kill().await;
     }
 }
