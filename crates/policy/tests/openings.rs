@@ -63,6 +63,20 @@ fn imports_are_marked_and_pass_the_same_guards() {
 }
 
 #[test]
+fn what_was_imported_says_so_however_late_it_opens() {
+    let policy = preset("one-way");
+    let later = |imported| {
+        let command = Command::FactsChanged {
+            requested_stage: "client",
+            imported,
+        };
+        decide(&policy, &Position::none(), &ready(), command, NOW).expect("it opens")
+    };
+    assert_eq!(later(true).transitions[0].cause, Cause::Import);
+    assert_eq!(later(false).transitions[0].cause, Cause::Opening);
+}
+
+#[test]
 fn deletion_closes_and_undeletion_stands_where_it_stood() {
     let policy = preset("one-way");
     let client = Position::at("client", 3, Micros(DAY));

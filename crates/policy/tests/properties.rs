@@ -78,6 +78,7 @@ fn command<'a>(order: &Order, parts: &Parts<'a>) -> Command<'a> {
         },
         3 => Command::FactsChanged {
             requested_stage: "",
+            imported: false,
         },
         4 => Command::OpportunityChanged,
         5 => Command::Tick { fired: parts.none },

@@ -269,6 +269,7 @@ fn decided(
     }
     let changed = Command::FactsChanged {
         requested_stage: &contact.requested_stage,
+        imported: contact.imported,
     };
     // A trigger whose move is refused says so in an effect; what else is refused moves nobody.
     (walk.decide(changed).unwrap_or_default(), None)

@@ -1,7 +1,10 @@
 //! Contacts are opened by following the directory, or when somebody asks before the log arrives.
 
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use proto::contacts::v1::{self, Contact, contact};
 use proto::pipeline::v1::{GetPositionRequest, ListPositionsRequest, position};
+use store::testing::soon;
 use tonic::Code;
 
 use crate::holding::new_epoch;
@@ -74,6 +77,54 @@ async fn a_refused_opening_says_why_and_opens_when_a_later_fact_satisfies_it() {
             (position.stage == "prospect").then_some(())
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_was_refused_first_is_one_when_it_opens() {
+    on_each_engine(async |suite| {
+        // Entering prospect needs an e-mail address.
+        let person = Contact {
+            name: ADA.to_owned(),
+            kind: contact::Kind::Person as i32,
+            emails: vec![v1::Email {
+                address: "ada@example.com".to_owned(),
+                ..v1::Email::default()
+            }],
+            requested_stage: "prospect".to_owned(),
+            ..Contact::default()
+        };
+        suite.directory.put(Contact {
+            emails: Vec::new(),
+            source: Some(v1::Source {
+                channel: v1::source::Channel::Import as i32,
+                ..v1::Source::default()
+            }),
+            ..person.clone()
+        });
+        eventually("the refusal", || async {
+            let position = suite.one.position(ADA).await.expect("a position");
+            (!position.refusal.is_empty()).then_some(())
+        })
+        .await;
+        suite
+            .directory
+            .change(ADA, |contact| contact.emails.clone_from(&person.emails));
+        eventually("the opening", || async {
+            let position = suite.one.position(ADA).await.expect("a position");
+            (position.stage == "prospect").then_some(())
+        })
+        .await;
+        // Callers are shown an opening; the history keeps what kind it was.
+        let imported =
+            "EXISTS (SELECT 1 FROM transitions WHERE contact = 'ada' AND cause = 'IMPORT')";
+        let store = suite.store();
+        let found = store.read("test", soon(), move |conn| {
+            let found = diesel::select(diesel::dsl::sql::<Bool>(imported));
+            Ok::<_, store::Error>(found.get_result::<bool>(conn)?)
+        });
+        assert!(found.await.expect("the history"));
     })
     .await;
 }

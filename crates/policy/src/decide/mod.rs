@@ -139,6 +139,8 @@ pub enum Command<'a> {
     FactsChanged {
         /// The stage that was asked for at creation or import, or empty.
         requested_stage: &'a str,
+        /// Whether the contact came by an import.
+        imported: bool,
     },
     /// The contact's opportunity changed.
     OpportunityChanged,
@@ -264,7 +266,10 @@ pub fn decide(
             imported,
         } => engine.open(requested_stage, &request, imported),
         Command::Record { activity, trail } => engine.record(activity, trail),
-        Command::FactsChanged { requested_stage } => engine.facts_changed(requested_stage),
+        Command::FactsChanged {
+            requested_stage,
+            imported,
+        } => engine.facts_changed(requested_stage, imported),
         Command::OpportunityChanged => engine.opportunity_changed(),
         Command::Tick { fired } => engine.tick(fired),
         Command::Close { cause, request } => Ok(engine.close(cause, &request)),

@@ -51,8 +51,13 @@ impl<'a> Engine<'a> {
         Ok(decision)
     }
 
-    /// A changed fact opens a contact that has no position, as soon as the rules allow.
-    pub(super) fn facts_changed(&self, requested_stage: &str) -> Result<Decision, Refusal> {
+    /// A changed fact opens a contact that has no position, as soon as the rules allow. One that was
+    /// imported was so however late it opens.
+    pub(super) fn facts_changed(
+        &self,
+        requested_stage: &str,
+        imported: bool,
+    ) -> Result<Decision, Refusal> {
         if self.position.stage.is_some() {
             return self.facts_fire(2);
         }
@@ -65,7 +70,7 @@ impl<'a> Engine<'a> {
         };
         // Nobody asked for this opening, so its refusal is no refusal of the command.
         Ok(self
-            .open(requested_stage, &request, false)
+            .open(requested_stage, &request, imported)
             .unwrap_or_else(|refusal| Decision::withheld(Withheld::Refused(refusal))))
     }
 

@@ -100,6 +100,7 @@ pub fn open(policy: &Policy, facts: &Facts, requested_stage: &str) -> Result<Dec
 pub fn facts_changed(policy: &Policy, position: &Position, facts: &Facts) -> Decision {
     let command = Command::FactsChanged {
         requested_stage: "",
+        imported: false,
     };
     decide(policy, position, facts, command, NOW).expect("nothing to refuse")
 }
