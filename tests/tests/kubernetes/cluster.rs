@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harness::certificates::Certificates;
@@ -50,6 +51,7 @@ pub struct Pod {
 struct Door {
     port: u16,
     pods: Arc<Mutex<Vec<u16>>>,
+    turned_away: Arc<AtomicU64>,
 }
 
 impl Door {
@@ -57,7 +59,8 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let pods: Arc<Mutex<Vec<u16>>> = Arc::default();
-        let known = Arc::clone(&pods);
+        let turned_away: Arc<AtomicU64> = Arc::default();
+        let (known, counted) = (Arc::clone(&pods), Arc::clone(&turned_away));
         tokio::spawn(async move {
             while let Ok((mut caller, _)) = listener.accept().await {
                 let pod = {
@@ -68,15 +71,21 @@ impl Door {
                     known.rotate_left(1);
                     known[0]
                 };
+                let counted = Arc::clone(&counted);
                 tokio::spawn(async move {
-                    // Whoever is not there refuses, and the caller sees a connection that ends.
-                    if let Ok(mut pod) = TcpStream::connect(("127.0.0.1", pod)).await {
-                        let _ = tokio::io::copy_bidirectional(&mut caller, &mut pod).await;
-                    }
+                    let Ok(mut pod) = TcpStream::connect(("127.0.0.1", pod)).await else {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        return;
+                    };
+                    let _ = tokio::io::copy_bidirectional(&mut caller, &mut pod).await;
                 });
             }
         });
-        Self { port, pods }
+        Self {
+            port,
+            pods,
+            turned_away,
+        }
     }
 }
 
@@ -121,6 +130,14 @@ impl Cluster {
         let known = &self.doors[service].pods;
         let ports = pods.iter().map(|pod| pod.port).collect();
         *known.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+    }
+
+    /// How many connections were led to a pod that took none any more.
+    pub fn turned_away(&self) -> u64 {
+        let doors = self.doors.values();
+        doors
+            .map(|door| door.turned_away.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Somebody who may do everything in the workspace.
