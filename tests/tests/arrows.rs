@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("contacts", &["proto", "serve", "store", "types"]),
     ("pipeline", &["policy", "proto", "serve", "store", "types"]),
     ("billing", &["proto", "serve", "store", "types"]),
+    ("relay", &["proto", "store", "types"]),
 ];
 
 /// What a crate must never reach, however far away, in its ordinary dependencies.

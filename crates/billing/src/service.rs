@@ -91,4 +91,9 @@ impl Billing {
             .await
             .is_ok()
     }
+
+    /// The store, for the event relay.
+    pub fn store(&self) -> &Store {
+        &self.app.store
+    }
 }

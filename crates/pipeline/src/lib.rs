@@ -107,4 +107,9 @@ impl Pipeline {
         let deadline = Deadline::after(Duration::from_secs(1));
         self.app.store.check(deadline).await.is_ok()
     }
+
+    /// The store, for the event relay.
+    pub fn store(&self) -> &::store::Store {
+        &self.app.store
+    }
 }

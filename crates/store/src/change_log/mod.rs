@@ -17,7 +17,7 @@ mod read;
 
 pub use append::{NewChange, append, append_all};
 pub use position::LogPosition;
-pub use prune::{consumer, prune, register_consumer};
+pub use prune::{consumer, forget_consumer, prune, register_consumer};
 pub use read::{Change, Page, Scope, horizon, is_expired, newest, oldest, read_after};
 
 pub(crate) use read::newest_visible;

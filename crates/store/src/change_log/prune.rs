@@ -50,6 +50,12 @@ pub fn consumer(conn: &mut Conn, name: &str) -> Result<Option<LogPosition>, Erro
     Ok(row.map(position))
 }
 
+/// Forgets a consumer: the log is no longer kept for it.
+pub fn forget_consumer(conn: &mut Conn, name: &str) -> Result<(), Error> {
+    diesel::delete(change_log_consumers::table.find(name)).execute(conn)?;
+    Ok(())
+}
+
 /// Deletes at most `limit` of the oldest changes, up to the first that was recorded at or after
 /// `older_than` or that a consumer has not confirmed; answers how many went. The newest change
 /// stays. To be called in a write transaction, repeatedly until it answers less than `limit`.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use store::change_log::{
-    Change, LogPosition, NewChange, Page, Scope, append, append_all, consumer, horizon, is_expired,
-    oldest, prune, read_after, register_consumer,
+    Change, LogPosition, NewChange, Page, Scope, append, append_all, consumer, forget_consumer,
+    horizon, is_expired, oldest, prune, read_after, register_consumer,
 };
 use store::testing::soon;
 use store::{Conn, Error, Store};
@@ -280,6 +280,27 @@ async fn pruning_stops_at_time_at_consumers_and_at_the_newest() {
         assert_eq!(store.read("test", soon(), start).await, Ok(true));
         let next = log(store, "w", &["e"]).await;
         assert!(next > positions[3]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_is_forgotten_holds_nothing_back() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        log(store, "w", &["a"]).await;
+        log(store, "w", &["b"]).await;
+        let pruned = || store.write("test", soon(), |conn| prune(conn, at(1_000_000), 100));
+        let register =
+            |conn: &mut Conn| register_consumer(conn, "relay", LogPosition::START, at(1));
+        store.write("test", soon(), register).await.unwrap();
+        assert_eq!(pruned().await, Ok(0));
+        let forget = |conn: &mut Conn| {
+            forget_consumer(conn, "relay")?;
+            consumer(conn, "relay")
+        };
+        assert_eq!(store.write("test", soon(), forget).await, Ok(None));
+        assert_eq!(pruned().await, Ok(1), "the newest stays");
     })
     .await;
 }

@@ -1,0 +1,68 @@
+//! The fence: what a relay may do that has lost its lease without knowing it.
+
+use diesel_migrations::embed_migrations;
+use store::testing::{engines, soon};
+use store::{Migrations, Options};
+use types::Micros;
+
+use super::*;
+use crate::settings::Settings;
+
+static MIGRATIONS: Migrations = Migrations {
+    sqlite: embed_migrations!("../../migrations/contacts/sqlite"),
+    postgres: embed_migrations!("../../migrations/contacts/postgres"),
+};
+
+async fn lease(store: &Store, holder: &'static str) -> Lease {
+    let now = store.clock().now();
+    let taken = store.write("test.lease", soon(), move |conn| {
+        leases::acquire(conn, NAME, holder, LEASE, now)
+    });
+    taken.await.expect("an answer").expect("the lease is free")
+}
+
+async fn place(store: &Store) -> Option<LogPosition> {
+    let read = store.read("test.place", soon(), |conn| {
+        change_log::consumer(conn, NAME)
+    });
+    read.await.expect("an answer")
+}
+
+#[tokio::test]
+async fn one_that_has_lost_its_lease_moves_nothing() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let clock = Clock::fixed(Micros(1_000_000));
+        let options = Options {
+            clock: clock.clone(),
+            ..Options::new("test", &*url, &MIGRATIONS).migrating()
+        };
+        let store = Store::open(options).expect("a store");
+        let settings = Settings::new("nats://127.0.0.1:1").expect("settings");
+        let bus = Bus::connect(settings).await.expect("no server is needed");
+        let relay = Relay::new(store.clone(), Service::Contacts, bus, clock.clone());
+        let deposed = lease(&store, "one").await;
+        let start = relay.begin(&deposed).await.expect("a place");
+        assert_eq!(place(&store).await, Some(start));
+
+        clock.advance(LEASE);
+        let next = lease(&store, "two").await;
+        let later = LogPosition {
+            epoch: start.epoch + 1,
+            tx: 7,
+            id: 7,
+        };
+        let lost = Err(Error::LeaseLost {
+            name: NAME.to_owned(),
+        });
+        assert_eq!(relay.note(&deposed, Vec::new(), later).await, lost);
+        assert_eq!(relay.begin(&deposed).await.map(drop), lost);
+        assert_eq!(
+            place(&store).await,
+            Some(start),
+            "the place is where it was"
+        );
+        assert_eq!(relay.note(&next, Vec::new(), later).await, Ok(()));
+        assert_eq!(place(&store).await, Some(later));
+    }
+}
