@@ -163,6 +163,19 @@ impl Suite {
         self.process_mut(service).spawn(&folder, listen).await;
     }
 
+    /// Starts another process of `service` on the same database.
+    pub async fn replica(&self, service: &str) -> Process {
+        let original = self.process(service);
+        let mut replica = Process {
+            service: original.service,
+            uri: String::new(),
+            arguments: original.arguments.clone(),
+            child: None,
+        };
+        replica.spawn(self.folder.path(), self.listen).await;
+        replica
+    }
+
     /// Asks the process of `service` to end (SIGTERM) and waits until it has; its exit code.
     pub async fn terminate(&mut self, service: &str) -> Option<i32> {
         let mut child = self

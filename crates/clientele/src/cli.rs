@@ -5,6 +5,7 @@
 //! with `hide_env_values` is a secret.
 
 mod config;
+mod events;
 mod load;
 mod security;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::{Config, ConfigFile};
+pub use events::{Bus, Events, EventsFormat};
 pub use load::Load;
 pub use security::{Bearer, Encryption, Identity, Peers, Trust};
 
@@ -41,6 +43,9 @@ pub enum Command {
     /// See who holds grants of pipeline, and forget a holder that is gone for good.
     #[command(subcommand)]
     Holders(Holders),
+    /// See which events could not be published, and what to do about them.
+    #[command(subcommand)]
+    Events(Events),
     /// See what the settings are, and what they can be.
     #[command(subcommand)]
     Config(Config),
@@ -112,6 +117,9 @@ pub struct Up {
     /// How the server is reached.
     #[command(flatten)]
     pub encryption: Encryption,
+    /// Where events go.
+    #[command(flatten)]
+    pub bus: Bus,
 }
 
 /// The settings of `serve`.
@@ -163,6 +171,9 @@ pub struct Serve {
     /// How the server is reached.
     #[command(flatten)]
     pub encryption: Encryption,
+    /// Where events go.
+    #[command(flatten)]
+    pub bus: Bus,
     /// How the other services are reached.
     #[command(flatten)]
     pub peers: Peers,

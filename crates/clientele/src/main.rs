@@ -42,6 +42,7 @@ async fn run(cli: Cli, said: &Said) -> anyhow::Result<()> {
         Command::Migrate(args) => commands::migrate::run(&args),
         Command::Epoch(args) => commands::epoch::run(args).await,
         Command::Holders(args) => commands::holders::run(args).await,
+        Command::Events(args) => commands::events::run(args).await,
         Command::Config(args) => {
             commands::config::run(&args, said);
             Ok(())

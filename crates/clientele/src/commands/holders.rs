@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use pipeline::holders::{self, Holder};
 use proto::convert::timestamp_to_wire;
-use store::{OpenError, Options, Store};
+use store::Store;
 use types::{Clock, Deadline, Micros};
 
-use super::running;
-use crate::cli::Holders;
+use super::migrate;
+use crate::cli::{Holders, Service};
 use crate::exit::WrongSetting;
 
 /// How long the database may take.
@@ -34,16 +34,8 @@ pub async fn run(command: Holders) -> Result<()> {
     }
 }
 
-/// Opens pipeline's database as it is: what another service's URL leads to is refused, not migrated.
 fn open(database_url: &str) -> Result<Store> {
-    let options = || Options::new("pipeline", database_url, &pipeline::MIGRATIONS);
-    let pending = store::pending(&options()).map_err(running::wrong_database("--database-url"))?;
-    if !pending.is_empty() {
-        return Err(running::wrong_database("--database-url")(
-            OpenError::SchemaOld { pending },
-        ));
-    }
-    Store::open(options()).map_err(running::wrong_database("--database-url"))
+    migrate::open_as_it_is(Service::Pipeline, database_url)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

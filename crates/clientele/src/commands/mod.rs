@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod epoch;
+pub mod events;
 pub mod holders;
 pub mod import;
 pub mod migrate;
@@ -12,6 +13,7 @@ pub mod token;
 pub mod up;
 
 mod announce;
+mod bus;
 mod connect;
 mod identity;
 mod running;

@@ -8,11 +8,14 @@ use anyhow::Result;
 use proto::Admission;
 use serve::telemetry::{self, Export, Format, Logs, Telemetry, TelemetryError};
 use serve::{Concurrency, Config, NotLoopback, Protection, Server, ServerError, Services};
+use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use types::Service;
 
 use super::announce::announce;
+use super::bus;
 use crate::cli::{self, LogFormat};
 use crate::exit::WrongSetting;
 
@@ -24,11 +27,13 @@ pub trait Running: Send + Sync {
     fn spawn(&self, shutdown: &CancellationToken) -> JoinSet<()>;
     /// Whether the service can do its work now: its database answers.
     fn ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+    /// Whose change log is relayed to the bus, and where it is.
+    fn log(&self) -> (Service, &Store);
 }
 
 /// A service's handle does what the others' do; the crates may not know each other.
 macro_rules! running {
-    ($($service:ty),+) => {$(
+    ($($service:ty: $name:ident),+) => {$(
         impl Running for $service {
             fn services(&self, admission: Arc<dyn Admission>) -> Services {
                 <$service>::services(self, admission)
@@ -41,10 +46,14 @@ macro_rules! running {
             fn ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
                 Box::pin(<$service>::ready(self))
             }
+
+            fn log(&self) -> (Service, &Store) {
+                (Service::$name, self.store())
+            }
         }
     )+};
 }
-running!(contacts::Contacts, pipeline::Pipeline, billing::Billing);
+running!(contacts::Contacts: Contacts, pipeline::Pipeline: Pipeline, billing::Billing: Billing);
 
 /// Sets up logs and traces as the settings say, for the process that is called `name` among its kind.
 pub async fn telemetry(settings: &cli::Server, name: &str) -> Result<Telemetry> {
@@ -142,8 +151,13 @@ where
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then drains and ends the work in the background.
-pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) -> Result<()> {
+/// Serves until SIGTERM or SIGINT, then drains and ends the work in the background. What happens is
+/// published to `bus`, if there is one.
+pub async fn until_told(
+    server: Server,
+    running: &[(&str, Arc<dyn Running>)],
+    bus: Option<relay::Bus>,
+) -> Result<()> {
     let admission = server.admission();
     let background = CancellationToken::new();
     let mut services = Services::new();
@@ -151,6 +165,11 @@ pub async fn until_told(server: Server, running: &[(&str, Arc<dyn Running>)]) ->
     for (_, service) in running {
         let offered = service.services(Arc::clone(&admission));
         let mut own = service.spawn(&background);
+        if let Some(bus) = &bus {
+            let (log, bus, stop) = (service.log(), bus.clone(), background.clone());
+            let relayed = bus::relay(log.1.clone(), log.0, bus, stop.cancelled_owned());
+            own.spawn(relayed);
+        }
         let (health, names) = (server.health(), offered.names().to_vec());
         let (service, stop) = (Arc::clone(service), background.clone());
         own.spawn(async move {

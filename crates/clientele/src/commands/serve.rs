@@ -10,7 +10,7 @@ use serve::peer::PeerError;
 use types::{Clock, Ids};
 
 use super::running::{self, Running};
-use super::{identity, tls};
+use super::{bus, identity, tls};
 use crate::cli::{Serve, Service};
 use crate::exit::WrongSetting;
 
@@ -18,6 +18,7 @@ use crate::exit::WrongSetting;
 pub async fn run(args: Serve) -> Result<()> {
     let name = format!("clientele-{}", args.service.name());
     let _telemetry = running::telemetry(&args.server, &name).await?;
+    let bus = bus::connect(&args.bus).await?;
     let config = running::config(args.listen, &args.server, &args.identity);
     let protection = identity::protection(&args.identity, &args.encryption, None).await?;
     let uri = match args.service {
@@ -78,7 +79,7 @@ pub async fn run(args: Serve) -> Result<()> {
             )
         }
     };
-    running::until_told(server, &[(args.service.name(), opened)]).await
+    running::until_told(server, &[(args.service.name(), opened)], bus).await
 }
 
 fn needed(setting: &'static str, uri: Option<String>) -> Result<String> {

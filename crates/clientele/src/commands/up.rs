@@ -11,13 +11,14 @@ use pipeline::Pipeline;
 use serve::tls::ClientTls;
 use types::{Clock, Ids};
 
-use super::{identity, running, tls};
+use super::{bus, identity, running, tls};
 use crate::cli::Up;
 use crate::exit::WrongSetting;
 
 /// Runs the command.
 pub async fn run(args: Up) -> Result<()> {
     let _telemetry = running::telemetry(&args.server, "clientele").await?;
+    let bus = bus::connect(&args.bus).await?;
     let config = running::config(args.listen, &args.server, &args.identity);
     let (protection, credential) =
         identity::within_process(&args.identity, &args.encryption).await?;
@@ -68,7 +69,7 @@ pub async fn run(args: Up) -> Result<()> {
         ("pipeline", Arc::new(pipeline)),
         ("billing", Arc::new(billing)),
     ];
-    running::until_told(server, &services).await
+    running::until_told(server, &services, bus).await
 }
 
 /// The SQLite file of a service in the data folder.

@@ -1,0 +1,50 @@
+//! The bus as the settings say, and the relay of each service to it.
+
+use anyhow::Result;
+use relay::{Format, Relay, Setting, SettingError, Settings};
+use store::Store;
+use types::{Clock, Ids};
+
+use crate::cli::{Bus, EventsFormat};
+use crate::exit::WrongSetting;
+
+/// The connection to the bus, if the settings turn it on. The server need not be there yet.
+pub async fn connect(args: &Bus) -> Result<Option<relay::Bus>> {
+    let Some(url) = &args.nats_url else {
+        return Ok(None);
+    };
+    let mut settings = Settings::new(url).map_err(wrong)?;
+    settings = settings.with_prefix(&args.events_prefix).map_err(wrong)?;
+    settings = settings.with_stream(&args.events_stream).map_err(wrong)?;
+    settings
+        .credentials_file
+        .clone_from(&args.nats_credentials_file);
+    settings.authority_file.clone_from(&args.nats_ca);
+    settings.format = match args.events_format {
+        EventsFormat::Protobuf => Format::Protobuf,
+        EventsFormat::Json => Format::Json,
+    };
+    Ok(Some(relay::Bus::connect(settings).await.map_err(wrong)?))
+}
+
+/// Publishes what happens in a service until `stop` is done, on one process at a time.
+pub async fn relay(
+    store: Store,
+    service: types::Service,
+    bus: relay::Bus,
+    stop: impl Future<Output = ()>,
+) {
+    let relay = Relay::new(store, service, bus, Clock::system());
+    relay.run(&Ids::system().next(), stop).await;
+}
+
+fn wrong(error: SettingError) -> WrongSetting {
+    let setting = match error.setting {
+        Setting::Url => "--nats-url",
+        Setting::Credentials => "--nats-credentials-file",
+        Setting::Authority => "--nats-ca",
+        Setting::Prefix => "--events-prefix",
+        Setting::Stream => "--events-stream",
+    };
+    WrongSetting::new(setting, &error)
+}
