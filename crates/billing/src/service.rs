@@ -14,6 +14,7 @@ use types::{Clock, Deadline, Ids};
 use crate::api::invoices::Invoices;
 use crate::api::projects::Projects;
 use crate::app::App;
+use crate::app::attaching::Attaching;
 use crate::app::issues::Queue;
 use crate::app::subjects::Subjects;
 use crate::config::Config;
@@ -60,6 +61,7 @@ impl Billing {
             process: ids.next().into(),
             ids,
             issues: Queue::default(),
+            attaching: Attaching::default(),
             subjects: Subjects::default(),
         };
         Ok(Self { app })

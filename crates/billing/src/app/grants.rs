@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ::store::{Conn, Error as StoreError, Store};
 use serve::telemetry::metrics::TARGET;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use types::{ContactName, Deadline, Micros};
 
@@ -73,6 +74,7 @@ impl App {
         contact: &ContactName,
         deadline: Deadline,
     ) -> Result<(Grant, Installed), Error> {
+        let asked = Instant::now();
         match self
             .grant_fetch_in(self.store.epoch(), contact, deadline)
             .await
@@ -80,7 +82,7 @@ impl App {
             Err(Error::HolderDetached) | Ok((_, Installed::Stale(Stale::Epoch))) => {}
             ended => return ended,
         }
-        self.attach(deadline).await?;
+        self.attach(asked, deadline).await?;
         self.grant_fetch_in(self.store.epoch(), contact, deadline)
             .await
     }
@@ -109,16 +111,6 @@ impl App {
             tracing::trace!(target: TARGET, metric = "clientele.grants.acquired", value = 1);
         }
         Ok((grant, installed))
-    }
-
-    /// Attaches in the present epochs.
-    pub async fn attach(&self, deadline: Deadline) -> Result<Attachment, Error> {
-        let holder_epoch = self.store.epoch_look(deadline).await?;
-        let pipeline_epoch = self
-            .pipeline
-            .epoch_learn(&self.holder, holder_epoch, deadline)
-            .await?;
-        self.attach_in(pipeline_epoch, deadline).await
     }
 
     /// Voids what was granted in other epochs and then tells pipeline that this holder is there; not

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::peers::pipeline::Pipeline;
 
 pub mod assignments;
+pub mod attaching;
 pub mod calls;
 pub mod grants;
 pub mod invoices;
@@ -40,6 +41,8 @@ pub struct App {
     pub process: Arc<str>,
     /// Issues that wait to share a transaction.
     pub issues: issues::Queue,
+    /// The attaching to pipeline that is under way.
+    pub attaching: attaching::Attaching,
     /// Contacts that are asked about once more.
     pub subjects: subjects::Subjects,
 }

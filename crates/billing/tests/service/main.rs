@@ -1,6 +1,7 @@
 //! Billing as its callers see it, on both engines, with a pipeline that the tests hold in their hands.
 
 mod answers;
+mod attaching;
 mod buyers;
 mod demotions;
 mod drafts;

@@ -67,6 +67,8 @@ struct World {
     legal_name: String,
     display_name: String,
     attached: BTreeMap<String, i64>,
+    /// Whoever opens a stream of recalls, as one does who learns the epoch, is kept waiting.
+    streams_held: bool,
     positions: BTreeMap<String, Position>,
     acquired: usize,
     acknowledged: Vec<(String, i64)>,
@@ -98,6 +100,7 @@ impl Pipeline {
             legal_name: "Example Ltd".into(),
             display_name: "Ada".into(),
             attached: BTreeMap::new(),
+            streams_held: false,
             positions: BTreeMap::new(),
             acquired: 0,
             acknowledged: Vec::new(),
@@ -216,6 +219,11 @@ impl Pipeline {
                 position.revision = 1;
             }
         });
+    }
+
+    /// Keeps whoever opens a stream of recalls waiting, or lets them go on.
+    pub fn hold_streams(&self, held: bool) {
+        self.change(|world| world.streams_held = held);
     }
 
     pub fn set_down(&self, down: bool) {

@@ -10,7 +10,7 @@ use proto::pipeline::v1::entitlement_service_server::EntitlementService;
 use proto::status::Refusal;
 use tonic::{Request, Response, Status};
 
-use super::{Pipeline, Reach};
+use super::{Pipeline, Reach, World};
 
 #[tonic::async_trait]
 impl EntitlementService for Pipeline {
@@ -68,10 +68,12 @@ impl EntitlementService for Pipeline {
         request: Request<v1::WatchRecallsRequest>,
     ) -> Result<Response<Self::WatchRecallsStream>, Status> {
         let holder = request.into_inner().holder;
-        self.change(|world| {
-            world.streams += 1;
-            world.reachable()
-        })?;
+        self.change(|world| world.streams += 1);
+        while self.look(|world| world.streams_held) {
+            let changed = self.changed.notified();
+            let _ = tokio::time::timeout(Duration::from_millis(5), changed).await;
+        }
+        self.look(World::reachable)?;
         let stream = futures::stream::unfold(
             (self.clone(), holder, true),
             |(pipeline, holder, first)| async move {
