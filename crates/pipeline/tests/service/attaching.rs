@@ -2,6 +2,7 @@
 
 use proto::contacts::v1::contact;
 use proto::pipeline::v1::{Position, policy_activation, position};
+use store::testing::{engines, soon};
 
 use crate::activating::{ADA, BOB, activate, active, create, populated};
 use crate::holding::{
@@ -53,6 +54,29 @@ async fn after_a_restore_nothing_is_taken_away_until_holders_attach_again() {
         assert_eq!(grant.epoch, epoch);
     })
     .await;
+}
+
+/// Whoever attaches is answered, however much waits to be swept up: here nobody sweeps at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn attaching_is_answered_before_what_waited_goes_on() {
+    for engine in engines() {
+        let suite = Suite::with_background(&engine, false).await;
+        free_switch(&suite).await;
+        suite.directory.person(BOB, "");
+        suite.one.position(BOB).await.expect("a position");
+        suite.one.convert(BOB, "client").await.expect("a client");
+        let epoch = suite.store().bump_epoch(soon()).await;
+        let epoch = epoch.expect("a new epoch").number;
+        let waiting = hasty(&suite.one, BOB, "lead", "").await.expect("accepted");
+        assert_eq!(waiting.state(), position::State::Revoking);
+        assert_eq!(suite.one.attach().await, epoch);
+        let still = suite.one.position(BOB).await.expect("a position");
+        assert_eq!(still.state(), position::State::Revoking);
+        let sweeping = suite.another().await;
+        assert_eq!(opened(&suite, BOB).await.stage, "lead");
+        sweeping.stop().await;
+        suite.one.kill().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
