@@ -30,7 +30,7 @@ CREATE INDEX contacts_update_time ON contacts (workspace, update_time, contact);
 CREATE INDEX contacts_display_key ON contacts (workspace, display_key, contact);
 CREATE INDEX contacts_family_key ON contacts (workspace, family_key, contact);
 CREATE INDEX contacts_owner ON contacts (workspace, owner, contact);
-CREATE INDEX contacts_company ON contacts (workspace, company) WHERE company <> '';
+CREATE INDEX contacts_company ON contacts (workspace, company, create_time, contact) WHERE company <> '';
 CREATE INDEX contacts_purge_time ON contacts (purge_time) WHERE purge_time IS NOT NULL;
 
 -- What a contact is looked up by: e-mail addresses (field email), phone numbers (phone) and labels

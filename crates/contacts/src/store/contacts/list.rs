@@ -4,20 +4,23 @@
 //! that is what an index is entered by, where the whole condition with its `OR` would be checked row
 //! by row from the beginning.
 
-use ::store::filter::{Comparison, Expr, Pattern, Test};
+mod conditions;
+mod narrow;
+
+use ::store::filter::Expr;
 use ::store::pages::Key;
-use ::store::{Beyond, Conn, Error, kept_if, prefix_end};
+use ::store::{Beyond, Conn, Error, kept_if};
+use conditions::condition;
 use diesel::dsl;
 use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Nullable, Text};
-use types::ContactName;
+use diesel::sql_types::{BigInt, Bool, Text};
+use narrow::{Narrow, Plain};
 
-use super::super::relations::related;
-use super::row::{ContactRow, columns, email_term, joined, label_field};
-use super::{contact_external_ids, contact_positions, contact_terms, contacts};
+use super::row::{ContactRow, columns, joined};
+use super::{contact_positions, contacts};
 use crate::domain::contacts::{Contact, State};
-use crate::domain::facts::{digits, folded};
+use crate::domain::facts::folded;
 
 /// What a list can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,23 +64,6 @@ type Source = dsl::LeftJoinQuerySource<contacts::table, contact_positions::table
 type Condition = Box<dyn BoxableExpression<Source, Db, SqlType = Bool>>;
 pub(super) type Query<'a> = dsl::IntoBoxed<'a, dsl::Select<joined, columns>, Db>;
 
-diesel::define_sql_function! {
-    /// The value, or the other where there is none.
-    fn coalesce(value: Nullable<Text>, other: Text) -> Text;
-}
-diesel::define_sql_function! {
-    /// How many characters the text has.
-    fn length(text: Text) -> Integer;
-}
-diesel::define_sql_function! {
-    /// The text from the character with this number, counted from 1.
-    fn substr(text: Text, from: Integer) -> Text;
-}
-diesel::define_sql_function! {
-    /// The text with one part replaced wherever it stands.
-    fn replace(text: Text, part: Text, other: Text) -> Text;
-}
-
 /// One page of a list, each contact with the keys by which the next page begins after it.
 ///
 /// Errors: [`Error::PageTokenInvalid`] where `after` does not fit the order.
@@ -114,11 +100,12 @@ pub(super) fn query(list: &ContactList) -> Result<Query<'_>, Error> {
             |left, right| Box::new(left.or(right)),
         ));
     }
+    let narrow = Narrow::of(list);
     if let Some(after) = &list.after {
-        query = query.filter(place(&list.order, after)?);
+        query = query.filter(place(&list.order, after, narrow)?);
     }
     for (key, descending) in &list.order {
-        query = ordered(query, *key, *descending);
+        query = ordered(query, *key, *descending, narrow);
     }
     Ok(if ties_descend(&list.order) {
         query.then_order_by(contacts::contact.desc())
@@ -132,7 +119,7 @@ fn ties_descend(order: &[(SortKey, bool)]) -> bool {
     order.last().is_some_and(|(_, descending)| *descending)
 }
 
-fn ordered(query: Query<'_>, key: SortKey, descending: bool) -> Query<'_> {
+fn ordered(query: Query<'_>, key: SortKey, descending: bool, narrow: Narrow) -> Query<'_> {
     macro_rules! by {
         ($column:expr) => {
             if descending {
@@ -140,6 +127,12 @@ fn ordered(query: Query<'_>, key: SortKey, descending: bool) -> Query<'_> {
             } else {
                 query.then_order_by($column.asc())
             }
+        };
+    }
+    if narrow.0 {
+        return match key.plain() {
+            Plain::Int(key) => by!(dsl::sql::<BigInt>(key)),
+            Plain::Text(key) => by!(dsl::sql::<Text>(key)),
         };
     }
     match key {
@@ -185,7 +178,7 @@ fn from_on(descending: bool) -> Side {
 
 /// The rows after the place with these keys: beyond the first key, or at it and beyond the second,
 /// and so on.
-fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
+fn place(order: &[(SortKey, bool)], after: &[Key], narrow: Narrow) -> Result<Condition, Error> {
     let [keys @ .., Key::Text(id)] = after else {
         return Err(Error::PageTokenInvalid);
     };
@@ -194,7 +187,7 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
     }
     let descends = ties_descend(order);
     if order.iter().all(|(_, descending)| *descending == descends) {
-        return row_place(order, keys, id);
+        return row_place(order, keys, id, narrow);
     }
     let mut whole: Condition = if descends {
         Box::new(contacts::contact.lt(id.clone()))
@@ -213,9 +206,22 @@ fn place(order: &[(SortKey, bool)], after: &[Key]) -> Result<Condition, Error> {
 }
 
 /// The rows after the place with these keys, all of which go one way.
-fn row_place(order: &[(SortKey, bool)], keys: &[Key], id: &str) -> Result<Condition, Error> {
+fn row_place(
+    order: &[(SortKey, bool)],
+    keys: &[Key],
+    id: &str,
+    narrow: Narrow,
+) -> Result<Condition, Error> {
     let mut place = Beyond::<Source>::new(ties_descend(order));
     for ((key, _), at) in order.iter().zip(keys) {
+        if narrow.0 {
+            place = match (key.plain(), at) {
+                (Plain::Int(key), Key::Int(at)) => place.key(dsl::sql::<BigInt>(key), *at),
+                (Plain::Text(key), Key::Text(at)) => place.key(dsl::sql::<Text>(key), at.clone()),
+                _ => return Err(Error::PageTokenInvalid),
+            };
+            continue;
+        }
         place = match (key, at) {
             (SortKey::CreateTime, Key::Int(at)) => place.key(contacts::create_time, *at),
             (SortKey::UpdateTime, Key::Int(at)) => place.key(contacts::update_time, *at),
@@ -248,152 +254,4 @@ fn compared(key: SortKey, side: Side, value: &Key) -> Result<Condition, Error> {
         (SortKey::Owner, Key::Text(value)) => against!(contacts::owner, value.clone()),
         _ => return Err(Error::PageTokenInvalid),
     })
-}
-
-/// A column of any case against a pattern, and what is made of that condition. `LIKE` would put case
-/// aside on SQLite and not on PostgreSQL; these functions never do.
-macro_rules! exactly {
-    ($column:expr, $pattern:expr, |$found:ident| $made:expr) => {{
-        let pattern: Pattern = $pattern;
-        match pattern {
-            Pattern::Exact(text) => {
-                let $found = $column.eq(text);
-                Box::new($made) as Condition
-            }
-            Pattern::Prefix(text) => match prefix_end(&text) {
-                Some(end) => {
-                    let $found = $column.ge(text).and($column.lt(end));
-                    Box::new($made)
-                }
-                None => {
-                    let $found = $column.ge(text);
-                    Box::new($made)
-                }
-            },
-            Pattern::Suffix(text) => {
-                let count = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
-                let from = length($column) - (count - 1);
-                let $found = length($column)
-                    .ge(count)
-                    .and(substr($column, from).eq(text));
-                Box::new($made)
-            }
-            Pattern::Contains(text) if text.is_empty() => {
-                let $found = $column.ge("");
-                Box::new($made)
-            }
-            Pattern::Contains(text) => {
-                let $found = replace($column, text, "").ne($column);
-                Box::new($made)
-            }
-        }
-    }};
-}
-
-/// A column in lower case against a pattern in lower case.
-macro_rules! matches_pattern {
-    ($column:expr, $pattern:expr) => {{
-        let pattern: Pattern = $pattern;
-        match pattern.like() {
-            None => Box::new($column.eq(pattern.text().to_owned())) as Condition,
-            Some(like) => Box::new($column.like(like).escape('\\')),
-        }
-    }};
-}
-
-/// The condition of one comparison. The fields and kinds are those of `app::contact_filter`.
-fn condition(workspace: &str, comparison: &Comparison) -> Condition {
-    let key = comparison.key.as_deref().unwrap_or_default();
-    match (comparison.field, &comparison.test) {
-        ("kind", Test::Word(word)) => Box::new(contacts::kind.eq(*word)),
-        ("state", Test::Word(word)) => Box::new(contacts::state.eq(*word)),
-        ("source.channel", Test::Word(word)) => Box::new(contacts::source_channel.eq(*word)),
-        ("role", Test::Word("UNSPECIFIED")) => {
-            Box::new(coalesce(contact_positions::role.nullable(), "").eq(""))
-        }
-        ("role", Test::Word(word)) => {
-            Box::new(coalesce(contact_positions::role.nullable(), "").eq(*word))
-        }
-        ("relationship_kinds", Test::Word(word)) => {
-            Box::new(contacts::relationship_kinds.like(format!("%|{word}|%")))
-        }
-        ("relationship_kinds", _) => Box::new(contacts::relationship_kinds.ne("")),
-        ("ready_to_buy", Test::Bool(value)) => Box::new(contacts::ready_to_buy.eq(*value)),
-        ("create_time", Test::Time(relation, at)) => {
-            related!(contacts::create_time, relation, at.0)
-        }
-        ("update_time", Test::Time(relation, at)) => {
-            related!(contacts::update_time, relation, at.0)
-        }
-        ("display_name", Test::Text(text)) => {
-            matches_pattern!(contacts::display_key, text.folded())
-        }
-        ("given_name", Test::Text(text)) => matches_pattern!(contacts::given_key, text.folded()),
-        ("family_name", Test::Text(text)) => matches_pattern!(contacts::family_key, text.folded()),
-        ("company", Test::Text(text)) => {
-            Box::new(contacts::company.eq(company_id(workspace, text.text())))
-        }
-        ("owner", Test::Text(text)) => exactly!(contacts::owner, text.clone(), |found| found),
-        ("source.campaign", Test::Text(text)) => {
-            exactly!(contacts::source_campaign, text.clone(), |found| found)
-        }
-        ("stage", Test::Text(text)) => {
-            exactly!(
-                coalesce(contact_positions::stage.nullable(), ""),
-                text.clone(),
-                |found| found
-            )
-        }
-        ("email", Test::Text(text)) => {
-            has_term(workspace, "email".to_owned(), Some(text.map(email_term)))
-        }
-        ("phone", Test::Text(text)) => {
-            has_term(workspace, "phone".to_owned(), Some(text.map(digits)))
-        }
-        ("labels", Test::Text(text)) => has_term(workspace, label_field(key), Some(text.clone())),
-        ("labels", _) => has_term(workspace, label_field(key), None),
-        ("external_ids", test) => has_external_id(workspace, key, test),
-        // Whatever the declaration does not allow never comes here.
-        _ => Box::new(contacts::contact.eq("")),
-    }
-}
-
-/// The id in a company's name. A name of another workspace, or none at all, is nobody's; the empty
-/// text stands for contacts without a company.
-fn company_id(workspace: &str, text: &str) -> String {
-    match text.parse::<ContactName>() {
-        Ok(name) if name.workspace == workspace => name.contact,
-        _ if text.is_empty() => String::new(),
-        _ => "-".to_owned(),
-    }
-}
-
-/// Whether the contact has a term that matches, or any of the field.
-fn has_term(workspace: &str, field: String, pattern: Option<Pattern>) -> Condition {
-    let found = contact_terms::table
-        .filter(contact_terms::workspace.eq(workspace.to_owned()))
-        .filter(contact_terms::field.eq(field))
-        .select(contact_terms::contact);
-    match pattern {
-        None => Box::new(contacts::contact.eq_any(found)),
-        Some(pattern) => exactly!(contact_terms::term, pattern, |matching| {
-            contacts::contact.eq_any(found.filter(matching))
-        }),
-    }
-}
-
-/// Whether the contact has an external id of this system that matches, or any.
-fn has_external_id(workspace: &str, system: &str, test: &Test) -> Condition {
-    let found = contact_external_ids::table
-        .filter(contact_external_ids::workspace.eq(workspace.to_owned()))
-        .filter(contact_external_ids::system.eq(system.to_owned()))
-        .select(contact_external_ids::contact);
-    match test {
-        Test::Text(pattern) => exactly!(
-            contact_external_ids::external_id,
-            pattern.clone(),
-            |matching| contacts::contact.eq_any(found.filter(matching))
-        ),
-        _ => Box::new(contacts::contact.eq_any(found)),
-    }
 }

@@ -9,6 +9,7 @@ use diesel::sql_types::{Integer, Text};
 
 use super::list::{ContactList, Db, Query, SortKey, query};
 use super::scan;
+use crate::app::contact_filter;
 use crate::store::MIGRATIONS;
 
 /// A query whose plan is asked for. The engines answer in different columns.
@@ -47,7 +48,8 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
         document, creator, updater, create_time, update_time, merged_into";
     let values = |ready: &str| {
         format!(
-            "SELECT w, 'c' || n, 'PERSON', 'ACTIVE', 1, 'd' || (n % 977), '', 'f' || (n % 977), '', 'o' || (n % 29), '', \
+            "SELECT w, 'c' || n, 'PERSON', 'ACTIVE', 1, 'd' || (n % 977), '', 'f' || (n % 977), \
+             CASE WHEN n % 2 = 0 THEN 'k' || (n % 500) ELSE '' END, 'o' || (n % 29), '', \
              'DIRECT', '', {ready}, '{{}}', '', '', n / 3, n % 1009, ''"
         )
     };
@@ -70,6 +72,9 @@ fn fill(conn: &mut Conn, count: i64) -> Result<(), Error> {
     let positions = "INSERT INTO contact_positions (workspace, contact, stage, role, revision, epoch) \
         SELECT workspace, contact, 'lead', 'LEAD', 1, 1 FROM contacts";
     each!(conn, |c| diesel::sql_query(positions).execute(c))?;
+    let terms = "INSERT INTO contact_terms (workspace, field, term, contact) \
+        SELECT workspace, 'email', contact || '@example.com', contact FROM contacts";
+    each!(conn, |c| diesel::sql_query(terms).execute(c))?;
     Ok(())
 }
 
@@ -160,6 +165,61 @@ async fn pages_are_read_from_their_index_in_order() {
                         }),
                     };
                     assert_eq!(range, !is_first, "the page begins within the index: {what}");
+                }
+            }
+        }
+    }
+}
+
+/// Whoever is named by company or address is found by an index over that, and not by reading a whole
+/// workspace in the order of the list.
+#[tokio::test]
+async fn few_contacts_are_found_by_what_their_filter_names() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let store = open(&url, &MIGRATIONS);
+        let filled = store.write("fill", soon(), |conn| {
+            fill(conn, 20_000)?;
+            analyze(conn)
+        });
+        filled.await.expect("filled");
+        let id = || Key::Text("c9000".to_owned());
+        let by_creation = (SortKey::CreateTime, Key::Int(3_000));
+        let by_name = (SortKey::DisplayName, Key::Text("d5".to_owned()));
+        for (filter, index) in [
+            ("company = \"workspaces/w/contacts/k8\"", "contacts_company"),
+            (
+                "company = \"workspaces/w/contacts/k8\" AND NOT kind = COMPANY AND state = ACTIVE",
+                "contacts_company",
+            ),
+            ("email = \"c8@example.com\"", "contact_terms"),
+            (
+                "kind = PERSON AND email = \"c8@example.com\"",
+                "contact_terms",
+            ),
+        ] {
+            for (key, at) in [&by_creation, &by_name] {
+                for after in [None, Some(vec![at.clone(), id()])] {
+                    let is_first = after.is_none();
+                    let list = ContactList {
+                        filter: contact_filter(filter).expect("a filter"),
+                        ..list((*key, false), after)
+                    };
+                    let plan = plan(&store, list).await;
+                    let what = format!("{filter} {key:?} {is_first}\n{plan}");
+                    assert!(plan.contains(index), "{what}");
+                    for whole in ["contacts_create_time", "contacts_display_key"] {
+                        assert!(!plan.contains(whole), "{what}");
+                    }
+                    assert!(
+                        !plan.contains("SCAN contacts") && !plan.contains("Seq Scan"),
+                        "{what}"
+                    );
+                    // PostgreSQL, which knows the values, may rather sort a few rows.
+                    let ordered = index == "contacts_company" && *key == SortKey::CreateTime;
+                    if ordered && store.engine() == "sqlite" {
+                        assert!(!plan.contains("TEMP B-TREE"), "{what}");
+                    }
                 }
             }
         }
