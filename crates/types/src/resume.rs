@@ -154,8 +154,8 @@ mod tests {
         id: 9,
     };
 
-    fn after(workspace: &str, contact: &str) -> Option<(String, String)> {
-        Some((workspace.to_owned(), contact.to_owned()))
+    fn place(workspace: &str, contact: &str) -> (String, String) {
+        (workspace.to_owned(), contact.to_owned())
     }
 
     #[test]
@@ -164,9 +164,9 @@ mod tests {
         let long = (workspace.as_str(), contact.as_str());
         for (workspace, after) in [
             (Some("w"), None),
-            (Some("w"), after("w", "c")),
-            (Some(long.0), after(long.0, long.1)),
-            (None, after(long.0, long.1)),
+            (Some("w"), Some(place("w", "c"))),
+            (Some(long.0), Some(place(long.0, long.1))),
+            (None, Some(place(long.0, long.1))),
         ] {
             let token = ResumeToken::of(PLACE, workspace, after.clone());
             let text = token.to_string();
