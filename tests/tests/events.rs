@@ -205,14 +205,11 @@ async fn a_killed_relay_loses_nothing_and_another_process_takes_over() {
         });
         suite.kill("contacts").await;
         doomed.await.expect("a writer");
-        let client = match &replica {
-            Some(replica) => {
-                Client::new(&replica.uri, &replica.uri, &replica.uri).expect("a client")
-            }
-            None => {
-                suite.restart("contacts").await;
-                suite.client()
-            }
+        let client = if let Some(replica) = &replica {
+            Client::new(&replica.uri, &replica.uri, &replica.uri).expect("a client")
+        } else {
+            suite.restart("contacts").await;
+            suite.client()
         };
         let later = hammer(&client, "after").await;
         let wanted: BTreeSet<&String> = people.iter().chain(&later).collect();

@@ -93,6 +93,7 @@ fn json(kind: &Kind, encoded: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::HeaderValue;
     use prost::Message as _;
     use proto::contacts::v1::{Contact, ContactChange, contact_change};
     use store::change_log::LogPosition;
@@ -153,7 +154,7 @@ mod tests {
             ("ce-workspace", "acme"),
             ("ce-sequence", "00000000000000000003"),
         ] {
-            let found = told.headers.get(name).map(|found| found.as_str());
+            let found = told.headers.get(name).map(HeaderValue::as_str);
             assert_eq!(found, Some(value), "{name}");
         }
         let data = ContactChange::decode(told.data).expect("a message");
@@ -170,7 +171,10 @@ mod tests {
         assert_eq!(json["kind"], "KIND_CREATED");
         assert_eq!(json["contact"]["name"], "workspaces/acme/contacts/ada");
         assert_eq!(json["eventId"], "e1");
-        let content = told.headers.get("ce-datacontenttype").map(|v| v.as_str());
+        let content = told
+            .headers
+            .get("ce-datacontenttype")
+            .map(HeaderValue::as_str);
         assert_eq!(content, Some("application/json"));
     }
 

@@ -69,7 +69,7 @@ impl Relay {
     /// Publishes while this process holds the lease, until `stop` is done. `holder` is unique to the
     /// process.
     pub async fn run(&self, holder: &str, stop: impl Future<Output = ()>) {
-        let term = |lease| self.clone().term(lease);
+        let term = |lease| Box::pin(self.clone().term(lease));
         self.store.lead(NAME, holder, LEASE, stop, term).await;
     }
 
@@ -96,7 +96,7 @@ impl Relay {
                 "events can't be published yet"
             );
         }
-        let mut feed = Feed::all(self.store.clone(), start);
+        let mut feed = Feed::all(&self.store, start);
         loop {
             let (parked, more) = self.retry(lease, &mut publisher).await?;
             let bulk = feed

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_with_the_cure() {
-        let cases: [(fn(&mut Config), &str); 5] = [
+        type Case = (fn(&mut Config), &'static str);
+        let cases: [Case; 5] = [
             (
                 |c| c.duplicate_window = Duration::from_secs(119),
                 "120 s or more",
