@@ -53,6 +53,18 @@ const ARROWS: &[(&str, &[&str])] = &[
             "Cluster/database > private network: TCP 6443",
         ],
     ),
+    (
+        "Deployment/collector",
+        &[
+            "Deployment/contacts > Deployment/collector: TCP 4317",
+            "Deployment/pipeline > Deployment/collector: TCP 4317",
+            "Deployment/billing > Deployment/collector: TCP 4317",
+        ],
+    ),
+    (
+        "ServiceMonitor/collector",
+        &["prometheus > Deployment/collector: TCP 9464"],
+    ),
 ];
 
 /// The network lets pass the arrows, and nothing else.

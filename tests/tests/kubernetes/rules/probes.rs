@@ -53,8 +53,9 @@ pub fn probes(objects: &Objects) -> Vec<String> {
 }
 
 fn asks_at_a_port(workload: &Workload<'_>, probe: &Value) -> bool {
-    let by_grpc = &probe["grpc"]["port"];
-    let by_http = &probe["httpGet"]["port"];
-    let asked = if by_grpc.is_null() { by_http } else { by_grpc };
-    !asked.is_null() && workload.port(asked).is_some()
+    let mut ports = ["grpc", "httpGet", "tcpSocket"]
+        .iter()
+        .map(|kind| &probe[kind]["port"]);
+    let asked = ports.find(|port| !port.is_null());
+    asked.is_some_and(|port| workload.port(port).is_some())
 }

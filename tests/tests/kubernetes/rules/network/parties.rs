@@ -40,6 +40,9 @@ const AROUND: &[(&str, &[(&str, &str)], &[(&str, &str)])] = &[
     ("database operator", &[CNPG_SYSTEM], &[CNPG]),
     ("neighbour of the operator", &[CNPG_SYSTEM], &[]),
     ("operator of another namespace", &[], &[CNPG]),
+    ("prometheus", &[MONITORING], &[PROMETHEUS]),
+    ("neighbour of prometheus", &[MONITORING], &[]),
+    ("prometheus of another namespace", &[], &[PROMETHEUS]),
     ("namesake of billing", &[], &[BILLING, SERVICE]),
     ("stranger", &[], &[]),
 ];
@@ -48,6 +51,8 @@ const CALLER: (&str, &str) = ("clientele/caller", "true");
 const KUBE_SYSTEM: (&str, &str) = ("kubernetes.io/metadata.name", "kube-system");
 const CNPG_SYSTEM: (&str, &str) = ("kubernetes.io/metadata.name", "cnpg-system");
 const CNPG: (&str, &str) = ("app.kubernetes.io/name", "cloudnative-pg");
+const MONITORING: (&str, &str) = ("kubernetes.io/metadata.name", "monitoring");
+const PROMETHEUS: (&str, &str) = ("app.kubernetes.io/name", "prometheus");
 const BILLING: (&str, &str) = ("app.kubernetes.io/name", "billing");
 const SERVICE: (&str, &str) = ("app.kubernetes.io/component", "service");
 
