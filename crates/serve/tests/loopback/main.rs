@@ -3,6 +3,7 @@
 mod calls;
 mod doors;
 mod freshness;
+mod goodput;
 mod lifecycle;
 mod overload;
 mod peers;
