@@ -80,6 +80,10 @@ pub struct Limits {
     /// Connections at once, those in their handshake included; further ones are closed as they come.
     /// Default: 4,096.
     pub connections_max: usize,
+    /// The mean age at which a connection is told to end, give or take a fifth: new replicas get load,
+    /// and whoever connects and never calls gives the place back. Calls in flight finish, streams go on
+    /// until their own rotation. Default: 450,000, which is seven and a half minutes.
+    pub connection_age_ms: u64,
     /// How long a connection may take for its TLS handshake, and then for the beginning of HTTP/2.
     /// Default: 10,000.
     pub handshake_timeout_ms: u64,
@@ -109,6 +113,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            connection_age_ms: 450_000,
             handshake_timeout_ms: 10_000,
             streams_per_connection_max: 256,
             header_list_bytes_max: 16 * 1024,
@@ -126,6 +131,7 @@ impl Default for Limits {
 impl Limits {
     pub(crate) fn apply(&self, server: tonic::transport::Server) -> tonic::transport::Server {
         server
+            .max_connection_age(self.connection_age())
             .max_concurrent_streams(self.streams_per_connection_max)
             .http2_max_header_list_size(self.header_list_bytes_max)
             .max_frame_size(self.frame_bytes_max)
@@ -135,6 +141,11 @@ impl Limits {
             .http2_max_local_error_reset_streams(Some(self.error_reset_streams_max))
             .http2_keepalive_interval(Some(Duration::from_millis(self.keepalive_interval_ms)))
             .http2_keepalive_timeout(Some(Duration::from_millis(self.keepalive_timeout_ms)))
+    }
+
+    /// Replicas that were started together do not tell their clients to go at once.
+    fn connection_age(&self) -> Duration {
+        Duration::from_millis(self.connection_age_ms).mul_f64(rand::random_range(0.8..=1.2))
     }
 }
 

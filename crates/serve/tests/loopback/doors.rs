@@ -13,6 +13,7 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use types::Deadline;
 
 /// The time that connections get in these tests.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -119,6 +120,37 @@ async fn a_connection_that_has_begun_may_be_silent() {
     let mut later = connect(&server).await;
     closed(&mut later).await;
     echo().await.expect("the connection has outlived that time");
+}
+
+#[tokio::test]
+async fn connections_end_with_their_age_and_no_call_does() {
+    let aging = Limits {
+        connection_age_ms: 200,
+        ..Limits::default()
+    };
+    let server = Running::start(config(aging), Probe::default()).await;
+    // It speaks HTTP/2, answers pings, and never calls.
+    let stream = connect(&server).await;
+    let (_send, idle) = h2::client::handshake(stream).await.expect("greets");
+    let mut idle = tokio::spawn(idle);
+    let held = {
+        let channel = server.channel().await;
+        tokio::spawn(async move { call(channel, "Hold", Request::new(Note::default())).await })
+    };
+    server.probe.held.notified().await;
+    let peer = server.peer();
+    while !idle.is_finished() {
+        // A call may meet the very moment at which its connection ends; then it was not sent.
+        let deadline = Deadline::after(10 * PATIENCE);
+        let answer = peer.retry(deadline, || echo(&peer)).await;
+        answer.expect("goes over another connection");
+    }
+    let ended = (&mut idle).await.expect("no panic");
+    ended.expect("in order");
+    server.probe.release.notify_one();
+    held.await
+        .expect("no panic")
+        .expect("has outlived its connection's age");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
 use prost::Message as _;
-use serve::Config;
+use serve::{Config, Limits};
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
@@ -139,4 +139,36 @@ async fn what_is_no_message_is_the_callers_fault() {
             assert_eq!(violations[0].field, field, "{body:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_limits_of_http2_are_in_force() {
+    let limits = Limits {
+        streams_per_connection_max: 7,
+        header_list_bytes_max: 8 * 1024,
+        ..Limits::default()
+    };
+    let config = Config {
+        limits,
+        ..Config::on_free_port()
+    };
+    let server = Running::start(config, Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    let (answer, _) = raw.send(&probe("Echo"), None, Some(framed(&[]))).await;
+    answer.await.expect("answers");
+    let request = Request::post(format!("http://test{}", probe("Echo")))
+        .header("content-type", "application/grpc")
+        .header("long", "x".repeat(16 * 1024));
+    let request = request.body(()).expect("a request");
+    let mut ready = raw.0.clone().ready().await.expect("lives");
+    let (answer, _) = ready.send_request(request, true).expect("is sent");
+    let refused = match answer.await {
+        Ok(answer) => answer.status() == http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Err(error) => error.is_reset(),
+    };
+    assert!(refused, "headers are limited");
+    // What the server has announced; clients that do not keep to it have their streams reset.
+    assert_eq!(raw.0.current_max_send_streams(), 7);
+    let (answer, _) = raw.send(&probe("Echo"), None, Some(framed(&[]))).await;
+    answer.await.expect("the connection lives on");
 }
