@@ -9,6 +9,7 @@ mod call;
 mod credential;
 mod errors;
 mod link;
+mod resolve;
 mod retry;
 
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use opentelemetry::StringValue;
-use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tower::Service;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use types::Deadline;
 
 use crate::tls::ClientTls;
-use link::Link;
+use link::{Link, Route};
 
 pub use backoff::Backoff;
 pub use credential::{Credential, CredentialError, TokenFile};
+pub use resolve::Resolver;
 pub use retry::Budget;
 
 /// The metadata key with which a service of the suite names itself.
@@ -62,7 +63,7 @@ pub enum PeerError {
 pub struct Peer {
     link: Arc<Link>,
     /// The channel that was found ready and takes the next call.
-    ready: Option<Channel>,
+    ready: Option<Route>,
     name: HeaderValue,
     credential: Credential,
     budget: Arc<Budget>,
@@ -85,7 +86,8 @@ impl Peer {
     /// A channel to `uri` that connects at the first call and again after every loss. `name` is the
     /// service that calls: `contacts`, `pipeline` or `billing`.
     ///
-    /// One URI for now; a list of them, balanced over, comes with the deployment on several machines.
+    /// A name may stand for several replicas, such as a headless Service of Kubernetes: it is looked up
+    /// every few seconds, and calls go to each replica in turn.
     ///
     /// Must be called within a tokio runtime.
     pub fn connect_lazy(uri: &str, name: &str) -> Result<Self, PeerError> {
@@ -99,11 +101,23 @@ impl Peer {
         name: &str,
         tls: Option<ClientTls>,
     ) -> Result<Self, PeerError> {
+        Self::connect_lazy_by(Resolver::system(), uri, name, tls)
+    }
+
+    /// The same, where `resolver` tells the addresses of the replicas.
+    pub fn connect_lazy_by(
+        resolver: Resolver,
+        uri: &str,
+        name: &str,
+        tls: Option<ClientTls>,
+    ) -> Result<Self, PeerError> {
         let name = HeaderValue::from_str(name).map_err(|_| PeerError::Name {
             name: name.to_owned(),
         })?;
+        let link = Arc::new(Link::new(uri, tls)?);
+        resolve::keep(&link, resolver);
         Ok(Self {
-            link: Arc::new(Link::new(uri, tls)?),
+            link,
             ready: None,
             name,
             credential: Credential::None,
@@ -146,10 +160,15 @@ impl Service<Request<Body>> for Peer {
     type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        let channel = self.ready.get_or_insert_with(|| self.link.channel());
-        channel
-            .poll_ready(cx)
-            .map_err(|error| errors::of_transport(Box::new(error), call::UNKNOWN))
+        let route = self.ready.get_or_insert_with(|| self.link.route());
+        let polled = route.channel.poll_ready(cx);
+        if let Poll::Ready(Err(_)) = polled
+            && let Some(route) = self.ready.take()
+            && let Some(address) = route.address
+        {
+            self.link.lose(address);
+        }
+        polled.map_err(|error| errors::of_transport(Box::new(error), call::UNKNOWN))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
@@ -157,16 +176,21 @@ impl Service<Request<Body>> for Peer {
             Ok(prepared) => {
                 let host = StringValue::from(self.link.host());
                 prepared.span.set_attribute("server.address", host);
-                let channel = self.ready.take();
-                let answer = channel
-                    .unwrap_or_else(|| self.link.channel())
-                    .call(prepared.request);
-                Box::pin(call::finish(
-                    answer,
-                    prepared.span,
-                    prepared.upstream,
-                    prepared.rpc,
-                ))
+                let route = self.ready.take();
+                let mut route = route.unwrap_or_else(|| self.link.route());
+                let answer = route.channel.call(prepared.request);
+                let link = Arc::clone(&self.link);
+                Box::pin(async move {
+                    let finished =
+                        call::finish(answer, prepared.span, prepared.upstream, prepared.rpc).await;
+                    // An error is the transport's; what the peer itself says is an answer.
+                    if let (Err(status), Some(address)) = (&finished, route.address)
+                        && status.code() == Code::Unavailable
+                    {
+                        link.lose(address);
+                    }
+                    finished
+                })
             }
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
         }

@@ -1,6 +1,7 @@
 //! Connections for gRPC channels, with a TLS handshake by the files of that moment.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -20,6 +21,44 @@ use super::{ALPN, ClientTls};
 #[error("{0:?} is not an https:// address with a host")]
 pub struct ConnectorError(String);
 
+/// Connects in the clear to one address of a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Plain {
+    tcp: HttpConnector,
+    at: Option<Uri>,
+}
+
+impl Plain {
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        Self {
+            tcp,
+            at: uri_of(address),
+        }
+    }
+}
+
+impl Service<Uri> for Plain {
+    type Response = TokioIo<TcpStream>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connected = self.tcp.call(self.at.clone().unwrap_or(uri));
+        Box::pin(async move { Ok(connected.await?) })
+    }
+}
+
+/// An address as the connector of the library takes it.
+fn uri_of(address: SocketAddr) -> Option<Uri> {
+    format!("http://{address}").parse().ok()
+}
+
 /// Connects to one https:// address. A channel takes it instead of its own connector:
 /// `endpoint.connect_with_connector(connector)`.
 ///
@@ -29,6 +68,8 @@ pub struct Connector {
     tcp: HttpConnector,
     tls: ClientTls,
     host: ServerName<'static>,
+    /// Where to connect, if not to the host's own address.
+    at: Option<Uri>,
 }
 
 impl Connector {
@@ -43,7 +84,18 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        Ok(Self { tcp, tls, host })
+        Ok(Self {
+            tcp,
+            tls,
+            host,
+            at: None,
+        })
+    }
+
+    /// The same to this address of the host.
+    pub(crate) fn to(mut self, address: SocketAddr) -> Self {
+        self.at = uri_of(address);
+        self
     }
 }
 
@@ -57,7 +109,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connected = self.tcp.call(uri);
+        let connected = self.tcp.call(self.at.clone().unwrap_or(uri));
         let (tls, host) = (self.tls.clone(), self.host.clone());
         Box::pin(async move {
             let tcp = connected.await?.into_inner();

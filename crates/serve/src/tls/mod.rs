@@ -26,6 +26,7 @@ use rustls::time_provider::TimeProvider;
 use types::Clock;
 
 pub use client::{ClientFiles, ClientTls};
+pub(crate) use connector::Plain;
 pub use connector::{Connector, ConnectorError};
 pub use server::{ClientCertificates, ServerFiles, ServerTls};
 pub use services::{ServiceName, ServiceNameError, ServiceNames, ServiceNamesError};

@@ -8,6 +8,7 @@ mod lifecycle;
 mod overload;
 mod peers;
 mod raw;
+mod replicas;
 mod rotation;
 mod support;
 mod tls;
