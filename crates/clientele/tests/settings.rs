@@ -24,6 +24,10 @@ fn each_wrong_setting_is_named() {
         let database = ["--database-url", "sqlite:a.db", "--contacts-uri", uri];
         [serve.as_slice(), &database].concat()
     };
+    let peer = |setting, value| {
+        let more = [setting, value];
+        [pipeline_at("http://127.0.0.1:1").as_slice(), &more].concat()
+    };
     for (arguments, named) in [
         (
             up("--contacts-database-url", "mysql://x"),
@@ -62,6 +66,19 @@ fn each_wrong_setting_is_named() {
         (
             vec!["serve", "contacts"],
             "settings can also come from the environment",
+        ),
+        (peer("--peer-ca", "ca.pem"), "--peer-ca"),
+        (
+            [
+                peer("--peer-key", "k.pem"),
+                vec!["--peer-certificate", "c.pem"],
+            ]
+            .concat(),
+            "--peer-certificate",
+        ),
+        (
+            vec!["demo", "--address", "http://127.0.0.1:1", "--ca", "ca.pem"],
+            "--ca",
         ),
     ] {
         let output = clientele(&arguments);

@@ -20,6 +20,10 @@ pub struct Identity {
     /// Whom tokens must be meant for: their `aud`, or one of it.
     #[arg(long, env = "CLIENTELE_AUDIENCE", requires = "jwks")]
     pub audience: Option<String>,
+    /// Take tokens that do not say when they begin (`nbf`). Some issuers leave it out; all else that a
+    /// token must have is asked for all the same.
+    #[arg(long, env = "CLIENTELE_ALLOW_MISSING_NBF")]
+    pub allow_missing_nbf: bool,
     /// A YAML or JSON file that says what claims mean: `claim`, `groups`, `service_claim`, `roles`.
     #[arg(long, env = "CLIENTELE_CLAIMS_FILE", requires = "jwks")]
     pub claims_file: Option<PathBuf>,

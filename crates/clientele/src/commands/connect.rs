@@ -68,6 +68,7 @@ async fn channel(address: &str, trust: &cli::Trust) -> Result<Channel> {
         let connector = Connector::new(endpoint.uri(), tls).map_err(|error| wrong(&error))?;
         endpoint.connect_with_connector(connector).await
     } else {
+        tls::refuse_authority(trust.ca.as_deref(), address)?;
         endpoint.connect().await
     };
     connected.with_context(|| {

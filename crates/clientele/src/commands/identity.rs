@@ -54,6 +54,7 @@ async fn of_callers(
         keys: keys.clone(),
         issuer: issuer.clone(),
         audience: audience.clone(),
+        nbf_may_be_missing: settings.allow_missing_nbf,
         mapping: mapping(settings.claims_file.as_deref())?,
         process,
     };

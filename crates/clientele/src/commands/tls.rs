@@ -46,6 +46,7 @@ pub async fn of_peers(
     uri: Option<&str>,
 ) -> Result<(Option<ClientTls>, bool)> {
     if !uri.is_some_and(is_secure) {
+        refuse_unused(settings, uri)?;
         return Ok((None, false));
     }
     let (pair, names) = match (&settings.peer_certificate, &settings.peer_key) {
@@ -65,6 +66,37 @@ pub async fn of_peers(
     };
     let started = ClientTls::start(files, Clock::system()).await;
     Ok((Some(started.map_err(|error| wrong(&error, names))?), shows))
+}
+
+/// Settings of TLS beside an address that is not of TLS would be of no use, and whoever gave them would
+/// take the way for protected. A service that calls nobody may have them from a common environment.
+fn refuse_unused(settings: &Peers, uri: Option<&str>) -> Result<(), WrongSetting> {
+    let Some(uri) = uri else {
+        return Ok(());
+    };
+    let given = [
+        ("--peer-ca", &settings.peer_ca),
+        ("--peer-certificate", &settings.peer_certificate),
+        ("--peer-key", &settings.peer_key),
+    ];
+    match given.iter().find(|(_, file)| file.is_some()) {
+        Some((setting, _)) => Err(unused(setting, uri)),
+        None => Ok(()),
+    }
+}
+
+/// The refusal of a setting of TLS beside this address.
+fn unused(setting: &'static str, uri: &str) -> WrongSetting {
+    let problem = format!("is of no use with {uri}, which is not an https:// address");
+    WrongSetting::new(setting, &problem)
+}
+
+/// Refuses authorities for an address of a client command that is not of TLS.
+pub fn refuse_authority(authority: Option<&Path>, address: &str) -> Result<(), WrongSetting> {
+    match authority {
+        Some(_) => Err(unused("--ca", address)),
+        None => Ok(()),
+    }
 }
 
 /// TLS of a client command.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub issuer: String,
     /// The `aud` that tokens must have, or have among others.
     pub audience: String,
+    /// Whether tokens are taken that do not say when they begin (`nbf`), as some issuers make them.
+    pub nbf_may_be_missing: bool,
     /// From claims to workspaces and permissions.
     pub mapping: Mapping,
     /// The secret by which the services of this process know each other, where there are several.
@@ -137,6 +139,7 @@ impl Authenticator {
             expected: Expected {
                 issuer: settings.issuer,
                 audience: settings.audience,
+                nbf_may_be_missing: settings.nbf_may_be_missing,
             },
             mapping,
             process: settings.process,

@@ -220,6 +220,7 @@ mod tests {
         let expected = Expected {
             issuer: "clientele-dev".to_owned(),
             audience: "clientele".to_owned(),
+            nbf_may_be_missing: false,
         };
         for (grants, claim) in [
             (

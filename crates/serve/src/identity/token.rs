@@ -40,6 +40,8 @@ pub(crate) struct Verified {
 pub(crate) struct Expected {
     pub issuer: String,
     pub audience: String,
+    /// Whether tokens need not say when they begin.
+    pub nbf_may_be_missing: bool,
 }
 
 /// What became of looking at a token.
@@ -172,10 +174,18 @@ fn verified(payload: &str, expected: &Expected, now: Micros) -> Result<Verified,
     if is_over(expires, now) {
         return Err(Fault::Expired(expires));
     }
-    if let Some(begins) = claims.get("nbf") {
-        let begins = instant(begins).ok_or(wrong("the token's `nbf` is not a time"))?;
-        if now.plus(LEEWAY) < begins {
-            return Err(Fault::Early);
+    match claims.get("nbf") {
+        Some(begins) => {
+            let begins = instant(begins).ok_or(wrong("the token's `nbf` is not a time"))?;
+            if now.plus(LEEWAY) < begins {
+                return Err(Fault::Early);
+            }
+        }
+        None if expected.nbf_may_be_missing => {}
+        None => {
+            let message = "the token lacks `nbf`; where the issuer leaves it out, start the server \
+                           with --allow-missing-nbf";
+            return Err(wrong(message));
         }
     }
     let subject = claims.get("sub").ok_or(wrong("the token lacks `sub`"))?;

@@ -224,6 +224,7 @@ mod tests {
             keys: path.display().to_string().parse().expect("a source"),
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
+            nbf_may_be_missing: false,
             mapping: Mapping::default(),
             process: None,
         };

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -60,39 +60,52 @@ pub struct TokenFile(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    look: Duration,
-    last: Mutex<(Instant, HeaderValue)>,
+    header: RwLock<HeaderValue>,
 }
 
 impl TokenFile {
-    /// The token in this file, which must be there now and is read again as it changes.
+    /// The token in this file, which must be there now and is read again as it changes. Must be called
+    /// within a tokio runtime.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, CredentialError> {
         Self::open_at(path.into(), LOOK)
     }
 
     fn open_at(path: PathBuf, look: Duration) -> Result<Self, CredentialError> {
-        let header = read(&path)?;
-        Ok(Self(Arc::new(Inner {
-            path,
-            look,
-            last: Mutex::new((Instant::now(), header)),
-        })))
+        let header = RwLock::new(read(&path)?);
+        let inner = Arc::new(Inner { path, header });
+        tokio::spawn(keep(Arc::downgrade(&inner), look));
+        Ok(Self(inner))
     }
 
-    /// The header with the token as it was when the file was last looked at. A file that can't be
-    /// read for now, such as one that is being replaced, leaves the last token in use.
+    /// The header with the token as it was when the file was last looked at.
     fn header(&self) -> HeaderValue {
-        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0.elapsed() >= self.0.look {
-            last.0 = Instant::now();
-            match read(&self.0.path) {
-                Ok(header) => last.1 = header,
-                Err(error) => {
-                    tracing::warn!(error = %error, "the service's token can't be read; the last one stays");
-                }
+        let header = self.0.header.read();
+        header.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Reads the file again and again until nobody has the token any more, whether or not calls are made:
+/// the first after a long silence must not go out with a token that is long over. A file that can't be
+/// read for now, such as one that is being replaced, leaves the last token in use.
+async fn keep(token: Weak<Inner>, look: Duration) {
+    loop {
+        tokio::time::sleep(look).await;
+        let Some(inner) = token.upgrade() else {
+            return;
+        };
+        // The file may lie on a volume that is slow: no thread that carries calls waits for it.
+        let looked = tokio::task::spawn_blocking(move || {
+            let header = read(&inner.path)?;
+            *inner.header.write().unwrap_or_else(PoisonError::into_inner) = header;
+            Ok::<_, CredentialError>(())
+        });
+        match looked.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the service's token can't be read; the last one stays");
             }
+            Err(error) => tracing::error!(%error, "the service's token was not looked at"),
         }
-        last.1.clone()
     }
 }
 
@@ -102,7 +115,7 @@ impl fmt::Debug for TokenFile {
     }
 }
 
-/// Reads the file's one line. It is small and local, so it is read where it is needed.
+/// Reads the file's one line.
 fn read(path: &PathBuf) -> Result<HeaderValue, CredentialError> {
     let name = || path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| CredentialError::File {
@@ -124,8 +137,19 @@ fn read(path: &PathBuf) -> Result<HeaderValue, CredentialError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_is_read_again_and_survives_a_file_that_is_away() {
+    /// Waits until the header is this one.
+    async fn comes_to_say(file: &TokenFile, header: &str) {
+        let looking = async {
+            while file.header() != header {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), looking).await;
+        found.unwrap_or_else(|_| panic!("never: {header}"));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_read_again_and_survives_a_file_that_is_away() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
         assert!(TokenFile::open(&path).is_err());
@@ -134,12 +158,32 @@ mod tests {
             assert!(TokenFile::open(&path).is_err(), "{bad:?}");
         }
         std::fs::write(&path, "first\n").expect("written");
-        let file = TokenFile::open_at(path.clone(), Duration::ZERO).expect("a token");
+        let file = TokenFile::open_at(path.clone(), Duration::from_millis(1)).expect("a token");
         assert_eq!(file.header(), "Bearer first");
         std::fs::write(&path, "second").expect("written");
-        assert_eq!(file.header(), "Bearer second");
+        comes_to_say(&file, "Bearer second").await;
         std::fs::remove_file(&path).expect("removed");
-        assert_eq!(file.header(), "Bearer second");
-        assert!(!format!("{file:?} {:?}", file.header()).contains("second"));
+        let looked = read(&path);
+        assert!(looked.is_err() && file.header() == "Bearer second");
+        std::fs::write(&path, "third").expect("written");
+        comes_to_say(&file, "Bearer third").await;
+        assert!(!format!("{file:?} {:?}", file.header()).contains("third"));
+    }
+
+    #[tokio::test]
+    async fn the_file_is_let_go_with_the_token() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        std::fs::write(&path, "first").expect("written");
+        let file = TokenFile::open_at(path, Duration::from_millis(1)).expect("a token");
+        let inner = Arc::downgrade(&file.0);
+        drop(file);
+        let gone = async {
+            while inner.upgrade().is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(20), gone).await;
+        assert!(gone.is_ok());
     }
 }

@@ -296,6 +296,7 @@ async fn where_callers_are_told_apart_no_described_service_is_served_either() {
         keys: "https://127.0.0.1:1/keys".parse().expect("a URL"),
         issuer: "https://issuer.example".to_owned(),
         audience: "clientele".to_owned(),
+        nbf_may_be_missing: false,
         mapping: Mapping::default(),
         process: None,
     };

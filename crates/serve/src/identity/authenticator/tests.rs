@@ -68,6 +68,7 @@ fn settings(keys: &str, process: Option<ProcessSecret>) -> Settings {
         keys: keys.parse().expect("a source"),
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
+        nbf_may_be_missing: false,
         mapping: Mapping::default(),
         process,
     }

@@ -13,6 +13,7 @@ fn judged(token: &str, keys: &KeySet) -> Judged {
     let expected = Expected {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
+        nbf_may_be_missing: false,
     };
     judge(token, keys, &expected, Micros(NOW * 1_000_000))
 }
@@ -127,6 +128,7 @@ fn every_claim_is_needed_and_must_be_right() {
         ("exp", json!("2099-01-01"), Problem::Claims),
         ("exp", json!(1e300), Problem::Claims),
         ("exp", json!(-1), Problem::Claims),
+        ("nbf", json!(null), Problem::Claims),
         ("nbf", json!("now"), Problem::Claims),
     ] {
         let token = issuer.token(&claims_with(name, value.clone()));
@@ -134,13 +136,38 @@ fn every_claim_is_needed_and_must_be_right() {
     }
     for (name, value) in [
         ("aud", json!(["other", AUDIENCE])),
-        ("nbf", json!(null)),
         ("exp", json!(1_800_000_000.5)),
         ("sub", json!("x".repeat(255))),
     ] {
         let token = issuer.token(&claims_with(name, value));
         assert_eq!(fault(&token, &keys), None, "{name}");
     }
+}
+
+#[test]
+fn a_token_without_a_beginning_is_taken_only_where_that_was_allowed() {
+    let issuer = Issuer::new("k", Algorithm::EdDSA);
+    let keys = set(&[&issuer]);
+    let expected = Expected {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        nbf_may_be_missing: true,
+    };
+    let allowed = |nbf| {
+        let token = issuer.token(&claims_with("nbf", nbf));
+        judge(&token, &keys, &expected, Micros(NOW * 1_000_000))
+    };
+    assert!(matches!(allowed(json!(null)), Judged::Good(_)));
+    assert!(matches!(
+        allowed(json!(NOW + 31)),
+        Judged::Bad(Fault::Early)
+    ));
+    assert!(matches!(allowed(json!("now")), Judged::Bad(_)));
+    let refused = fault(&issuer.token(&claims_with("nbf", json!(null))), &keys);
+    let Some(Fault::Invalid(Problem::Claims, said)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(said.contains("--allow-missing-nbf"), "{said}");
 }
 
 #[test]
