@@ -57,7 +57,7 @@ impl Link {
             uri: uri.to_owned(),
         };
         let parsed: Uri = uri.parse().map_err(|_| address())?;
-        let host = parsed.host().ok_or_else(address)?.to_owned();
+        let host = parsed.host().ok_or_else(address)?.into();
         let connector = match parsed.scheme_str() {
             Some("http") => None,
             Some("https") => {
@@ -70,7 +70,6 @@ impl Link {
             }
             _ => return Err(address()),
         };
-        let host = parsed.host().unwrap_or_default().into();
         let (patience, usual_port) = match connector {
             Some(_) => (SECURE_CONNECT_TIMEOUT, 443),
             None => (CONNECT_TIMEOUT, 80),
