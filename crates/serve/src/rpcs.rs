@@ -54,9 +54,11 @@ impl Rpc {
         &self.name
     }
 
-    /// The service with its package.
+    /// The service with its package; `unknown` for what the server does not offer.
     pub fn service(&self) -> &str {
-        self.name.split_once('/').map_or("", |(service, _)| service)
+        self.name
+            .split_once('/')
+            .map_or("unknown", |(service, _)| service)
     }
 
     /// How it answers.
