@@ -36,7 +36,7 @@ async fn call(client: &Client, method: &str, mut request: Value) -> Result<Value
 fn is_unavailable(status: &Status) -> bool {
     let by_transport = status
         .source()
-        .is_some_and(|source| source.is::<tonic::transport::Error>());
+        .is_some_and(<dyn std::error::Error>::is::<tonic::transport::Error>);
     status.code() == Code::Unavailable || (status.code() == Code::Cancelled && by_transport)
 }
 

@@ -29,8 +29,11 @@ impl Party<'_> {
     }
 }
 
+/// A label as it is written here.
+type Label = (&'static str, &'static str);
+
 /// Namespaces and pods around the installation, each with one that is almost like it.
-const AROUND: &[(&str, &[(&str, &str)], &[(&str, &str)])] = &[
+const AROUND: &[(&str, &[Label], &[Label])] = &[
     ("caller", &[CALLERS], &[CALLER]),
     ("caller of an unknown namespace", &[], &[CALLER]),
     ("neighbour of a caller", &[CALLERS], &[]),
@@ -46,15 +49,15 @@ const AROUND: &[(&str, &[(&str, &str)], &[(&str, &str)])] = &[
     ("namesake of billing", &[], &[BILLING, SERVICE]),
     ("stranger", &[], &[]),
 ];
-const CALLERS: (&str, &str) = ("clientele/callers", "true");
-const CALLER: (&str, &str) = ("clientele/caller", "true");
-const KUBE_SYSTEM: (&str, &str) = ("kubernetes.io/metadata.name", "kube-system");
-const CNPG_SYSTEM: (&str, &str) = ("kubernetes.io/metadata.name", "cnpg-system");
-const CNPG: (&str, &str) = ("app.kubernetes.io/name", "cloudnative-pg");
-const MONITORING: (&str, &str) = ("kubernetes.io/metadata.name", "monitoring");
-const PROMETHEUS: (&str, &str) = ("app.kubernetes.io/name", "prometheus");
-const BILLING: (&str, &str) = ("app.kubernetes.io/name", "billing");
-const SERVICE: (&str, &str) = ("app.kubernetes.io/component", "service");
+const CALLERS: Label = ("clientele/callers", "true");
+const CALLER: Label = ("clientele/caller", "true");
+const KUBE_SYSTEM: Label = ("kubernetes.io/metadata.name", "kube-system");
+const CNPG_SYSTEM: Label = ("kubernetes.io/metadata.name", "cnpg-system");
+const CNPG: Label = ("app.kubernetes.io/name", "cloudnative-pg");
+const MONITORING: Label = ("kubernetes.io/metadata.name", "monitoring");
+const PROMETHEUS: Label = ("app.kubernetes.io/name", "prometheus");
+const BILLING: Label = ("app.kubernetes.io/name", "billing");
+const SERVICE: Label = ("app.kubernetes.io/component", "service");
 
 /// Addresses that policies may mean or not.
 const ADDRESSES: &[(&str, &str)] = &[
