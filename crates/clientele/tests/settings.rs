@@ -51,7 +51,7 @@ fn each_wrong_setting_is_named() {
         (up("--concurrency-max", "0"), "--concurrency-max"),
         (up("--queue-max", "many"), "--queue-max"),
         (up("--queue-wait-ms", "5000"), "--queue-wait-ms"),
-        (up("--streams-max", "-1"), "--streams-max"),
+        (up("--streams-max", "0"), "--streams-max"),
         (vec!["up", "--listen", "0.0.0.0:0"], "--listen"),
         (
             vec!["migrate", "contacts", "--database-url", "mysql://x"],
