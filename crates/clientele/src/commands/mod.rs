@@ -15,6 +15,7 @@ pub mod up;
 mod announce;
 mod bus;
 mod connect;
+mod files;
 mod identity;
 mod running;
 mod tls;

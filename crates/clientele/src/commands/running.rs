@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use proto::Admission;
 use serve::telemetry::{self, Export, Format, Logs, Telemetry, TelemetryError};
-use serve::{Concurrency, Config, NotLoopback, Protection, Server, ServerError, Services};
+use serve::{Concurrency, Config, Limits, NotLoopback, Protection, Server, ServerError, Services};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use types::Service;
 
 use super::announce::announce;
-use super::bus;
+use super::{bus, files};
 use crate::cli::{self, LogFormat};
 use crate::exit::WrongSetting;
 
@@ -81,12 +81,20 @@ pub async fn telemetry(settings: &cli::Server, name: &str) -> Result<Telemetry> 
 
 /// The server's settings.
 pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identity) -> Config {
+    let limits = Limits::default();
+    // As many as if all three services were in this process.
+    let pools = 3 * u64::from(settings.pool_max);
+    let limits = Limits {
+        connections_max: files::connections_max(limits.connections_max, pools),
+        ..limits
+    };
     Config {
         listen,
         health_listen: settings.health_listen,
         reflection: identity.reflection,
         lame_duck_ms: settings.lame_duck_ms,
         grace_ms: settings.grace_ms,
+        limits,
         concurrency: concurrency(&settings.load),
         ..Config::default()
     }
