@@ -97,6 +97,7 @@ impl Contacts {
     /// one replica at a time and ends when `shutdown` is cancelled.
     pub fn spawn(&self, shutdown: CancellationToken) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
+        tasks.spawn_blocking(domain::phones::load_plans);
         let holder = self.app.ids.next();
         let (app, stop, name) = (self.app.clone(), shutdown.clone(), holder.clone());
         tasks.spawn(async move {

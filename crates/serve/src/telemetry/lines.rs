@@ -138,6 +138,7 @@ mod tests {
     use opentelemetry::trace::TraceId;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);

@@ -73,7 +73,7 @@ async fn migrations_wait_as_long_as_it_takes() {
             say(format!("SELECT pg_advisory_unlock({LOCK})"));
             migrating.join().unwrap()
         });
-        assert_eq!(migrated.unwrap().len(), 2);
+        assert_eq!(migrated.unwrap().len(), 3);
     }
 }
 
