@@ -60,7 +60,8 @@ impl Billing {
             holder: holder.into(),
             process: ids.next().into(),
             ids,
-            issues: Queue::default(),
+            // Issues of one series wait for each other, so one batch is under way at a time.
+            issues: Queue::new(1),
             attaching: Attaching::default(),
             subjects: Subjects::default(),
         };

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod beyond;
+mod columns;
 mod conn;
 mod context;
 mod error;
@@ -43,8 +44,10 @@ pub mod leases;
 pub mod order;
 pub mod pages;
 pub mod single;
+pub mod together;
 
 pub use beyond::Beyond;
+pub use columns::Columns;
 pub use conn::Conn;
 pub use error::{Driver, Error};
 pub use migrate::{migrate, pending};

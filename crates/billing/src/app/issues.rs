@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::store::idempotency::{Keep, Stored};
+use ::store::together::{self, Lost};
 use ::store::{Conn, Error as StoreError, Store};
 use prost::Message as _;
 use proto::billing::v1;
@@ -24,12 +25,8 @@ use crate::error::{Error, Kind};
 use crate::store::{grants, invoices as rows};
 use crate::wire::invoices::invoice_to_wire;
 
-mod queue;
-
-use queue::Lost;
-
 /// Issues that wait to share a transaction, by workspace.
-pub type Queue = queue::Queue<Job>;
+pub type Queue = together::Queue<Job>;
 
 /// What is asked for: one invoice to be issued.
 #[derive(Clone, Debug)]
@@ -41,11 +38,11 @@ pub struct Job {
     any_age: bool,
 }
 
-impl queue::Job for Job {
+impl together::Job for Job {
     type Outcome = Outcome;
 
-    fn subject(&self) -> &str {
-        &self.name.invoice
+    fn subject(&self) -> Option<&str> {
+        Some(&self.name.invoice)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Creating and reading contacts.
 
 mod batch;
+mod creates;
 mod list;
 mod references;
 mod update;
@@ -23,6 +24,7 @@ use crate::store::contacts as rows;
 use crate::wire::contacts::{Draft, message};
 use references::{check_references, duplicate};
 
+pub(super) use creates::{Creation, STATEMENTS_MAX};
 pub use list::{ListInput, contact_filter};
 pub(super) use list::{PAGE_BYTES_MAX, page_token};
 pub use update::UpdateInput;
@@ -91,14 +93,8 @@ impl App {
                 .map_or_else(Vec::new, |_| stored_answer(Some(&shown), "")),
         };
         let entry = Entry::of(Change::Created, &shown, event_id);
-        let owned = call.clone();
-        let created = self
-            .store
-            .write_single("contacts.create", call.deadline, move |conn| {
-                let change = entry.change(&contact, &owned, now);
-                rows::contact_create(conn, &contact, owned.completed(&answer, now), &change)
-            });
-        match created.await? {
+        let creation = Creation::new(call, contact, entry, answer, now);
+        match self.create_with_others(creation).await? {
             Created::At(at) => Ok(Done::Fresh(Some(Box::new(shown)), Some(at))),
             Created::KeyTaken => Err(Stop::KeyTaken),
         }
@@ -190,7 +186,12 @@ pub(super) fn insert(
     let mut shown = message(contact);
     let entry = Entry::of(Change::Created, &shown, event_id);
     let change = entry.change(contact, call, now);
-    match rows::contact_create(conn, contact, None, &change)? {
+    let new = rows::NewContact {
+        contact,
+        key: None,
+        change,
+    };
+    match rows::contact_create(conn, new)? {
         Created::KeyTaken => Err(Stop::KeyTaken),
         Created::At(_) if call.validate_only => {
             // What a call that only checks made is gone at once: it has no name.

@@ -20,6 +20,7 @@ mod watch;
 use std::sync::Arc;
 
 use store::Store;
+use store::together::Queue;
 use tokio::sync::Notify;
 use types::{Clock, Ids};
 
@@ -42,6 +43,8 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
+    /// Creates that wait to be written together.
+    creates: Queue<contacts::Creation>,
     /// Rings when the pipeline service has told where contacts stand.
     pub(crate) told: Arc<Notify>,
     /// Rings when an import begins to run.
@@ -55,6 +58,7 @@ impl App {
             store,
             clock,
             ids,
+            creates: Queue::new(contacts::STATEMENTS_MAX),
             told: Arc::default(),
             import_ran: Arc::default(),
         }

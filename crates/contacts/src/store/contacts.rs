@@ -10,7 +10,7 @@ use ::store::{Beyond, Conn, Error, each, locked, steady};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
 
-pub use create::contact_create;
+pub use create::{NewContact, contact_create, contacts_create};
 pub use list::{ContactList, SortKey, contacts_list};
 use row::{ContactRow, Keys, columns, joined, terms_of};
 

@@ -1,6 +1,7 @@
 //! The service over a real port, on each engine that is there.
 
 mod contacts;
+mod creates;
 mod import_files;
 mod import_matches;
 mod import_runs;

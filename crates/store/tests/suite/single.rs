@@ -1,9 +1,12 @@
 //! Creates in one statement: the same as one by one, all or nothing.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{Array, Text};
 use store::change_log::{LogPosition, NewChange, Scope, read_after};
 use store::idempotency::{Claim, Keep, Key, RequestHash, Stored, claim, look_up};
-use store::single::{Completed, Created, create};
+use store::single::{Completed, Create, Created, Rows, create, create_all};
 use store::testing::{hold_key, soon};
 use store::{Conn, Error};
 use types::Micros;
@@ -140,6 +143,137 @@ async fn a_taken_row_leaves_neither_log_nor_key() {
             .await
             .unwrap();
         assert_eq!(page.changes.len(), 2);
+    })
+    .await;
+}
+
+/// Creates notes with these ids together, each under a key with the same name.
+fn make_all(conn: &mut Conn, names: &[&str]) -> Result<Vec<LogPosition>, Error> {
+    let keys: Vec<Key> = names
+        .iter()
+        .map(|name| Key {
+            request_id: (*name).to_owned(),
+            ..key()
+        })
+        .collect();
+    let answers: Vec<Stored> = names.iter().map(|name| stored(name)).collect();
+    let hash = RequestHash::of(b"content");
+    let creates: Vec<Create<'_>> = names
+        .iter()
+        .zip(keys.iter().zip(&answers))
+        .map(|(name, (key, answer))| Create {
+            key: Some(Completed {
+                key,
+                hash: &hash,
+                answer,
+                now: at(0),
+                keep: Keep::WEEK,
+            }),
+            change: NewChange {
+                workspace: "w",
+                kind: "note.created",
+                resource: name,
+                revision: 1,
+                payload: name.as_bytes(),
+                paths: "",
+                actor: "users/ada",
+                request_id: name,
+                event_id: name,
+                record_time: at(5),
+            },
+        })
+        .collect();
+    let made = create_all(conn, &creates, Notes(names))?;
+    made.ok_or(Error::RequestInProgress)
+}
+
+struct Notes<'a>(&'a [&'a str]);
+
+impl Rows for Notes<'_> {
+    fn insert(self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        self.0.iter().try_for_each(|id| {
+            diesel::insert_into(notes::table)
+                .values((
+                    notes::workspace.eq("w"),
+                    notes::id.eq(id),
+                    notes::title.eq(id),
+                    notes::count.eq(1),
+                ))
+                .execute(conn)
+                .map(|_| ())
+        })
+    }
+
+    fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("notes AS (INSERT INTO notes (workspace, id, title, count) SELECT 'w', id, id, 1 FROM unnest(");
+        out.push_bind_param::<Array<Text>, [&str]>(self.0)?;
+        out.push_sql(") AS ids (id)), ");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_that_go_together_are_all_written_or_none() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        let together = |names: &'static [&'static str]| {
+            store.write_single("test", soon(), move |conn| make_all(conn, names))
+        };
+        let positions = together(&["c", "a", "b"]).await.unwrap();
+        assert_eq!(positions.len(), 3);
+        let last = positions.iter().max().unwrap();
+        settle(store, *last).await;
+        let logged = |after| {
+            store.read("test", soon(), move |conn| {
+                let page = read_after(conn, Scope::All, after, 10)?;
+                let at = |change: store::change_log::Change| (change.resource, change.position);
+                Ok::<_, Error>(page.changes.into_iter().map(at).collect::<Vec<_>>())
+            })
+        };
+        let mut told: Vec<_> = ["c", "a", "b"]
+            .map(String::from)
+            .into_iter()
+            .zip(positions.clone())
+            .collect();
+        told.sort_by_key(|(_, position)| *position);
+        assert_eq!(logged(LogPosition::START).await.unwrap(), told);
+        // The key of one, or the row of one, was there before.
+        assert_eq!(together(&["d", "a"]).await, Err(Error::RequestInProgress));
+        store
+            .write_single("test", soon(), |conn| make(conn, "e", false))
+            .await
+            .unwrap();
+        let taken = together(&["f", "e"]).await;
+        assert!(
+            matches!(taken, Err(Error::UniqueViolation { .. })),
+            "{taken:?}"
+        );
+        assert_eq!(
+            store.read("test", soon(), ids).await.unwrap(),
+            ["a", "b", "c", "e"]
+        );
+        let kept = store
+            .read("test", soon(), |conn| {
+                let of = |request_id: &str| Key {
+                    request_id: request_id.to_owned(),
+                    ..key()
+                };
+                let hash = RequestHash::of(b"content");
+                let found = ["a", "d", "f"].map(|name| look_up(conn, &of(name), &hash, at(0)));
+                Ok::<_, Error>(found.map(|answer| answer.map(|answer| answer.is_some())))
+            })
+            .await
+            .unwrap();
+        assert_eq!(kept, [Ok(true), Ok(false), Ok(false)]);
+        // Nothing that was rolled back is in the log either.
+        assert!(together(&["f"]).await.is_ok());
+        let after = logged(*last).await.unwrap();
+        assert!(
+            after
+                .iter()
+                .all(|(resource, _)| ["e", "f"].contains(&resource.as_str())),
+            "{after:?}"
+        );
     })
     .await;
 }

@@ -1,6 +1,5 @@
 //! The rows of one transaction of an import.
 
-use store::change_log::NewChange;
 use store::single::Created;
 use store::{Conn, Error as StoreError};
 use types::{ContactName, Deadline, Ids, ImportName, Micros};
@@ -243,8 +242,12 @@ impl Slice {
         }
         let contact = Contact::created(name.clone(), facts, &self.call.actor, now);
         let entry = Entry::of(Change::Created, &message(&contact), &row.event_id);
-        let change: NewChange<'_> = entry.change(&contact, &self.call, now);
-        match contacts::contact_create(conn, &contact, None, &change)? {
+        let new = contacts::NewContact {
+            contact: &contact,
+            key: None,
+            change: entry.change(&contact, &self.call, now),
+        };
+        match contacts::contact_create(conn, new)? {
             Created::At(_) => Ok(()),
             Created::KeyTaken => Err(StoreError::RequestInProgress),
         }

@@ -1,15 +1,14 @@
-//! Jobs that wait to be done together: in one lane, one batch after the other.
+//! Jobs that wait to be done together, in lanes: who comes while as many batches of a lane are under
+//! way as may be goes with the next, and nobody waits for company.
 //!
 //! Invariant: whoever waits is answered, whatever becomes of those who wait with him. A caller that
-//! gives up takes nobody with him, since each lane is worked on in a task of its own. A batch that
+//! gives up takes nobody with him, since each batch is done in a task of its own. A batch that
 //! panics answers its members with nothing, and the lane goes on with the next. And nobody waits for
 //! longer than until his deadline.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::FutureExt as _;
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, Span};
 use types::Deadline;
@@ -22,9 +21,9 @@ pub trait Job: Send + 'static {
     /// What comes of it.
     type Outcome: Send + 'static;
 
-    /// What it changes. Two jobs for the same are never done together: the second must see what
-    /// became of the first.
-    fn subject(&self) -> &str;
+    /// What it changes. Two jobs for the same are never done in one batch: the second must see what
+    /// became of the first. `None` for one that gets in nobody's way.
+    fn subject(&self) -> Option<&str>;
 }
 
 /// Why there is no outcome.
@@ -45,31 +44,40 @@ struct Waiting<J: Job> {
     span: Span,
 }
 
-/// The lanes in which somebody works; what waits there.
-type Lanes<J> = HashMap<String, VecDeque<Waiting<J>>>;
+/// A lane in which somebody works.
+struct Lane<J: Job> {
+    waiting: VecDeque<Waiting<J>>,
+    /// Batches under way, never none.
+    batches: usize,
+}
+
+type Lanes<J> = HashMap<String, Lane<J>>;
 
 /// Jobs that wait, by lane. Clones share them.
 pub struct Queue<J: Job> {
     lanes: Arc<Mutex<Lanes<J>>>,
+    batches_max: usize,
 }
 
 impl<J: Job> Clone for Queue<J> {
     fn clone(&self) -> Self {
         Self {
             lanes: Arc::clone(&self.lanes),
-        }
-    }
-}
-
-impl<J: Job> Default for Queue<J> {
-    fn default() -> Self {
-        Self {
-            lanes: Arc::default(),
+            batches_max: self.batches_max,
         }
     }
 }
 
 impl<J: Job> Queue<J> {
+    /// A queue with at most `batches_max` batches of a lane under way at once: one where batches would
+    /// wait for each other anyway, else enough to keep the database busy.
+    pub fn new(batches_max: usize) -> Self {
+        Self {
+            lanes: Arc::default(),
+            batches_max: batches_max.max(1),
+        }
+    }
+
     /// Has the job done with those that wait in the lane too. `together` answers the outcome of each
     /// job in their order; that of the caller who finds nobody at work does whatever comes meanwhile.
     pub async fn run<F, Fut>(
@@ -95,7 +103,10 @@ impl<J: Job> Queue<J> {
             tokio::spawn(self.clone().work(lane.to_owned(), together));
         }
         match tokio::time::timeout_at(deadline.instant().into(), outcome).await {
-            Ok(answered) => answered.map_err(|_| Lost::Panicked),
+            Ok(Ok(outcome)) => Ok(outcome),
+            // The lane may notice sooner than we that the time is over.
+            Ok(Err(_)) if deadline.expired() => Err(Lost::Late),
+            Ok(Err(_)) => Err(Lost::Panicked),
             Err(_) => Err(Lost::Late),
         }
     }
@@ -104,33 +115,46 @@ impl<J: Job> Queue<J> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job; true where nobody works on the lane yet.
+    /// Adds a job; true where one more may begin to work on the lane.
     fn push(&self, lane: &str, waiting: Waiting<J>) -> bool {
         let mut lanes = self.lanes();
-        if let Some(lane) = lanes.get_mut(lane) {
-            lane.push_back(waiting);
-            return false;
-        }
-        lanes.insert(lane.to_owned(), VecDeque::from([waiting]));
-        true
+        let Some(known) = lanes.get_mut(lane) else {
+            let new = Lane {
+                waiting: VecDeque::from([waiting]),
+                batches: 1,
+            };
+            lanes.insert(lane.to_owned(), new);
+            return true;
+        };
+        known.waiting.push_back(waiting);
+        let begins = known.batches < self.batches_max;
+        known.batches += usize::from(begins);
+        begins
     }
 
-    /// The next jobs; none, and the lane forgotten, where none waits.
-    fn take(&self, lane: &str) -> Vec<Waiting<J>> {
+    /// The next jobs; none where none waits, and the lane forgotten where nobody else works on it.
+    fn take(&self, name: &str) -> Vec<Waiting<J>> {
         let mut lanes = self.lanes();
-        let Some(waiting) = lanes.get_mut(lane) else {
+        let Some(lane) = lanes.get_mut(name) else {
             return Vec::new();
         };
+        let waiting = &mut lane.waiting;
         // Nobody waits any more for those whose caller gave up or is about to; they are not begun.
         waiting.retain(|waiting| !waiting.answer.is_closed() && !waiting.deadline.expired());
         if waiting.is_empty() {
-            lanes.remove(lane);
+            lane.batches -= 1;
+            if lane.batches == 0 {
+                lanes.remove(name);
+            }
             return Vec::new();
         }
         let mut subjects = HashSet::new();
         let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
         for waiting in waiting.drain(..) {
-            if batch.len() < BATCH_MAX && subjects.insert(waiting.job.subject().to_owned()) {
+            let subject = waiting.job.subject();
+            let is_alone = subject.is_none_or(|subject| !subjects.contains(subject));
+            if batch.len() < BATCH_MAX && is_alone {
+                subjects.extend(subject.map(str::to_owned));
                 batch.push(waiting);
             } else {
                 rest.push_back(waiting);
@@ -145,6 +169,7 @@ impl<J: Job> Queue<J> {
         F: Fn(Vec<(J, Deadline)>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Vec<J::Outcome>> + Send + 'static,
     {
+        let together = Arc::new(together);
         loop {
             let batch = self.take(&lane);
             if batch.is_empty() {
@@ -156,8 +181,8 @@ impl<J: Job> Queue<J> {
                 .map(|waiting| ((waiting.job, waiting.deadline), waiting.answer))
                 .unzip();
             // A panic ends the batch and not the lane, where others wait and more would come.
-            let done =
-                AssertUnwindSafe(async { together(jobs).await }.instrument(span)).catch_unwind();
+            let together = Arc::clone(&together);
+            let done = tokio::spawn(async move { together(jobs).await }.instrument(span));
             let Ok(outcomes) = done.await else {
                 tracing::error!(lane, "jobs that were done together panicked");
                 continue;
@@ -197,8 +222,8 @@ mod tests {
     impl Job for Named {
         type Outcome = &'static str;
 
-        fn subject(&self) -> &str {
-            self.0
+        fn subject(&self) -> Option<&str> {
+            Some(self.0)
         }
     }
 
@@ -213,15 +238,15 @@ mod tests {
             .collect()
     }
 
-    struct Lane {
+    struct Gated {
         queue: Queue<Named>,
         gate: Arc<Semaphore>,
     }
 
-    impl Lane {
-        fn new() -> Self {
+    impl Gated {
+        fn new(batches_max: usize) -> Self {
             Self {
-                queue: Queue::default(),
+                queue: Queue::new(batches_max),
                 gate: Arc::new(Semaphore::new(0)),
             }
         }
@@ -238,14 +263,22 @@ mod tests {
                 let together = move |jobs| at_the_gate(Arc::clone(&gate), jobs);
                 queue.run("lane", Named(name), deadline, together).await
             });
-            // On this one thread it runs until it waits.
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
+            // On this one thread the caller, the lane and its batch run until they wait.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
             call
         }
 
-        fn is_idle(&self) -> bool {
-            self.queue.lanes().is_empty()
+        async fn comes_to_rest(&self) {
+            let rest = async {
+                while !self.queue.lanes().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(LONG, rest)
+                .await
+                .expect("nothing is left to do");
         }
     }
 
@@ -258,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn others_are_answered_when_the_first_caller_gives_up() {
-        let lane = Lane::new();
+        let lane = Gated::new(1);
         let first = lane.caller("a", LONG).await;
         let (second, third) = (lane.caller("b", LONG).await, lane.caller("c", LONG).await);
         first.abort();
@@ -274,30 +307,45 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_end_of_its_batch_only() {
-        let lane = Lane::new();
+        let lane = Gated::new(1);
         let first = lane.caller("bad", LONG).await;
         let second = lane.caller("b", LONG).await;
         lane.gate.add_permits(2);
         assert_eq!(answer(first).await, Err(Lost::Panicked));
         assert_eq!(answer(second).await, Ok("b"));
-        assert!(lane.is_idle());
+        lane.comes_to_rest().await;
     }
 
     #[tokio::test]
     async fn nobody_waits_for_longer_than_his_deadline_nor_is_begun_after_it() {
-        let lane = Lane::new();
+        let lane = Gated::new(1);
         let first = lane.caller("a", LONG).await;
         let second = lane.caller("b", Duration::from_millis(10)).await;
         assert_eq!(answer(second).await, Err(Lost::Late));
         lane.gate.add_permits(1);
         assert_eq!(answer(first).await, Ok("a"));
-        tokio::task::yield_now().await;
-        assert!(lane.is_idle(), "nothing is left to do");
+        lane.comes_to_rest().await;
+    }
+
+    #[tokio::test]
+    async fn whose_time_is_over_before_his_turn_is_late_whoever_notices_first() {
+        let lane = Gated::new(1);
+        let first = lane.caller("a", LONG).await;
+        let patience = Duration::from_millis(10);
+        let second = lane.caller("b", patience).await;
+        // The one thread is kept from its timers until the lane has seen to it.
+        let over = Deadline::after(patience);
+        while !over.expired() {
+            std::hint::spin_loop();
+        }
+        lane.gate.add_permits(1);
+        assert_eq!(answer(first).await, Ok("a"));
+        assert_eq!(answer(second).await, Err(Lost::Late));
     }
 
     #[tokio::test]
     async fn two_jobs_for_the_same_are_done_one_after_the_other() {
-        let lane = Lane::new();
+        let lane = Gated::new(1);
         let first = lane.caller("a", LONG).await;
         let (twice, again) = (lane.caller("b", LONG).await, lane.caller("b", LONG).await);
         lane.gate.add_permits(2);
@@ -306,5 +354,19 @@ mod tests {
         assert!(!again.is_finished());
         lane.gate.add_permits(1);
         assert_eq!(answer(again).await, Ok("b"));
+    }
+    #[tokio::test]
+    async fn as_many_batches_are_under_way_as_may_be() {
+        let lane = Gated::new(2);
+        let (first, second) = (lane.caller("a", LONG).await, lane.caller("b", LONG).await);
+        let (third, fourth) = (lane.caller("c", LONG).await, lane.caller("d", LONG).await);
+        lane.gate.add_permits(2);
+        assert_eq!(answer(first).await, Ok("a"));
+        assert_eq!(answer(second).await, Ok("b"));
+        assert!(!third.is_finished() && !fourth.is_finished());
+        lane.gate.add_permits(1);
+        assert_eq!(answer(third).await, Ok("c"));
+        assert_eq!(answer(fourth).await, Ok("d"));
+        lane.comes_to_rest().await;
     }
 }

@@ -1,0 +1,115 @@
+//! Creates at once: they are written together, and each is answered for itself.
+
+use std::collections::BTreeSet;
+
+use proto::contacts::v1::{
+    Contact, CreateContactRequest, CreateContactResponse, ExternalId, GetContactRequest,
+};
+use proto::errors::v1::Reason;
+use tonic::{Code, Response, Status};
+
+use crate::support::{
+    REQUEST_ID, Suite, create, is_replayed, name, on_each_engine, person, refused,
+};
+
+/// So many that some of them wait while others are written.
+const MANY: usize = 40;
+
+type Answer = Result<Response<CreateContactResponse>, Status>;
+
+/// The answers to requests that are made at once, in their order.
+async fn at_once(suite: &Suite, requests: Vec<CreateContactRequest>) -> Vec<Answer> {
+    let calls = requests.into_iter().map(|request| {
+        let mut contacts = suite.contacts.clone();
+        async move { contacts.create_contact(request).await }
+    });
+    futures::future::join_all(calls).await
+}
+
+fn numbered(number: usize) -> CreateContactRequest {
+    CreateContactRequest {
+        contact_id: format!("c{number}"),
+        request_id: REQUEST_ID.replace("ad90", &format!("{number:04}")),
+        ..create(person("Ada", &format!("ada{number}@example.com")))
+    }
+}
+
+fn with_external_id(request: CreateContactRequest, id: &str) -> CreateContactRequest {
+    let contact = Contact {
+        external_ids: vec![ExternalId {
+            system: "erp".into(),
+            id: id.into(),
+        }],
+        ..request.contact.unwrap_or_default()
+    };
+    CreateContactRequest {
+        contact: Some(contact),
+        ..request
+    }
+}
+
+#[tokio::test]
+async fn each_contact_is_there_with_what_it_is_looked_up_by_and_its_place_in_the_log() {
+    on_each_engine(|mut suite| async move {
+        let requests =
+            (0..MANY).map(|number| with_external_id(numbered(number), &number.to_string()));
+        let requests: Vec<_> = requests.collect();
+        let answers = at_once(&suite, requests.clone()).await;
+        let mut tokens = BTreeSet::new();
+        for (number, answer) in answers.into_iter().enumerate() {
+            let answer = answer.expect("created").into_inner();
+            let contact = answer.contact.expect("a contact");
+            assert_eq!(
+                contact.emails[0].address,
+                format!("ada{number}@example.com")
+            );
+            tokens.insert(answer.consistency_token);
+            let request = GetContactRequest {
+                name: name(&format!("c{number}")),
+                ..GetContactRequest::default()
+            };
+            let found = suite.contacts.get_contact(request).await.expect("found");
+            assert_eq!(found.into_inner().contact, Some(contact));
+        }
+        assert_eq!(tokens.len(), MANY, "no two stand at one place of the log");
+        for answer in at_once(&suite, requests).await {
+            assert!(is_replayed(&answer.expect("the answer of before")));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_does_wrong_is_told_to_nobody_else() {
+    on_each_engine(|mut suite| async move {
+        let taken = with_external_id(numbered(9000), "7");
+        suite.contacts.create_contact(taken).await.expect("created");
+        let mut requests: Vec<_> = (0..MANY).map(numbered).collect();
+        // The id of a contact, the external id of another, and a request id with other content.
+        requests[5].contact_id = "c9000".into();
+        requests[15] = with_external_id(requests[15].clone(), "7");
+        requests[25]
+            .request_id
+            .clone_from(&numbered(9000).request_id);
+        let mut answers = at_once(&suite, requests).await;
+        refused(
+            answers.remove(25),
+            Code::InvalidArgument,
+            Reason::RequestIdReused,
+        );
+        refused(
+            answers.remove(15),
+            Code::AlreadyExists,
+            Reason::DuplicateIdentity,
+        );
+        refused(
+            answers.remove(5),
+            Code::AlreadyExists,
+            Reason::ResourceExists,
+        );
+        for answer in answers {
+            assert!(!is_replayed(&answer.expect("created")));
+        }
+    })
+    .await;
+}
