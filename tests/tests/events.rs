@@ -292,7 +292,7 @@ async fn settings_that_cannot_be_meant_end_the_start_and_are_named() {
     std::fs::write(&file, "hunter2").expect("a file");
     let file = file.display().to_string();
     let url = "nats://127.0.0.1:1";
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--nats-url", "http://127.0.0.1"], "--nats-url"),
         (&["--nats-url", "nats://me:hunter2@127.0.0.1"], "--nats-url"),
         (
@@ -314,6 +314,29 @@ async fn settings_that_cannot_be_meant_end_the_start_and_are_named() {
         (
             &["--nats-url", url, "--nats-ca", "/nowhere.pem"],
             "--nats-ca",
+        ),
+        (
+            &["--nats-url", url, "--nats-certificate", &file],
+            "--nats-key",
+        ),
+        (
+            &["--nats-url", url, "--nats-key", &file],
+            "--nats-certificate",
+        ),
+        (
+            &[
+                "--nats-url",
+                url,
+                "--nats-certificate",
+                &file,
+                "--nats-key",
+                "/nowhere.key",
+            ],
+            "--nats-key",
+        ),
+        (
+            &["--nats-url", url, "--events-replicas", "2"],
+            "--events-replicas",
         ),
     ];
     for (arguments, named) in cases {

@@ -1,6 +1,7 @@
 //! NATS: the connection, the stream, and publishing with an acknowledgement.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -77,10 +78,13 @@ impl Bus {
             })?;
         }
         if let Some(file) = &settings.authority_file {
-            tokio::fs::read(file).await.map_err(|error| {
-                SettingError::new(Setting::Authority, format!("{}: {error}", file.display()))
-            })?;
+            readable(file, Setting::Authority).await?;
             options = options.add_root_certificates(file.clone());
+        }
+        if let Some((certificate, key)) = &settings.certificate_files {
+            readable(certificate, Setting::Certificate).await?;
+            readable(key, Setting::Key).await?;
+            options = options.add_client_certificate(certificate.clone(), key.clone());
         }
         let connected = options.connect(settings.server.clone()).await;
         let client = connected.map_err(|error| SettingError::new(Setting::Url, error))?;
@@ -173,6 +177,13 @@ impl Bus {
             State::Pending | State::Disconnected => Err("NATS is not connected".to_owned()),
         }
     }
+}
+
+/// Refuses a file that can't be read at the start. What is in it is looked at with each connection,
+/// where files may have been replaced.
+async fn readable(file: &Path, setting: Setting) -> Result<(), SettingError> {
+    let read = tokio::fs::read(file).await.map(drop);
+    read.map_err(|error| SettingError::new(setting, format!("{}: {error}", file.display())))
 }
 
 /// Whether an error is the event's own.

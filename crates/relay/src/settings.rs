@@ -18,12 +18,17 @@ pub struct Settings {
     /// A PEM file with the authorities of the server's certificate; those that the system trusts where
     /// none is given.
     pub authority_file: Option<PathBuf>,
+    /// The certificate and its key, PEM files, that are shown to a server which asks for one. They are
+    /// read again for each connection.
+    pub certificate_files: Option<(PathBuf, PathBuf)>,
     /// How data is encoded.
     pub format: Format,
     /// What all subjects begin with.
     pub(crate) prefix: String,
     /// The stream that keeps the events.
     pub(crate) stream: String,
+    /// On how many servers of a cluster a stream that is made here is.
+    pub(crate) replicas: usize,
 }
 
 /// How the data of events is encoded.
@@ -54,10 +59,16 @@ pub enum Setting {
     Credentials,
     /// The file with the server's authorities.
     Authority,
+    /// The certificate that is shown to the server.
+    Certificate,
+    /// Its key.
+    Key,
     /// What subjects begin with.
     Prefix,
     /// The stream's name.
     Stream,
+    /// The stream's replicas.
+    Replicas,
 }
 
 impl Settings {
@@ -65,6 +76,8 @@ impl Settings {
     pub const PREFIX: &str = "clientele";
     /// The stream's name, where nothing else is said.
     pub const STREAM: &str = "CLIENTELE";
+    /// The replicas that JetStream has for a stream: an odd number, of which more than half decide.
+    const REPLICAS: [usize; 3] = [1, 3, 5];
 
     /// The settings for the server at `url` (`nats://` or `tls://`), the rest as it is where nothing is
     /// said.
@@ -92,9 +105,11 @@ impl Settings {
             server,
             credentials_file: None,
             authority_file: None,
+            certificate_files: None,
             format: Format::default(),
             prefix: Self::PREFIX.to_owned(),
             stream: Self::STREAM.to_owned(),
+            replicas: 1,
         })
     }
 
@@ -120,6 +135,17 @@ impl Settings {
             return Err(SettingError::new(Setting::Stream, problem));
         }
         stream.clone_into(&mut self.stream);
+        Ok(self)
+    }
+
+    /// The same with a stream on 1, 3 or 5 servers, where it is made here. One that is there stays as it
+    /// is.
+    pub fn with_replicas(mut self, replicas: usize) -> Result<Self, SettingError> {
+        if !Self::REPLICAS.contains(&replicas) {
+            let problem = "must be 1, 3 or 5: more than half of them decide";
+            return Err(SettingError::new(Setting::Replicas, problem));
+        }
+        self.replicas = replicas;
         Ok(self)
     }
 }
@@ -193,6 +219,19 @@ mod tests {
         for stream in ["", "a.b", "a b", "*", "a/b"] {
             let error = settings().with_stream(stream).expect_err(stream);
             assert_eq!(error.setting, Setting::Stream);
+        }
+    }
+
+    #[test]
+    fn replicas_are_an_odd_number_up_to_five() {
+        let settings = || Settings::new("nats://127.0.0.1").expect("settings");
+        for replicas in [1, 3, 5] {
+            let settings = settings().with_replicas(replicas).expect("settings");
+            assert_eq!(settings.replicas, replicas);
+        }
+        for replicas in [0, 2, 4, 6, 7] {
+            let error = settings().with_replicas(replicas).expect_err("refused");
+            assert_eq!(error.setting, Setting::Replicas);
         }
     }
 }

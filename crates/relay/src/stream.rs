@@ -25,7 +25,7 @@ pub(crate) fn made(settings: &Settings) -> Config {
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::Old,
         storage: StorageType::File,
-        num_replicas: 1,
+        num_replicas: settings.replicas,
         max_age: KEPT,
         duplicate_window: DUPLICATES,
         allow_direct: true,
@@ -93,6 +93,13 @@ mod tests {
         for service in ["contacts", "pipeline", "billing"] {
             assert_eq!(misfit(&made(&settings()), &settings(), service), None);
         }
+    }
+
+    #[test]
+    fn what_we_make_is_on_as_many_servers_as_is_said() {
+        assert_eq!(made(&settings()).num_replicas, 1);
+        let settings = settings().with_replicas(3).expect("settings");
+        assert_eq!(made(&settings).num_replicas, 3);
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub struct Bus {
     /// not said.
     #[arg(long, env = "CLIENTELE_NATS_CA", requires = "nats_url")]
     pub nats_ca: Option<PathBuf>,
+    /// The certificate that is shown to a NATS server which asks for one, a PEM file; read again for
+    /// each connection.
+    #[arg(long, env = "CLIENTELE_NATS_CERTIFICATE", requires_all = ["nats_url", "nats_key"])]
+    pub nats_certificate: Option<PathBuf>,
+    /// The key of that certificate, a PEM file.
+    #[arg(long, env = "CLIENTELE_NATS_KEY", requires = "nats_certificate")]
+    pub nats_key: Option<PathBuf>,
     /// How the data of events is encoded.
     #[arg(long, env = "CLIENTELE_EVENTS_FORMAT", default_value = "protobuf")]
     pub events_format: EventsFormat,
@@ -29,6 +36,9 @@ pub struct Bus {
     /// The JetStream stream that keeps the events; made where it is missing.
     #[arg(long, env = "CLIENTELE_EVENTS_STREAM", default_value = relay::Settings::STREAM)]
     pub events_stream: String,
+    /// On how many servers of a NATS cluster the stream is, where it is made here: 1, 3 or 5.
+    #[arg(long, env = "CLIENTELE_EVENTS_REPLICAS", default_value_t = 1)]
+    pub events_replicas: usize,
 }
 
 /// How the data of events is encoded.

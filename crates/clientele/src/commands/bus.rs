@@ -16,10 +16,14 @@ pub async fn connect(args: &Bus) -> Result<Option<relay::Bus>> {
     let mut settings = Settings::new(url).map_err(wrong)?;
     settings = settings.with_prefix(&args.events_prefix).map_err(wrong)?;
     settings = settings.with_stream(&args.events_stream).map_err(wrong)?;
+    settings = settings
+        .with_replicas(args.events_replicas)
+        .map_err(wrong)?;
     settings
         .credentials_file
         .clone_from(&args.nats_credentials_file);
     settings.authority_file.clone_from(&args.nats_ca);
+    settings.certificate_files = args.nats_certificate.clone().zip(args.nats_key.clone());
     settings.format = match args.events_format {
         EventsFormat::Protobuf => Format::Protobuf,
         EventsFormat::Json => Format::Json,
@@ -43,8 +47,11 @@ fn wrong(error: SettingError) -> WrongSetting {
         Setting::Url => "--nats-url",
         Setting::Credentials => "--nats-credentials-file",
         Setting::Authority => "--nats-ca",
+        Setting::Certificate => "--nats-certificate",
+        Setting::Key => "--nats-key",
         Setting::Prefix => "--events-prefix",
         Setting::Stream => "--events-stream",
+        Setting::Replicas => "--events-replicas",
     };
     WrongSetting::new(setting, &error)
 }
