@@ -79,6 +79,7 @@ func TestWhatIsNotIsRefused(t *testing.T) {
 		{"terminationGracePeriodSeconds:", "terminationGraceSeconds:", "unknown field"},
 		{"minReplicas: 3", "minReplicas: three", "cannot unmarshal"},
 		{"unhealthyPodEvictionPolicy:", "unhealthyPodEviction:", "unknown field"},
+		{"podManagementPolicy:", "podManagement:", "unknown field"},
 		{"runAsNonRoot: true", "runAsNonRoot: false", "runAsNonRoot"},
 		{"allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "allowPrivilegeEscalation"},
 		{"type: RuntimeDefault", "type: Unconfined", "seccompProfile"},

@@ -27,6 +27,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::objects::{Objects, list, text};
+use crate::servers::Servers;
 
 /// The workspace that callers may enter.
 pub const WORKSPACE: &str = "workspaces/secure";
@@ -37,6 +38,7 @@ pub struct Cluster {
     realm: Realm,
     certificates: Certificates,
     databases: Option<Databases>,
+    bus: Option<Servers>,
     doors: BTreeMap<&'static str, Door>,
 }
 
@@ -97,6 +99,7 @@ impl Cluster {
             realm: Realm::new(),
             certificates: Certificates::new(),
             databases: (engine == Engine::Postgres).then(Databases::create),
+            bus: None,
             doors: BTreeMap::new(),
         };
         for service in SERVICES {
@@ -109,6 +112,19 @@ impl Cluster {
             assert!(migrated.success(), "{service} migrates");
         }
         cluster
+    }
+
+    /// The same with the servers of the bus; none where there is no `nats-server` to test with. In a
+    /// cluster without them events wait.
+    pub async fn with_bus(engine: Engine) -> Option<Self> {
+        let mut cluster = Self::new(engine).await;
+        cluster.bus = Some(Servers::start(&cluster.objects, &cluster.certificates).await?);
+        Some(cluster)
+    }
+
+    /// The servers of the bus.
+    pub fn bus(&self) -> Option<&Servers> {
+        self.bus.as_ref()
     }
 
     /// Starts a pod of a service, and waits until its probes are content.
@@ -181,12 +197,21 @@ impl Cluster {
             Some(databases) => databases.url(service),
             None => format!("sqlite:{}", file(&format!("{service}.db"))),
         };
+        let nowhere = || "tls://localhost:1".to_owned();
+        let bus = self.bus.as_ref().map_or_else(nowhere, Servers::url);
         let keys = self.realm.arguments().swap_remove(1);
         BTreeMap::from([
             ("CLIENTELE_LISTEN", format!("127.0.0.1:{port}")),
             ("CLIENTELE_HEALTH_LISTEN", format!("127.0.0.1:{health}")),
             ("CLIENTELE_TLS_CERTIFICATE", file(&format!("{service}.pem"))),
             ("CLIENTELE_TLS_KEY", file(&format!("{service}.key"))),
+            ("CLIENTELE_NATS_URL", bus),
+            (
+                "CLIENTELE_NATS_CERTIFICATE",
+                file(&format!("{service}.pem")),
+            ),
+            ("CLIENTELE_NATS_KEY", file(&format!("{service}.key"))),
+            ("CLIENTELE_NATS_CA", file("ca.pem")),
             ("CLIENTELE_CLIENT_CA", file("ca.pem")),
             ("CLIENTELE_PEER_CA", file("ca.pem")),
             ("CLIENTELE_SERVICE_SAN", spiffe("{service}")),

@@ -1,12 +1,14 @@
 //! The manifests of Kubernetes, rendered as they are applied: every overlay keeps every rule, and every
 //! rule can be broken; and pods run as they are written.
 
+mod bus;
 mod cluster;
 mod image;
 mod mutations;
 mod objects;
 mod rollout;
 mod rules;
+mod servers;
 
 use objects::{OVERLAYS, Objects};
 use rules::RULES;

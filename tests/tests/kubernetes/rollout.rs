@@ -41,7 +41,7 @@ fn is_unavailable(status: &Status) -> bool {
 }
 
 /// Somebody new becomes a client and gets an invoice: through all services and between them.
-async fn story(client: &Client) -> Result<(), Status> {
+pub async fn story(client: &Client) -> Result<(), Status> {
     let emails = json!([{"address": "ada@example.com"}]);
     let contact = json!({"display_name": "Ada", "emails": emails});
     let request = json!({"parent": WORKSPACE, "contact": contact});

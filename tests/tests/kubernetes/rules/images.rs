@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::Findings;
 use crate::objects::{Objects, full_name, text};
 
-/// Every image is named by its digest, which alone says what runs. The installation for trying things
+/// Every image is named by its digest, which alone says what runs. A digest of zeros passes: it stands for
+/// one that whoever installs has to say, nobody has an image of it, and `./dev lint` lists it. The installation for trying things
 /// out, with its one Deployment of everything, has an image of the machine at hand.
 pub fn pinned(objects: &Objects) -> Vec<String> {
     let mut findings = Findings::new();

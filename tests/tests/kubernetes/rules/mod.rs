@@ -1,5 +1,6 @@
 //! What must be true of an installation, as rules that each list what is wrong with it.
 
+mod bus;
 mod drain;
 mod images;
 mod network;
@@ -31,6 +32,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("addresses", settings::addresses),
     ("certificates", settings::certificates),
     ("secrets", secrets::secrets),
+    ("bus", bus::bus),
     ("drain", drain::drain),
     ("connections", drain::connections),
     ("network", network::arrows),

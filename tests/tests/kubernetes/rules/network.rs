@@ -62,6 +62,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "StatefulSet/nats",
+        &[
+            "Deployment/contacts > StatefulSet/nats: TCP 4222",
+            "Deployment/pipeline > StatefulSet/nats: TCP 4222",
+            "Deployment/billing > StatefulSet/nats: TCP 4222",
+            "StatefulSet/nats > StatefulSet/nats: TCP 6222",
+        ],
+    ),
+    (
         "ServiceMonitor/collector",
         &["prometheus > Deployment/collector: TCP 9464"],
     ),

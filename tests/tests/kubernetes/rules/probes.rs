@@ -4,9 +4,10 @@ use prost_reflect::DescriptorPool;
 use serde_json::Value;
 
 use super::Findings;
-use crate::objects::{Objects, Workload, text};
+use crate::objects::{Objects, Workload, list, text};
 
-/// Every pod that stays is probed. Those of the suite by gRPC: life by the empty name, which no
+/// Every pod that stays is probed, at each of its containers that offer a port: what only looks after
+/// files of another one has nothing to ask at. Those of the suite by gRPC: life by the empty name, which no
 /// dependency can end, readiness by a service of theirs.
 pub fn probes(objects: &Objects) -> Vec<String> {
     let mut findings = Findings::new();
@@ -15,7 +16,10 @@ pub fn probes(objects: &Objects) -> Vec<String> {
         if workload.object["kind"] == "Job" {
             continue;
         }
-        for container in workload.containers() {
+        let offering = |container: &&Value| !list(&container["ports"]).is_empty();
+        let offering: Vec<_> = workload.containers().filter(offering).collect();
+        findings.require(!offering.is_empty(), &workload.name, "offers a port");
+        for container in offering {
             for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
                 let good = asks_at_a_port(&workload, &container[kind]);
                 findings.require(good, &workload.name, kind);

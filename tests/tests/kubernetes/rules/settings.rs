@@ -133,7 +133,7 @@ pub fn certificates(objects: &Objects) -> Vec<String> {
 }
 
 /// Where a key of a Secret is found in a container.
-fn mounted(pod: &Value, container: &Value, secret: &str, key: &str) -> Option<String> {
+pub fn mounted(pod: &Value, container: &Value, secret: &str, key: &str) -> Option<String> {
     let mut volumes = list(&pod["volumes"]).iter();
     let volume = volumes.find(|volume| volume["secret"]["secretName"] == secret)?;
     let mut items = list(&volume["secret"]["items"]).iter();

@@ -66,6 +66,13 @@ pub fn services(objects: &Objects) -> Vec<String> {
         let good = headless == (service["spec"]["clusterIP"] == "None");
         findings.require(good, &subject, "clusterIP");
     }
+    for set in objects.of("StatefulSet") {
+        // The names of its pods are those of this Service.
+        let governing = text(&set["spec"]["serviceName"]);
+        let good = governing == format!("{}-headless", objects::name(set))
+            && objects.get("Service", governing).is_some();
+        findings.require(good, &full_name(set), "serviceName");
+    }
     for workload in &workloads {
         let component = workload.labels.get("app.kubernetes.io/component");
         let name = objects::name(workload.object);
