@@ -1,49 +1,105 @@
 //! Companies that stand where their primary contact stands, in workspaces that put companies first.
 //!
 //! Invariant: what a company copies is its primary contact's position, locked; or the company will be
-//! looked at again. Naming another primary contact, or none, takes nothing away from a company with
-//! documents: it keeps its place and follows nobody until somebody stands there who may become its
-//! primary contact. A primary contact is locked before its companies, whoever moves which.
+//! looked at again. Naming another primary contact, or none, or beginning to follow the one of before
+//! again, takes nothing away from a company with documents: it keeps its place and follows nobody until
+//! somebody stands there who may become its primary contact. A primary contact is locked before its
+//! companies, whoever moves which. Who is primary is remembered while companies do not come first, but
+//! is not believed afterwards: a company asks the directory whenever it is looked at.
 
 use policy::company::{Kind, change_primary};
 use policy::definition::Mode;
 use serde_json::json;
 use store::Conn;
-use types::ContactName;
+use types::{ContactName, Deadline};
 
 use super::evaluation::{Verdict, settle};
 use super::gate::{self, Scene, Step};
 use super::reopening::is_gone;
-use super::{Abort, Stale, completions, steps};
+use super::{Abort, App, Stale, completions, steps};
+use crate::domain::activations::Lineage;
 use crate::domain::contacts::Contact;
 use crate::domain::positions::{Position, State};
 use crate::domain::transitions::{Effect, Move, role_name};
+use crate::error::Error;
 use crate::store as tables;
 
-/// Whom a company follows, or is about to follow: held before the company is. `associate` is whom it
-/// would follow where it follows nobody yet.
+/// Whom a company is to follow, as the directory told it before the transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Candidate {
+    /// Who was its primary contact then.
+    pub before: Option<ContactName>,
+    /// Who is to be: the same one while it belongs to the company, and else the first of its persons.
+    pub contact: Option<Contact>,
+}
+
+impl Candidate {
+    fn stays(&self) -> bool {
+        self.before.as_ref() == self.contact.as_ref().map(|contact| &contact.name)
+    }
+}
+
+impl App {
+    /// Whom a contact would follow: nobody, unless it is a company and companies come first.
+    pub(super) async fn candidate(
+        &self,
+        contact: &Contact,
+        lineage: &Lineage,
+        deadline: Deadline,
+    ) -> Result<Candidate, Error> {
+        if !follows(lineage, contact.kind) {
+            return Ok(Candidate::default());
+        }
+        let company = contact.name.clone();
+        let before = self
+            .store
+            .read_point("company.primary", deadline, move |conn| {
+                tables::companies::company_primary(conn, &company)
+            })
+            .await?;
+        if let Some(before) = &before {
+            // It may have left while companies did not come first, when nobody looked.
+            let primary = self.look_up(before, deadline).await?;
+            if primary.is_person_of(&contact.name) {
+                return Ok(Candidate {
+                    before: Some(before.clone()),
+                    contact: Some(primary),
+                });
+            }
+        }
+        let first = self.contacts.first_associate(&contact.name, deadline);
+        Ok(Candidate {
+            before,
+            contact: first.await?,
+        })
+    }
+}
+
+/// Whether contacts of this kind stand where somebody else does.
+pub fn follows(lineage: &Lineage, kind: Kind) -> bool {
+    lineage.active().policy.mode() == Mode::CompanyFirst && kind == Kind::Company
+}
+
+/// The position of whom a company follows, or is about to follow: held before the company is.
 pub fn leader<T>(
     conn: &mut Conn,
     scene: &Scene,
-    contact: &Contact,
-    associate: Option<&ContactName>,
+    candidate: &Candidate,
 ) -> Result<Option<Position>, Abort<T>> {
-    let active = scene.lineage.active();
-    if active.policy.mode() != Mode::CompanyFirst || contact.kind != Kind::Company {
-        return Ok(None);
-    }
-    let workspace = &contact.name.workspace;
-    let primary = tables::companies::company_primary(conn, &contact.name)?
-        .map(|primary| ContactName::new(workspace, primary))
-        .or_else(|| associate.cloned());
-    let Some(primary) = primary else {
+    let Some(lead) = &candidate.contact else {
         return Ok(None);
     };
     // Also one that was never opened is held: it could be opened at the same time.
-    let unopened = scene.unopened(primary, Kind::Person);
+    let unopened = scene.unopened(lead.name.clone(), lead.kind);
     let led = tables::positions::position_ensure(conn, &unopened)?;
     if !scene.lineage.reaches(led.activation) {
         return Err(Stale::Lineage.into());
+    }
+    // One that became no primary contact yet may have left the company meanwhile, and whoever looked
+    // at it then did not find that it led anybody.
+    let seen = led.facts_time;
+    if !candidate.stays() && seen > lead.update_time && !scene.superseded.contains(&seen) {
+        return Err(Stale::Facts(seen).into());
     }
     Ok(Some(led))
 }
@@ -55,27 +111,27 @@ pub fn follow(
     scene: &Scene,
     mut position: Position,
     led: Option<&Position>,
-    associate: Option<&ContactName>,
+    candidate: &Candidate,
 ) -> Result<Verdict, Abort<()>> {
     let company = position.name.clone();
+    if !release(conn, scene, &company, candidate)? {
+        let why = "The company's primary contact changes just now.";
+        return put_off(conn, scene, position, why);
+    }
     if led.is_some_and(|led| led.state == State::Revoking) {
         // When the primary contact's move is over, the company is looked at again.
         let why = "A move of the primary contact waits.";
         return put_off(conn, scene, position, why);
     }
-    match named(conn, scene, &position, led, associate)? {
-        Named::Held => {}
-        Named::Other => {
-            tables::evaluations::evaluation_request(conn, &company, scene.now)?;
-            let why = "The company's primary contact changes just now.";
-            return put_off(conn, scene, position, why);
-        }
-        Named::Refused(effect) => {
-            let revision = position.revision;
-            tables::effects::effect_insert(conn, &company, revision, &effect, scene.now)?;
-            gate::note(conn, scene, position, false)?;
-            return Ok(Verdict::Settled);
-        }
+    if let Some(effect) = refused(conn, scene, &position, led)? {
+        tables::companies::company_delete(conn, &company)?;
+        let revision = position.revision;
+        tables::effects::effect_insert(conn, &company, revision, &effect, scene.now)?;
+        gate::note(conn, scene, position, false)?;
+        return Ok(Verdict::Settled);
+    }
+    if let Some(led) = led {
+        tables::companies::company_insert(conn, &company, &led.name.contact)?;
     }
     let to = led.and_then(|led| mapped(scene, led));
     let refused_before = std::mem::take(&mut position.refusal);
@@ -118,46 +174,30 @@ fn mapped(scene: &Scene, position: &Position) -> Option<String> {
     Some(scene.lineage.mapped(position.activation, stage))
 }
 
-/// Who a company's primary contact is.
-enum Named {
-    /// The one that is held, or nobody.
-    Held,
-    /// Somebody else, who became it meanwhile.
-    Other,
-    /// Not the one that should become it: the company keeps its place, and this says why.
-    Refused(Effect),
-}
-
-/// Names a primary contact where the company has none.
-fn named(
+/// Has a company that is held follow nobody any more who does not belong to it. False where others
+/// changed meanwhile whom it follows: it is looked at again.
+fn release(
     conn: &mut Conn,
     scene: &Scene,
-    position: &Position,
-    led: Option<&Position>,
-    associate: Option<&ContactName>,
-) -> Result<Named, store::Error> {
-    let company = &position.name;
-    let led_name = led.map(|led| &led.name);
-    if associate == led_name && tables::companies::company_primary(conn, company)?.is_none() {
-        if let Some(effect) = refused(conn, scene, position, led)? {
-            return Ok(Named::Refused(effect));
-        }
-        if let Some(associate) = associate {
-            tables::companies::company_insert(conn, company, &associate.contact)?;
-        }
+    company: &ContactName,
+    candidate: &Candidate,
+) -> Result<bool, store::Error> {
+    let unchanged = tables::companies::company_primary(conn, company)? == candidate.before;
+    if unchanged && candidate.stays() {
+        return Ok(true);
     }
-    let primary = tables::companies::company_primary(conn, company)?;
-    Ok(
-        if primary.as_deref() == led_name.map(|name| name.contact.as_str()) {
-            Named::Held
-        } else {
-            Named::Other
-        },
-    )
+    if unchanged && candidate.before.is_some() {
+        tables::companies::company_delete(conn, company)?;
+    }
+    if !unchanged || candidate.before.is_some() {
+        // Who was primary may be back by now, and take the company for one that it leads.
+        tables::evaluations::evaluation_request(conn, company, scene.now)?;
+    }
+    Ok(unchanged)
 }
 
-/// The work item of a company that keeps its place although its primary contact is another now, or
-/// nobody: it would lose something under which documents were issued, or may have been.
+/// The work item of a company that keeps its place although its primary contact stands elsewhere, or
+/// is nobody: it would lose something under which documents were issued, or may have been.
 fn refused(
     conn: &mut Conn,
     scene: &Scene,
@@ -166,12 +206,14 @@ fn refused(
 ) -> Result<Option<Effect>, store::Error> {
     let from = mapped(scene, position);
     let to = led.and_then(|led| mapped(scene, led));
+    let policy = &scene.lineage.active().policy;
+    let Err(refusal) = change_primary(policy, from.as_deref(), to.as_deref(), true) else {
+        return Ok(None);
+    };
     // Whoever holds a grant says only when it is recalled whether there are documents.
     let documents = position.documents_exist
         || !tables::grants::grant_holders_of(conn, &position.name)?.is_empty();
-    let policy = &scene.lineage.active().policy;
-    let changed = change_primary(policy, from.as_deref(), to.as_deref(), documents);
-    Ok(changed.err().map(|refusal| Effect {
+    Ok(documents.then(|| Effect {
         id: format!(
             "primary-refused/{}/{}",
             position.revision,
@@ -240,14 +282,25 @@ pub fn follow_primaries(
     let mut followers = Vec::new();
     for step in steps {
         let moves: Vec<&Move> = step.settled.iter().chain(&step.moves).collect();
-        let Some(last) = moves.last() else {
+        let (Some(first), Some(last)) = (moves.first(), moves.last()) else {
             continue;
+        };
+        let stood = if first.cause == policy::Cause::Activation.as_str() {
+            &first.to
+        } else {
+            &first.from
         };
         for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
             let position = held(conn, scene, &company)?;
             // One that was deleted while this waited for it stays closed.
-            if !is_gone(conn, &position)? {
+            if is_gone(conn, &position)? {
+                continue;
+            }
+            if mapped(scene, &position).unwrap_or_default() == *stood {
                 followers.extend(copy(conn, scene, position, last)?);
+            } else {
+                // It went its own way while companies did not come first, and may lose by this.
+                tables::evaluations::evaluation_request(conn, &company, scene.now)?;
             }
         }
     }

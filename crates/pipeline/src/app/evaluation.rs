@@ -4,17 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use policy::company::Kind;
-use policy::definition::Mode;
 use policy::{Closing, Command, Decision, Refusal, Withheld};
 use serde_json::json;
 use store::Conn;
 use types::{ContactName, Deadline};
 
+use super::companies::{self, Candidate};
 use super::gate::{self, Outcome, Scene, Step};
 use super::reopening::{Reopening, reopening};
 use super::steps::{self, Walk};
-use super::{ATTEMPTS_MAX, Abort, App, Stale, companies, completions};
+use super::{ATTEMPTS_MAX, Abort, App, Stale, completions};
 use crate::domain::contacts::{Contact, Presence};
 use crate::domain::positions::{Position, State};
 use crate::domain::transitions::Effect;
@@ -50,7 +49,7 @@ impl App {
         let mut lineage = self.lineage(&workspace, deadline).await?;
         let mut superseded = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
-            let associate = self.associate(&contact, &lineage, deadline).await?;
+            let candidate = self.candidate(&contact, &lineage, deadline).await?;
             let scene = Scene {
                 superseded: superseded.clone(),
                 ..self.scene(lineage.clone(), &workspace, policy::POLICY_ACTOR, "")
@@ -59,7 +58,7 @@ impl App {
             let done = self
                 .store
                 .write("contact.evaluate", deadline, move |conn| {
-                    evaluate(conn, &scene, &seen, associate.as_ref())
+                    evaluate(conn, &scene, &seen, &candidate)
                 })
                 .await;
             match done {
@@ -106,30 +105,13 @@ impl App {
             superseded: Vec::new(),
         }
     }
-
-    /// Whom a company would follow, where companies come first.
-    async fn associate(
-        &self,
-        contact: &Contact,
-        lineage: &crate::domain::activations::Lineage,
-        deadline: Deadline,
-    ) -> Result<Option<ContactName>, Error> {
-        if lineage.active().policy.mode() != Mode::CompanyFirst || contact.kind != Kind::Company {
-            return Ok(None);
-        }
-        let first = self
-            .contacts
-            .first_associate(&contact.name, deadline)
-            .await?;
-        Ok(first.map(|first| first.name))
-    }
 }
 
 fn evaluate(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
-    associate: Option<&ContactName>,
+    candidate: &Candidate,
 ) -> Result<Verdict, Abort<()>> {
     let closing = match contact.presence {
         Presence::Active => None,
@@ -138,7 +120,7 @@ fn evaluate(
     };
     gate::enter::<Abort<()>>(conn, scene, closing.is_some())?;
     match closing {
-        None => attend(conn, scene, contact, associate),
+        None => attend(conn, scene, contact, candidate),
         Some(closing) => leave(conn, scene, contact, closing),
     }
 }
@@ -204,18 +186,16 @@ fn attend(
     conn: &mut Conn,
     scene: &Scene,
     contact: &Contact,
-    associate: Option<&ContactName>,
+    candidate: &Candidate,
 ) -> Result<Verdict, Abort<()>> {
-    let led = companies::leader(conn, scene, contact, associate)?;
+    let led = companies::leader(conn, scene, candidate)?;
     let (position, _) = steps::locked(conn, scene, contact)?;
     if position.state == State::Revoking {
         gate::note(conn, scene, position, false)?;
         return Ok(Verdict::Waits);
     }
-    let follows =
-        scene.lineage.active().policy.mode() == Mode::CompanyFirst && contact.kind == Kind::Company;
-    if follows {
-        return companies::follow(conn, scene, position, led.as_ref(), associate);
+    if companies::follows(&scene.lineage, contact.kind) {
+        return companies::follow(conn, scene, position, led.as_ref(), candidate);
     }
     let mut all = vec![attended(conn, scene, contact, position)?];
     companies::associate_with(conn, scene, contact)?;
@@ -325,17 +305,17 @@ fn leave(
             None => {}
         }
     }
-    // A company that is gone follows nobody.
+    // A company that is gone follows nobody, and nobody follows whoever is gone.
     tables::companies::company_delete(conn, &contact.name)?;
+    for led in tables::companies::companies_of_primary(conn, &contact.name)? {
+        tables::companies::company_delete(conn, &led)?;
+        tables::evaluations::evaluation_request(conn, &led, scene.now)?;
+    }
     if position.stage.is_none() {
         // Also what was never opened is remembered as gone: whoever read the contact before its
         // removal must not open it afterwards.
         gate::note(conn, scene, position, false)?;
         return Ok(Verdict::Gone);
-    }
-    for led in tables::companies::companies_of_primary(conn, &contact.name)? {
-        tables::companies::company_delete(conn, &led)?;
-        tables::evaluations::evaluation_request(conn, &led, scene.now)?;
     }
     let step = steps::close(scene, position, contact, cause);
     match settle(conn, scene, vec![step])? {

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use policy::company::Kind;
-use policy::definition::Mode;
 use store::Conn;
 use store::leases::{self, Lease};
 use types::{ContactName, Deadline};
@@ -13,7 +11,7 @@ use types::{ContactName, Deadline};
 use super::activations::tell;
 use super::fences::come_into_force;
 use super::gate::{self, Scene};
-use super::{Abort, App, Stale, steps};
+use super::{Abort, App, Stale, companies, steps};
 use crate::domain::activations::State;
 use crate::domain::positions::State as Standing;
 use crate::error::Error;
@@ -169,9 +167,7 @@ fn map_one(conn: &mut Conn, scene: &Scene, name: &ContactName) -> Result<bool, A
     if !scene.lineage.reaches(position.activation) {
         return Err(Stale::Lineage.into());
     }
-    let follows = scene.lineage.active().policy.mode() == Mode::CompanyFirst
-        && position.kind == Kind::Company;
-    if follows || position.stage.is_none() {
+    if companies::follows(&scene.lineage, position.kind) || position.stage.is_none() {
         // A company finds its primary contact, and what the old rules refused the new ones may not.
         tables::evaluations::evaluation_request(conn, name, scene.now)?;
     }

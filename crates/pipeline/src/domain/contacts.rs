@@ -74,6 +74,13 @@ impl Contact {
             subject: Subject::default(),
         }
     }
+
+    /// Whether it is there and belongs to this company, as a person or a group.
+    pub fn is_person_of(&self, company: &ContactName) -> bool {
+        self.presence == Presence::Active
+            && self.kind != Kind::Company
+            && self.company == company.to_string()
+    }
 }
 
 /// Who a contact is, as far as a document needs it.

@@ -7,12 +7,16 @@ use types::ContactName;
 use super::schema::companies as table;
 
 /// The primary contact of a company.
-pub fn company_primary(conn: &mut Conn, company: &ContactName) -> Result<Option<String>, Error> {
-    Ok(table::table
+pub fn company_primary(
+    conn: &mut Conn,
+    company: &ContactName,
+) -> Result<Option<ContactName>, Error> {
+    let primary: Option<String> = table::table
         .find((&company.workspace, &company.contact))
         .select(table::primary_contact)
         .first(conn)
-        .optional()?)
+        .optional()?;
+    Ok(primary.map(|primary| ContactName::new(&company.workspace, primary)))
 }
 
 /// The companies whose primary contact this is, in the order of their ids.

@@ -7,24 +7,25 @@ use crate::activating::{ADA, BOB, activate, create, preset};
 use crate::holding::allowed;
 use crate::suite::{Suite, eventually, on_each_engine, reason};
 
-const COMPANY: &str = "workspaces/default/contacts/example-ltd";
+pub const COMPANY: &str = "workspaces/default/contacts/example-ltd";
 
-async fn one_way(suite: &Suite, mode: Mode) -> PolicyDefinition {
+pub async fn one_way(suite: &Suite, mode: Mode) -> PolicyDefinition {
     let mut definition = preset(&suite.one, "one-way").await;
     definition.mode = mode as i32;
     definition
 }
 
-/// Puts companies first.
-async fn companies_first(suite: &Suite) {
+/// Puts companies first; answers the revision for that.
+pub async fn companies_first(suite: &Suite) -> String {
     let definition = one_way(suite, Mode::CompanyFirst).await;
     let new = create(&suite.one, "companies", definition).await;
     let new = new.expect("created");
     let activated = activate(&suite.one, &new.revision, &[], false).await;
     activated.expect("activated");
+    new.revision
 }
 
-fn company(suite: &Suite) {
+pub fn company(suite: &Suite) {
     suite.directory.put(Contact {
         name: COMPANY.to_owned(),
         kind: contact::Kind::Company as i32,
@@ -37,7 +38,7 @@ fn company(suite: &Suite) {
 }
 
 /// A person who belongs to the company.
-fn associate(suite: &Suite, name: &str) {
+pub fn associate(suite: &Suite, name: &str) {
     suite.directory.person(name, "");
     suite
         .directory
@@ -45,7 +46,7 @@ fn associate(suite: &Suite, name: &str) {
 }
 
 /// Waits until a contact stands in a stage.
-async fn stands(suite: &Suite, name: &str, stage: &str) {
+pub async fn stands(suite: &Suite, name: &str, stage: &str) {
     eventually(&format!("{name} in `{stage}`"), || async {
         let position = suite.one.position(name).await.expect("a position");
         (position.stage == stage).then_some(())
@@ -53,8 +54,22 @@ async fn stands(suite: &Suite, name: &str, stage: &str) {
     .await;
 }
 
+/// Waits until a contact is the company's primary contact.
+pub async fn follows(suite: &Suite, primary: &str) {
+    let primary = primary.rsplit('/').next().expect("an id");
+    // Rows that an update touches are there.
+    let named = format!(
+        "UPDATE companies SET primary_contact = primary_contact \
+        WHERE company = 'example-ltd' AND primary_contact = '{primary}'"
+    );
+    eventually(&format!("{primary} as primary contact"), || async {
+        (suite.sql(&named) == Ok(1)).then_some(())
+    })
+    .await;
+}
+
 /// Deletes a contact and waits until pipeline has agreed.
-async fn delete(suite: &Suite, name: &str) {
+pub async fn delete(suite: &Suite, name: &str) {
     suite
         .directory
         .change(name, |gone| gone.state = contact::State::Deleting as i32);
@@ -176,12 +191,7 @@ async fn another_primary_contact_takes_nothing_away_from_a_company_with_document
         assert_eq!(again.grant_revision, granted.grant_revision);
         // Who would take nothing away becomes primary.
         suite.one.convert(BOB, "client").await.expect("a client");
-        let primary = "UPDATE companies SET primary_contact = primary_contact \
-            WHERE company = 'example-ltd' AND primary_contact = 'bob'";
-        eventually("another primary contact", || async {
-            (suite.sql(primary) == Ok(1)).then_some(())
-        })
-        .await;
+        follows(suite, BOB).await;
         let kept = suite.one.position(COMPANY).await.expect("a position");
         assert_eq!((kept.stage.as_str(), kept.revision), ("client", 2));
         // Whose last contact goes keeps its place as well.

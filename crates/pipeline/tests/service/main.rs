@@ -5,6 +5,7 @@ mod activations;
 mod attaching;
 mod batches;
 mod companies;
+mod company_switches;
 mod conversions;
 mod demotions;
 mod directory;
