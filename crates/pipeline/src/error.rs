@@ -96,6 +96,24 @@ pub enum Error {
         /// The resource.
         resource: String,
     },
+    /// The policy in force puts contacts first: no company follows anybody.
+    #[error("{company} follows nobody, contacts come first")]
+    ContactsFirst {
+        /// The company.
+        company: ContactName,
+        /// The policy revision in force.
+        policy: PolicyRef,
+    },
+    /// The contact cannot be the primary contact of the company.
+    #[error("{contact} {problem}")]
+    CannotLead {
+        /// The company.
+        company: ContactName,
+        /// What is not as it must be: the contact, or the company itself.
+        contact: ContactName,
+        /// What it must be.
+        problem: String,
+    },
     /// No move of the contact waits.
     #[error("no move of {0} waits")]
     NothingPending(ContactName),

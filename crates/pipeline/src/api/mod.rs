@@ -8,6 +8,7 @@ mod entitlements;
 mod policies;
 mod policy_requests;
 mod positions;
+mod primaries;
 mod rules;
 mod status;
 mod transitions;

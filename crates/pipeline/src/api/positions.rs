@@ -1,4 +1,5 @@
-//! PositionService, but for its lists and streams of transitions, which `transitions` has.
+//! PositionService, but for its lists and streams of transitions, which `transitions` has, and the
+//! naming of primary contacts, which `primaries` has.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -14,8 +15,9 @@ use proto::pipeline::v1::{
     CancelTransitionResponse, ConvertContactRequest, ConvertContactResponse, GetPositionRequest,
     GetPositionResponse, GetServerInfoRequest, GetServerInfoResponse, ListPositionsRequest,
     ListPositionsResponse, ListTransitionsRequest, ListTransitionsResponse,
-    PreviewConversionsRequest, PreviewConversionsResponse, VerifyHistoryRequest,
-    VerifyHistoryResponse, WatchTransitionsRequest, WatchTransitionsResponse,
+    PreviewConversionsRequest, PreviewConversionsResponse, SetPrimaryContactRequest,
+    SetPrimaryContactResponse, VerifyHistoryRequest, VerifyHistoryResponse,
+    WatchTransitionsRequest, WatchTransitionsResponse,
 };
 use tonic::{Request, Response, Status};
 use tonic_types::pb as rpc;
@@ -24,7 +26,7 @@ use types::{ContactName, Deadline, PositionName};
 use super::Api;
 use super::calls::{call, identity, parse, respond, workspace};
 use super::status::{encoded_item, no_contact, status};
-use super::transitions;
+use super::{primaries, transitions};
 use crate::app::Call;
 use crate::app::batches::{Batch, Stored};
 use crate::app::conversions::Request as Conversion;
@@ -34,7 +36,7 @@ use crate::app::steps::Ask;
 use crate::error::Error;
 use crate::wire::positions;
 
-const SERVICE: &str = "clientele.pipeline.v1.PositionService";
+pub(super) const SERVICE: &str = "clientele.pipeline.v1.PositionService";
 
 #[tonic::async_trait]
 impl PositionService for Api {
@@ -214,6 +216,13 @@ impl PositionService for Api {
             .await
             .map_err(status)?;
         Ok(respond(answer, replayed))
+    }
+
+    async fn set_primary_contact(
+        &self,
+        request: Request<SetPrimaryContactRequest>,
+    ) -> Result<Response<SetPrimaryContactResponse>, Status> {
+        primaries::set(self, request).await
     }
 
     async fn list_transitions(

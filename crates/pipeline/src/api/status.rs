@@ -133,6 +133,30 @@ fn of(error: &Error) -> Status {
                 .metadata("resource", resource.as_str())
                 .into()
         }
+        Error::ContactsFirst { company, policy } => {
+            let policy_revision = policy.name(&company.workspace);
+            let message = format!(
+                "{company} follows no primary contact: {policy_revision} puts contacts first; \
+                 activate a policy that puts companies first"
+            );
+            Refusal::new(Reason::TransitionNotAllowed, message)
+                .metadata("contact", company.to_string())
+                .metadata("policy_revision", policy_revision.as_str())
+                .precondition("STATE", policy_revision, "must put companies first")
+                .into()
+        }
+        Error::CannotLead {
+            company,
+            contact,
+            problem,
+        } => Refusal::new(
+            Reason::TransitionNotAllowed,
+            format!("{contact} {problem}; name another one, or change that in the directory"),
+        )
+        .metadata("contact", contact.to_string())
+        .metadata("company", company.to_string())
+        .precondition("STATE", contact.to_string(), problem.as_str())
+        .into(),
         Error::NothingPending(contact) => {
             let problem = "has no move that waits";
             Refusal::new(Reason::TransitionNotAllowed, format!("{contact} {problem}"))

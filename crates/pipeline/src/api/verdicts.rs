@@ -40,9 +40,16 @@ pub(super) fn refused(contact: &ContactName, policy: &PolicyRef, refusal: &Refus
             .metadata("allowed", listed(allowed.iter().map(String::as_str)))
             .precondition("TRANSITION", contact.to_string(), text)
             .into(),
-        Refused::CompanyFollowsPrimary | Refused::PrimaryLosesEntitlements { .. } => {
-            told(Reason::TransitionNotAllowed)
-                .precondition("TRANSITION", contact.to_string(), text)
+        Refused::CompanyFollowsPrimary => told(Reason::TransitionNotAllowed)
+            .precondition("TRANSITION", contact.to_string(), text)
+            .into(),
+        Refused::PrimaryLosesEntitlements { lost } => {
+            let refusal = told(Reason::TransitionNotAllowed)
+                .metadata("lost", listed(lost.iter().map(String::as_str)));
+            lost.iter()
+                .fold(refusal, |refusal, key| {
+                    refusal.precondition("ENTITLEMENT", key.as_str(), "must not be lost")
+                })
                 .into()
         }
         Refused::GuardNotMet { from, to, failed } => {

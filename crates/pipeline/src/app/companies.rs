@@ -7,6 +7,7 @@
 //! companies, whoever moves which. Who is primary is remembered while companies do not come first, but
 //! is not believed afterwards: a company asks the directory whenever it is looked at.
 
+use policy::Cause;
 use policy::company::{Kind, change_primary};
 use policy::definition::Mode;
 use serde_json::json;
@@ -109,7 +110,7 @@ pub fn leader<T>(
 pub fn follow(
     conn: &mut Conn,
     scene: &Scene,
-    mut position: Position,
+    position: Position,
     led: Option<&Position>,
     candidate: &Candidate,
 ) -> Result<Verdict, Abort<()>> {
@@ -127,49 +128,76 @@ pub fn follow(
         tables::companies::company_delete(conn, &company)?;
         let revision = position.revision;
         tables::effects::effect_insert(conn, &company, revision, &effect, scene.now)?;
-        gate::note(conn, scene, position, false)?;
+        gate::note(conn, scene, position, candidate.before.is_some())?;
         return Ok(Verdict::Settled);
     }
     if let Some(led) = led {
         tables::companies::company_insert(conn, &company, &led.name.contact)?;
     }
+    let by = By {
+        cause: if position.revision == 0 {
+            Cause::Opening
+        } else {
+            Cause::Fact
+        },
+        actor: policy::POLICY_ACTOR,
+    };
+    match catch_up(conn, scene, position, led, !candidate.stays(), &by)? {
+        None => Ok(Verdict::Settled),
+        Some(step) => settle(conn, scene, vec![step]),
+    }
+}
+
+/// Why a company comes to stand elsewhere.
+pub struct By<'a> {
+    /// What made it happen.
+    pub cause: Cause,
+    /// Who did it.
+    pub actor: &'a str,
+}
+
+/// The step by which a company that is held comes to stand where `led` does; none where it stands
+/// there. Why it has no position is written in any case. `named` is whether its primary contact is
+/// another one than before.
+pub fn catch_up(
+    conn: &mut Conn,
+    scene: &Scene,
+    mut position: Position,
+    led: Option<&Position>,
+    named: bool,
+    by: &By<'_>,
+) -> Result<Option<Step>, Abort<()>> {
+    let company = position.name.clone();
     let to = led.and_then(|led| mapped(scene, led));
-    let refused_before = std::mem::take(&mut position.refusal);
-    position.refusal = match (led, &to) {
-        (None, _) => "The company has no primary contact.".to_owned(),
-        (Some(_), None) => "The primary contact has no position.".to_owned(),
-        (Some(_), Some(_)) => String::new(),
+    let refusal = match (led, &to) {
+        (None, _) => "The company has no primary contact.",
+        (Some(_), None) => "The primary contact has no position.",
+        (Some(_), Some(_)) => "",
     };
-    let cause = if position.revision == 0 {
-        policy::Cause::Opening
-    } else {
-        policy::Cause::Fact
-    };
+    let stays = mapped(scene, &position) == to;
+    let seen = position.refusal != refusal || named && stays;
+    refusal.clone_into(&mut position.refusal);
+    gate::note(conn, scene, position, seen)?;
     let followed = Move {
         from: String::new(),
         to: to.unwrap_or_default(),
         from_role: String::new(),
         to_role: String::new(),
         skip: false,
-        cause: cause.as_str().to_owned(),
-        actor: policy::POLICY_ACTOR.to_owned(),
+        cause: by.cause.as_str().to_owned(),
+        actor: by.actor.to_owned(),
         reason: String::new(),
         note: String::new(),
         trigger: String::new(),
         activity: String::new(),
         effective_time: scene.now.0,
     };
-    let seen = position.refusal != refused_before;
-    gate::note(conn, scene, position, seen)?;
     let position = held(conn, scene, &company)?;
-    match copy(conn, scene, position, &followed)? {
-        None => Ok(Verdict::Settled),
-        Some(step) => settle(conn, scene, vec![step]),
-    }
+    copy(conn, scene, position, &followed)
 }
 
 /// The stage somebody stands in, in the words of the policy in force.
-fn mapped(scene: &Scene, position: &Position) -> Option<String> {
+pub fn mapped(scene: &Scene, position: &Position) -> Option<String> {
     let stage = position.stage.as_deref()?;
     Some(scene.lineage.mapped(position.activation, stage))
 }
@@ -210,9 +238,7 @@ fn refused(
     let Err(refusal) = change_primary(policy, from.as_deref(), to.as_deref(), true) else {
         return Ok(None);
     };
-    // Whoever holds a grant says only when it is recalled whether there are documents.
-    let documents = position.documents_exist
-        || !tables::grants::grant_holders_of(conn, &position.name)?.is_empty();
+    let documents = may_have_documents(conn, position)?;
     Ok(documents.then(|| Effect {
         id: format!(
             "primary-refused/{}/{}",
@@ -222,6 +248,13 @@ fn refused(
         kind: "WORK_ITEM".to_owned(),
         payload: json!({"stage": from, "message": refusal.to_string(), "due_time": null}),
     }))
+}
+
+/// Whether documents were issued to a company, or may have been: whoever holds a grant says only when
+/// it is recalled whether there are any.
+pub fn may_have_documents(conn: &mut Conn, position: &Position) -> Result<bool, store::Error> {
+    Ok(position.documents_exist
+        || !tables::grants::grant_holders_of(conn, &position.name)?.is_empty())
 }
 
 /// Leaves a company as it is until it is looked at again; one without a position says why it has none.
@@ -285,15 +318,17 @@ pub fn follow_primaries(
         let (Some(first), Some(last)) = (moves.first(), moves.last()) else {
             continue;
         };
-        let stood = if first.cause == policy::Cause::Activation.as_str() {
+        let stood = if first.cause == Cause::Activation.as_str() {
             &first.to
         } else {
             &first.from
         };
         for company in tables::companies::companies_of_primary(conn, &step.position.name)? {
             let position = held(conn, scene, &company)?;
-            // One that was deleted while this waited for it stays closed.
-            if is_gone(conn, &position)? {
+            // One that was deleted while this waited for it stays closed, and one that follows
+            // somebody else by now is not moved.
+            let primary = tables::companies::company_primary(conn, &company)?;
+            if primary.as_ref() != Some(&step.position.name) || is_gone(conn, &position)? {
                 continue;
             }
             if mapped(scene, &position).unwrap_or_default() == *stood {

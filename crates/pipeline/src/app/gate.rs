@@ -12,7 +12,7 @@ use store::change_log::LogPosition;
 use store::{Conn, epoch};
 use types::{ContactName, Ids, Micros};
 
-use super::{Stale, log};
+use super::{Stale, companies, log};
 use crate::domain::activations::Lineage;
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
@@ -354,11 +354,21 @@ pub fn show(conn: &mut Conn, lineage: &Lineage, position: Position) -> Result<Sh
         State::Revoking => tables::pending::pending_get(conn, &position.name)?,
         State::Open | State::None => None,
     };
-    Ok(shown(lineage, position, pending.as_ref()))
+    let primary = if companies::follows(lineage, position.kind) {
+        tables::companies::company_primary(conn, &position.name)?
+    } else {
+        None
+    };
+    Ok(shown(lineage, position, pending.as_ref(), primary))
 }
 
-/// The position as it is shown, with the move that waits.
-pub fn shown(lineage: &Lineage, position: Position, pending: Option<&Pending>) -> Shown {
+/// The position as it is shown, with the move that waits and whoever is its primary contact.
+pub fn shown(
+    lineage: &Lineage,
+    position: Position,
+    pending: Option<&Pending>,
+    primary: Option<ContactName>,
+) -> Shown {
     let stage = position
         .stage
         .as_deref()
@@ -374,6 +384,7 @@ pub fn shown(lineage: &Lineage, position: Position, pending: Option<&Pending>) -
         remaining: pending
             .map(|pending| pending.remaining.clone())
             .unwrap_or_default(),
+        primary: primary.filter(|_| companies::follows(lineage, position.kind)),
         stage,
         position,
     }

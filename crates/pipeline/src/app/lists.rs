@@ -306,9 +306,11 @@ fn listed(conn: &mut Conn, list: &PositionList, lineage: &Lineage) -> Result<Lis
     }
     let found: Vec<_> = rows.iter().map(|(row, _)| row.clone()).collect();
     let pending = positions::waiting(conn, &list.workspace, &found)?;
+    let mut primaries = positions::primaries(conn, &list.workspace, &found)?;
     let shown = rows.into_iter().map(|(row, keys)| {
         let one = pending.iter().find(|one| one.contact == row.name);
-        (gate::shown(lineage, row, one), keys)
+        let primary = primaries.remove(&row.name);
+        (gate::shown(lineage, row, one, primary), keys)
     });
     Ok(Listed::Shown(shown.collect()))
 }

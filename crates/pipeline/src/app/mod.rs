@@ -29,6 +29,7 @@ mod measures;
 pub mod policies;
 pub mod positions;
 pub mod previews;
+pub mod primaries;
 pub mod projector;
 pub mod recalls;
 pub mod reopening;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use policy::company::Kind;
 use store::Conn;
 use types::{ContactName, Deadline};
 
 use super::evaluation::Verdict;
 use super::evaluator::TOGETHER;
-use super::{App, gate};
+use super::{App, companies, gate};
 use crate::domain::activations::Lineage;
 use crate::domain::contacts::{Contact, Presence};
 use crate::domain::grants::Pending;
@@ -87,20 +88,36 @@ impl App {
                 return Ok(None);
             };
             if position.state == State::Revoking {
-                // The position and its move are two rows, and have to be of one moment.
-                let names = vec![name.contact.clone()];
-                let (shown, lineage) = self
-                    .positions_read(&name.workspace, names, deadline)
-                    .await?;
-                return Ok(shown.into_iter().next().map(|shown| (shown, lineage)));
+                return self.position_read_whole(name, deadline).await;
             }
             let rows = std::slice::from_ref(&position);
             let fitting =
                 self.lineage_fitting(&name.workspace, workspace.activation, rows, deadline);
-            if let Some(lineage) = fitting.await? {
-                return Ok(Some((gate::shown(&lineage, position, None), lineage)));
+            match fitting.await? {
+                None => {}
+                Some(lineage) if companies::follows(&lineage, position.kind) => {
+                    return self.position_read_whole(name, deadline).await;
+                }
+                Some(lineage) => {
+                    let shown = gate::shown(&lineage, position, None, None);
+                    return Ok(Some((shown, lineage)));
+                }
             }
         }
+    }
+
+    /// The same where other rows belong to the position: its move, or its primary contact. They have
+    /// to be of one moment.
+    async fn position_read_whole(
+        &self,
+        name: &ContactName,
+        deadline: Deadline,
+    ) -> Result<Option<(Shown, Arc<Lineage>)>, Error> {
+        let names = vec![name.contact.clone()];
+        let (shown, lineage) = self
+            .positions_read(&name.workspace, names, deadline)
+            .await?;
+        Ok(shown.into_iter().next().map(|shown| (shown, lineage)))
     }
 
     /// The same for contacts of one workspace, in no order; those without a row are left out.
@@ -250,6 +267,8 @@ struct Stored {
     positions: Vec<Position>,
     /// The moves of these that waited.
     pending: Vec<Pending>,
+    /// Whom the companies among these follow.
+    primaries: HashMap<ContactName, ContactName>,
 }
 
 /// What belongs to positions that were read in the same snapshot.
@@ -263,17 +282,19 @@ fn stored(
         workspace: workspace.to_owned(),
         activation: state.map_or(0, |state| state.activation),
         pending: waiting(conn, workspace, &positions)?,
+        primaries: primaries(conn, workspace, &positions)?,
         positions,
     })
 }
 
 impl Stored {
     fn shown(self, lineage: &Lineage) -> Vec<Shown> {
-        let pending = self.pending;
+        let (pending, mut primaries) = (self.pending, self.primaries);
         let positions = self.positions.into_iter();
         let shown = positions.map(|position| {
             let one = pending.iter().find(|one| one.contact == position.name);
-            gate::shown(lineage, position, one)
+            let primary = primaries.remove(&position.name);
+            gate::shown(lineage, position, one, primary)
         });
         shown.collect()
     }
@@ -299,4 +320,22 @@ pub fn waiting(
         return Ok(Vec::new());
     }
     tables::pending::pendings_of(conn, workspace, &revoking)
+}
+
+/// Whom those of these positions follow that are companies'.
+pub fn primaries(
+    conn: &mut Conn,
+    workspace: &str,
+    positions: &[Position],
+) -> Result<HashMap<ContactName, ContactName>, store::Error> {
+    let companies: Vec<String> = positions
+        .iter()
+        .filter(|position| position.kind == Kind::Company)
+        .map(|position| position.name.contact.clone())
+        .collect();
+    if companies.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = tables::companies::company_primaries(conn, workspace, &companies)?;
+    Ok(found.into_iter().collect())
 }

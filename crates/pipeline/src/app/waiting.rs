@@ -14,6 +14,7 @@ use types::{ContactName, Deadline};
 use super::App;
 use super::activations::Activated;
 use super::gate::{self, Outcome};
+use super::positions::primaries;
 use crate::domain::activations::{Lineage, State::Activating};
 use crate::domain::grants::Pending;
 use crate::domain::positions::{Position, Shown, State};
@@ -281,6 +282,7 @@ fn fates(conn: &mut Conn, asked: &[Asked], lineage: &Lineage) -> Result<Option<F
     };
     let over: Vec<&Asked> = asked.iter().filter(|one| !waits(one)).collect();
     let mut moved = moved(conn, workspace, &over)?;
+    let mut primaries = primaries(conn, workspace, &positions)?;
     let mut positions: HashMap<ContactName, Position> = positions
         .into_iter()
         .map(|position| (position.name.clone(), position))
@@ -290,7 +292,9 @@ fn fates(conn: &mut Conn, asked: &[Asked], lineage: &Lineage) -> Result<Option<F
         let position = positions
             .remove(&one.contact)
             .ok_or_else(|| Error::no_contact(&one.contact))?;
-        let shown = gate::shown(lineage, position, pending.get(&one.contact).copied());
+        let primary = primaries.remove(&one.contact);
+        let waiting = pending.get(&one.contact).copied();
+        let shown = gate::shown(lineage, position, waiting, primary);
         fates.push(match moved.remove(&one.contact) {
             _ if waits(one) => Fate::Waits(shown),
             Some(transition) => Fate::Moved(shown, Box::new(transition)),

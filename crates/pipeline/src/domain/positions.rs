@@ -154,4 +154,6 @@ pub struct Shown {
     pub pending: Option<(Option<String>, Micros)>,
     /// What a pending move leaves of the entitlements: all that may be acted on while it waits.
     pub remaining: BTreeSet<String>,
+    /// Whom it follows, as a company does where companies come first.
+    pub primary: Option<ContactName>,
 }

@@ -19,6 +19,24 @@ pub fn company_primary(
     Ok(primary.map(|primary| ContactName::new(&company.workspace, primary)))
 }
 
+/// The primary contacts of those of these contacts of a workspace that have one.
+pub fn company_primaries(
+    conn: &mut Conn,
+    workspace: &str,
+    companies: &[String],
+) -> Result<Vec<(ContactName, ContactName)>, Error> {
+    let rows: Vec<(String, String)> = table::table
+        .filter(table::workspace.eq(workspace))
+        .filter(table::company.eq_any(companies))
+        .select((table::company, table::primary_contact))
+        .load(conn)?;
+    let name = |contact| ContactName::new(workspace, contact);
+    Ok(rows
+        .into_iter()
+        .map(|(company, primary)| (name(company), name(primary)))
+        .collect())
+}
+
 /// The companies whose primary contact this is, in the order of their ids.
 pub fn companies_of_primary(
     conn: &mut Conn,

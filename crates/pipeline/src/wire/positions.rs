@@ -35,6 +35,11 @@ pub fn position(shown: &Shown) -> v1::Position {
         pending_time,
         refusal: position.refusal.clone(),
         etag: position.etag(),
+        primary_contact: shown
+            .primary
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     }
 }
 

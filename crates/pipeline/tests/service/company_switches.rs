@@ -44,7 +44,7 @@ async fn put_in_force_with_fence(suite: &Suite, epoch: i64, revision: &str) {
 }
 
 /// Has pipeline look at a contact as the directory has it by now.
-async fn look_at(suite: &Suite, name: &str) {
+pub async fn look_at(suite: &Suite, name: &str) {
     let request = GetPositionRequest {
         name: format!("{name}/position"),
         at_least_as_fresh_as: vec![suite.directory.token()],

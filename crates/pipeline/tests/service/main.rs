@@ -20,6 +20,7 @@ mod openings;
 mod policies;
 mod policy_lists;
 mod previews;
+mod primaries;
 mod races;
 mod reading;
 mod recalls;
