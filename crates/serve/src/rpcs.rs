@@ -202,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn only_what_peers_alone_may_call_is_critical_whoever_calls() {
+        for method in proto::methods() {
+            let is_critical = method.criticality == Criticality::Critical;
+            assert!(method.internal || !is_critical, "{}", method.path);
+        }
+    }
+
+    #[test]
     fn unknown_paths_share_one_name() {
         for path in ["", "/", "nonsense", "/grpc.health.v1.Health", "/a/b/c"] {
             assert_eq!(rpcs().find(path).name(), UNKNOWN, "{path}");

@@ -1,4 +1,5 @@
-//! Takes the rank of a peer's call from those that only say that they are one.
+//! Takes the rank of a peer's call from those that are none: that only say so, or that call an rpc
+//! which is for peers alone.
 //!
 //! Places are given before anybody knows who calls. So this stands inside of the token's check, and
 //! before the call's body is read: who has no proof can hold none of the reserved places.
@@ -15,10 +16,10 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::Calls;
-use crate::load::{Handle, Proof};
+use crate::load::{Class, Handle, Proof};
 use crate::rpcs::Rpc;
 
-/// Takes the rank of a peer's call from those that only say that they are one.
+/// Takes the rank of a peer's call from those that are none.
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimLayer {
     proof: Arc<Proof>,
@@ -79,10 +80,11 @@ impl<S> Claim<S> {
             return Ok(());
         };
         let headers = request.headers();
-        if !Proof::is_claimed(headers) || self.proof.is_given(headers, extensions) {
+        let is_critical = Proof::is_claimed(headers) || rpc.class() == Class::Critical;
+        if !is_critical || self.proof.is_given(headers, extensions) {
             return Ok(());
         }
-        place.demote(rpc.class())
+        place.demote(rpc.class().min(Class::Default))
     }
 }
 

@@ -183,6 +183,7 @@ where
                 if place.is_refused() {
                     response.extensions_mut().insert(Shed);
                 } else if *streams && !response.headers().contains_key(Status::GRPC_STATUS) {
+                    place.open();
                     response = response.map(|body| Holding::of(body, place));
                 }
                 Poll::Ready(Ok(response))

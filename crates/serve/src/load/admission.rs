@@ -56,7 +56,7 @@ impl Proof {
         peer_in(headers).is_some()
     }
 
-    /// Whether a call that says so has the proof. Asked once the caller is known.
+    /// Whether a call has the proof that it does. Asked once the caller is known.
     pub(crate) fn is_given(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
         match self {
             Self::Identity => {

@@ -39,6 +39,9 @@ pub(crate) use place::{Aside, Handle, Place, in_scope};
 /// How many calls of a service may have stepped aside. Each is memory, and little else.
 const ASIDE_MAX: usize = 1024;
 
+/// So many critical calls may do so beyond that: whoever crowds aside keeps no peer out.
+const ASIDE_CRITICAL_MAX: usize = 256;
+
 /// The places of all services of one server.
 #[derive(Debug)]
 pub(crate) struct Loads {

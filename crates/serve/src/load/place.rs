@@ -7,7 +7,7 @@ use tokio::task::futures::TaskLocalFuture;
 use tonic::Status;
 
 use super::lanes::{Class, Lane};
-use super::{ASIDE_MAX, Load};
+use super::{ASIDE_CRITICAL_MAX, ASIDE_MAX, Load};
 
 tokio::task_local! {
     static PLACE: Handle;
@@ -34,6 +34,8 @@ struct Standing {
     lane: Lane,
     workspace: Option<Box<str>>,
     is_aside: bool,
+    /// Its answer is a stream that has begun.
+    is_open: bool,
     is_refused: bool,
     is_over: bool,
 }
@@ -48,6 +50,7 @@ impl Place {
                 lane,
                 workspace: None,
                 is_aside: false,
+                is_open: false,
                 is_refused: false,
                 is_over: false,
             }),
@@ -57,6 +60,12 @@ impl Place {
     /// A handle to it.
     pub(crate) fn handle(&self) -> Handle {
         self.0.clone()
+    }
+
+    /// The answer is a stream, which has this place for as long as it is open, whatever it waits for.
+    pub(crate) fn open(&self) {
+        self.0.come_back();
+        self.0.standing().is_open = true;
     }
 
     /// Whether the call was refused although it had a place.
@@ -86,7 +95,7 @@ impl Drop for Place {
 
 impl Handle {
     /// The call is about this workspace: refused where that has its part of the places already, and
-    /// others need theirs. Critical calls are for everybody.
+    /// others need theirs. Critical calls, which are those of peers, are for everybody.
     pub(crate) fn share(&self, workspace: &str) -> Result<(), Status> {
         let mut standing = self.standing();
         if standing.is_over || standing.class == Class::Critical {
@@ -135,12 +144,16 @@ impl Handle {
     /// Gives the place back until what comes of it is dropped; `None` where too many have done so.
     pub(crate) fn step_aside(&self) -> Option<Aside> {
         let mut standing = self.standing();
-        if standing.is_over || standing.is_aside {
+        if standing.is_over || standing.is_aside || standing.is_open {
             return Some(Aside(None));
         }
+        let aside_max = match standing.class {
+            Class::Critical => ASIDE_MAX + ASIDE_CRITICAL_MAX,
+            Class::Default | Class::Sheddable => ASIDE_MAX,
+        };
         {
             let mut state = self.0.load.state();
-            if state.aside >= ASIDE_MAX {
+            if state.aside >= aside_max {
                 return None;
             }
             state.aside += 1;

@@ -105,6 +105,19 @@ fn who_steps_aside_gives_the_place_to_the_next_and_comes_back_without_waiting() 
 }
 
 #[test]
+fn a_stream_that_is_open_stays_in_its_place() {
+    let load = few(1, 0, 1);
+    let stream = place(&load, Class::Default);
+    let aside = stream.handle().step_aside();
+    stream.open();
+    let _next = waits(&load, Class::Default);
+    drop(aside);
+    let _aside = stream.handle().step_aside().expect("says nothing");
+    assert_eq!(name(&load.enter(Class::Sheddable)), "a refusal");
+    assert_eq!(load.state().aside, 0);
+}
+
+#[test]
 fn there_is_room_aside_for_so_many() {
     let load = few(ASIDE_MAX + 1, 0, 1);
     let places: Vec<Place> = (0..=ASIDE_MAX)
@@ -115,6 +128,30 @@ fn there_is_room_aside_for_so_many() {
     let full: Vec<bool> = aside.iter().map(Option::is_none).collect();
     assert_eq!(full.iter().filter(|full| **full).count(), 1);
     assert!(full[ASIDE_MAX]);
+}
+
+#[test]
+fn who_crowds_aside_leaves_room_to_critical_calls() {
+    let load = few(ASIDE_MAX, ASIDE_CRITICAL_MAX + 1, 1);
+    let crowd: Vec<Place> = (0..ASIDE_MAX)
+        .map(|_| place(&load, Class::Default))
+        .collect();
+    let crowd: Vec<_> = crowd
+        .iter()
+        .map(|place| place.handle().step_aside())
+        .collect();
+    assert!(crowd.iter().all(Option::is_some));
+    let late = place(&load, Class::Default);
+    assert!(late.handle().step_aside().is_none(), "the room is full");
+    let peers: Vec<Place> = (0..=ASIDE_CRITICAL_MAX)
+        .map(|_| place(&load, Class::Critical))
+        .collect();
+    let peers: Vec<_> = peers
+        .iter()
+        .map(|place| place.handle().step_aside())
+        .collect();
+    let aside = peers.iter().filter(|aside| aside.is_some()).count();
+    assert_eq!(aside, ASIDE_CRITICAL_MAX, "that has an end too");
 }
 
 #[test]

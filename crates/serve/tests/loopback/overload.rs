@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
-use serve::{Concurrency, Config};
+use serve::{Concurrency, Config, Limits};
 use tokio::task::JoinSet;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -84,6 +84,38 @@ async fn calls_whose_bodies_never_come_take_nobodys_place() {
         let refused = answer.headers().contains_key("grpc-status");
         assert!(!refused, "{:?}", answer.headers());
     }
+}
+
+#[tokio::test]
+async fn a_crowd_whose_bodies_never_come_keeps_no_peer_out() {
+    /// How many calls of a service may wait for their bodies, before only those of peers may.
+    const ASIDE_MAX: usize = 1024;
+    let limits = Limits {
+        streams_per_connection_max: 2048,
+        ..Limits::default()
+    };
+    let config = Config {
+        concurrency: few(),
+        limits,
+        ..Config::on_free_port()
+    };
+    let server = Running::start(config, Probe::default()).await;
+    let mut raw = Raw::connect(&server).await;
+    let mut open = Vec::new();
+    for _ in 0..ASIDE_MAX {
+        open.push(raw.send(&probe("Echo"), None, None).await);
+    }
+    let (refused, _open) = raw.send(&probe("Echo"), None, None).await;
+    let refused = refused.await.expect("answered");
+    assert!(refused.headers().contains_key("grpc-status"), "is full");
+    let (answer, mut stream) = raw.send_as_peer(&probe("Echo")).await;
+    // The server has begun with it when it answers what comes behind.
+    let (echo, _) = raw.send(&probe("Echo"), None, Some(framed(&[]))).await;
+    echo.await.expect("answered");
+    stream.send_data(framed(&[]), true).expect("is sent");
+    let answer = answer.await.expect("answered");
+    let refused = answer.headers().contains_key("grpc-status");
+    assert!(!refused, "{:?}", answer.headers());
 }
 
 #[tokio::test]

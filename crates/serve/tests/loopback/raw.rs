@@ -32,20 +32,38 @@ impl Raw {
         timeout: Option<&str>,
         body: Option<Bytes>,
     ) -> (ResponseFuture, h2::SendStream<Bytes>) {
-        let mut request = Request::post(format!("http://test{path}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
+        let mut request = call(path);
         if let Some(timeout) = timeout {
             request = request.header("grpc-timeout", timeout);
         }
-        let mut ready = self.0.clone().ready().await.expect("the connection lives");
-        let request = request.body(()).expect("a request");
-        let (answer, mut stream) = ready.send_request(request, false).expect("is sent");
+        let (answer, mut stream) = self.begin(request).await;
         if let Some(body) = body {
             stream.send_data(body, true).expect("is sent");
         }
         (answer, stream)
     }
+
+    /// Sends the headers of a call as another service of the suite does.
+    pub async fn send_as_peer(&mut self, path: &str) -> (ResponseFuture, h2::SendStream<Bytes>) {
+        self.begin(call(path).header("clientele-peer", "billing"))
+            .await
+    }
+
+    async fn begin(
+        &mut self,
+        request: http::request::Builder,
+    ) -> (ResponseFuture, h2::SendStream<Bytes>) {
+        let mut ready = self.0.clone().ready().await.expect("the connection lives");
+        let request = request.body(()).expect("a request");
+        ready.send_request(request, false).expect("is sent")
+    }
+}
+
+/// The headers of every call.
+fn call(path: &str) -> http::request::Builder {
+    Request::post(format!("http://test{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
 }
 
 /// The status of an answer that is nothing else.

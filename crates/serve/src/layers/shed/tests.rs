@@ -186,12 +186,15 @@ async fn calls_of_peers_are_critical_and_those_that_lie_about_it_are_not() {
         (Proof::Identity, false),
         (Proof::Process(secret), false),
     ] {
-        let server = Server::new(&settings, proof);
-        let _held = server.send(GET).await;
-        let answered = server.send_with(GET, peer).await;
-        assert_eq!(server.begun().len(), 1 + usize::from(passes));
-        if !passes {
-            assert_eq!(class(&refusal(answered).await), "DEFAULT");
+        // What is for peers alone is judged before anybody has refused it.
+        for (path, header) in [(GET, peer), (TOLD, None)] {
+            let server = Server::new(&settings, proof.clone());
+            let _held = server.send(GET).await;
+            let answered = server.send_with(path, header).await;
+            assert_eq!(server.begun().len(), 1 + usize::from(passes), "{path}");
+            if !passes {
+                assert_eq!(class(&refusal(answered).await), "DEFAULT", "{path}");
+            }
         }
     }
 }
