@@ -12,7 +12,7 @@ use super::fault::{Fault, Problem};
 use super::fetch::KeySource;
 use super::keys::KeySet;
 use super::mapping::{Access, Compiled, Mapping, MappingError};
-use super::refresh::{Keys, KeysError, Pace};
+use super::refresh::{Crowded, Keys, KeysError, Pace};
 use super::secret::ProcessSecret;
 use super::token::{self, Expected, Judged, Verified};
 use crate::caller::{peer_in, service_named};
@@ -168,9 +168,11 @@ impl Authenticator {
         self.0.of_token(bearer(header)?)
     }
 
-    /// The same, after the keys were read anew.
+    /// The same, after the keys were read anew. Nothing is proven while that is waited for, so only a few
+    /// calls may.
     pub(crate) async fn identify_late(&self, headers: &HeaderMap) -> Result<Proven, Fault> {
-        self.0.keys.read_again().await;
+        let read = self.0.keys.read_again().await;
+        read.map_err(|Crowded| Fault::NoKeys)?;
         self.identify(headers).map_err(|fault| {
             let message = "the token's key is not one of the issuer's";
             fault.unwrap_or(Fault::Invalid(Problem::Key, message))

@@ -18,7 +18,8 @@ pub(crate) enum Fault {
     Early,
     /// Something else, told in a sentence.
     Invalid(Problem, &'static str),
-    /// The issuer's keys were never read, so that no token can be judged.
+    /// The issuer's keys were never read, or are being read for as many tokens as may wait for them: this
+    /// one can't be judged.
     NoKeys,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -43,6 +43,13 @@ impl Pace {
     }
 }
 
+/// How many calls may wait for an unknown key at a time.
+const WAITING_MAX: usize = 64;
+
+/// Too many calls wait for an unknown key already.
+#[derive(Debug)]
+pub(crate) struct Crowded;
+
 /// Why the keys could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -59,6 +66,7 @@ pub enum KeysError {
 pub(crate) struct Keys {
     shared: Arc<Shared>,
     pace: Pace,
+    waiting: Semaphore,
     task: AbortHandle,
 }
 
@@ -107,7 +115,12 @@ impl Keys {
             shared.wanted.notify_one();
         }
         let task = tokio::spawn(Arc::clone(&shared).refresh(pace)).abort_handle();
-        Ok(Self { shared, pace, task })
+        Ok(Self {
+            shared,
+            pace,
+            waiting: Semaphore::new(WAITING_MAX),
+            task,
+        })
     }
 
     /// The keys as they were last read, and the number of that set; `None` where there were never any.
@@ -119,8 +132,8 @@ impl Keys {
     }
 
     /// Has the set read out of turn for a key that is not in it, and waits for that a little. False
-    /// where it was read for such a key too short a time ago.
-    pub(crate) async fn read_again(&self) -> bool {
+    /// where it was read for such a key too short a time ago; an error where too many wait.
+    pub(crate) async fn read_again(&self) -> Result<bool, Crowded> {
         let mut attempts = self.shared.attempts.subscribe();
         let after = {
             let mut unknown = self.shared.unknown();
@@ -135,14 +148,14 @@ impl Keys {
                 };
                 self.shared.wanted.notify_one();
             } else if made > unknown.after {
-                return false;
+                return Ok(false);
             }
             unknown.after
         };
+        let _waits = self.waiting.try_acquire().map_err(|_| Crowded)?;
         let answered = attempts.wait_for(|made| *made > after);
-        tokio::time::timeout(self.pace.unknown_wait, answered)
-            .await
-            .is_ok_and(|answered| answered.is_ok())
+        let answered = tokio::time::timeout(self.pace.unknown_wait, answered).await;
+        Ok(answered.is_ok_and(|answered| answered.is_ok()))
     }
 
     /// Waits until there are keys.

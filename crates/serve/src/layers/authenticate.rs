@@ -22,6 +22,7 @@ use types::Micros;
 use super::Calls;
 use crate::connections::ConnectionInfo;
 use crate::identity::{Authenticator, Fault, Identity};
+use crate::load;
 use crate::streams::Rotation;
 
 /// What answers without a token.
@@ -92,7 +93,9 @@ impl<S: Calls> Service<Request<Body>> for Authenticate<S> {
                 let mut inner = std::mem::replace(&mut self.inner, clone);
                 AuthenticateFuture::Waiting {
                     waiting: Box::pin(async move {
-                        match authenticator.identify_late(request.headers()).await {
+                        // Others do the work, and nobody knows yet whether this call is worth a place.
+                        let late = authenticator.identify_late(request.headers());
+                        match load::aside(late).await {
                             Ok(proven) => {
                                 limit(&request, &authenticator, proven.expires);
                                 inner.call(of(request, proven.identity)).await

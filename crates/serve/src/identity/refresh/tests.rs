@@ -114,7 +114,7 @@ async fn a_file_must_be_there_and_is_read_again_when_it_changes() {
     let number = keys.current().expect("keys").0;
     assert_eq!(number, 2, "what says the same is the same set");
     std::fs::write(&path, "half a fi").expect("written");
-    keys.read_again().await;
+    keys.read_again().await.expect("few wait");
     assert!(knows(&keys, "b"), "a damaged file changes nothing");
     assert_eq!(keys.current().expect("keys").0, number);
 }
@@ -161,13 +161,14 @@ async fn an_unknown_key_has_the_set_read_once_for_all_who_ask() {
     server.answers(Some(ok(&key_set(&[&ed25519("a"), &ed25519("b")]))));
     let all = futures::future::join_all((0..50).map(|_| keys.read_again())).await;
     assert!(
-        all.into_iter().all(|read| read),
+        all.into_iter().all(|read| matches!(read, Ok(true))),
         "all wait for the one reading"
     );
     assert!(knows(&keys, "b"));
     assert_eq!(server.asked(), asked + 1);
     for _ in 0..50 {
-        assert!(!keys.read_again().await, "too soon");
+        let read = keys.read_again().await.expect("nobody waits");
+        assert!(!read, "too soon");
     }
     assert_eq!(server.asked(), asked + 1);
 }
@@ -181,7 +182,22 @@ async fn after_the_gap_an_unknown_key_has_the_set_read_again() {
     let deadline = Instant::now() + PATIENCE;
     while server.asked() < asked + 3 {
         assert!(Instant::now() < deadline);
-        keys.read_again().await;
+        keys.read_again().await.expect("nobody else waits");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn only_so_many_wait_for_an_unknown_key() {
+    let server = Server::start(Some(ok(&key_set(&[&ed25519("a")])))).await;
+    let keys = start(&server.uri, pace(NEVER, NEVER)).await.expect("keys");
+    keys.ready().await;
+    // All begin before the server can answer one of them.
+    let all = futures::future::join_all((0..=WAITING_MAX).map(|_| keys.read_again())).await;
+    assert!(matches!(all[WAITING_MAX], Err(Crowded)));
+    assert!(
+        all[..WAITING_MAX]
+            .iter()
+            .all(|read| matches!(read, Ok(true)))
+    );
 }
