@@ -100,8 +100,8 @@ impl Store {
     }
 
     /// The same store for work that others wait for: readiness, what follows the change log for the
-    /// suite, calls of peers. Some connections are kept for it, so that it waits behind no crowd of lists
-    /// or writes; what people ask for has no place here. (SQLite writes in one order, without
+    /// suite, internal calls of peers. Some connections are kept for it, so that it waits behind no crowd
+    /// of lists or writes; what people ask for has no place here. (SQLite writes in one order, without
     /// connections to wait for.)
     #[must_use]
     pub fn reserved(&self) -> Self {

@@ -61,7 +61,7 @@ impl App {
             task.map(|ended| (Instant::now(), ended.unwrap_or(Err(panicked))))
                 .boxed()
         });
-        tokio::time::timeout_at(deadline.instant().into(), ending)
+        serve::aside(tokio::time::timeout_at(deadline.instant().into(), ending))
             .await
             .map_or(Err(Error::DeadlineExceeded), |(_, outcome)| outcome)
     }

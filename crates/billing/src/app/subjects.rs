@@ -115,7 +115,8 @@ impl App {
                 .subject_ask(question, Deadline::after(PATIENCE));
             tokio::spawn(asking.in_current_span());
         }
-        let _ = tokio::time::timeout_at(until.instant().into(), over.changed()).await;
+        let answered = tokio::time::timeout_at(until.instant().into(), over.changed());
+        let _ = serve::aside(answered).await;
     }
 
     async fn subject_ask(self, question: Question, deadline: Deadline) {

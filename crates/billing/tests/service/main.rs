@@ -16,3 +16,4 @@ mod recalls;
 mod refused;
 mod schema;
 mod support;
+mod waiting;

@@ -280,6 +280,7 @@ impl ContactService for Api {
         }
         let recorded = self
             .app
+            .for_peers()
             .record_positions(call, told, body.epoch, &body.complete_through)
             .await;
         Ok(Response::new(RecordPositionsResponse {
@@ -296,6 +297,7 @@ impl ContactService for Api {
         let name = parse("name", &body.name)?;
         let contact = self
             .app
+            .for_peers()
             .confirm_removal(call, name, body.etag)
             .await
             .map_err(status)?;

@@ -63,4 +63,12 @@ impl App {
             import_ran: Arc::default(),
         }
     }
+
+    /// The same for internal calls: their connections wait behind no crowd of people's.
+    pub(crate) fn for_peers(&self) -> Self {
+        Self {
+            store: self.store.reserved(),
+            ..self.clone()
+        }
+    }
 }

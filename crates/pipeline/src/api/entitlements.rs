@@ -54,6 +54,7 @@ impl EntitlementService for Api {
         let contact = parse("contact", &body.contact)?;
         let (grant, subject) = self
             .app
+            .for_peers()
             .acquire_grant(&contact, &body.holder, body.holder_epoch, call.deadline)
             .await
             .map_err(status)?;
@@ -98,6 +99,7 @@ impl EntitlementService for Api {
         };
         let completed = self
             .app
+            .for_peers()
             .acknowledge_recall(told, call.deadline)
             .await
             .map_err(status)?;
@@ -114,6 +116,7 @@ impl EntitlementService for Api {
         let number = body.min_policy_activation;
         let completed = self
             .app
+            .for_peers()
             .acknowledge_fence(&workspace, &body.holder, number, body.epoch, call.deadline)
             .await
             .map_err(status)?;

@@ -14,8 +14,9 @@ use crate::store as tables;
 /// How long an announcement stands that nobody withdraws: longer than whoever made it tries, and no
 /// longer than decisions can wait where that one died.
 const STANDS: Duration = Duration::from_secs(5);
-/// How often whoever waits looks.
+/// How soon whoever waits looks again at first, and at last: the pause doubles.
 const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(40);
 /// How long withdrawing may take.
 const WITHDRAW_TIME: Duration = Duration::from_secs(5);
 
@@ -47,8 +48,10 @@ impl App {
         }
     }
 
-    /// Waits until nobody is about to hold the workspace against decisions.
+    /// Waits until nobody is about to hold the workspace against decisions. Meanwhile the call leaves its
+    /// place to others.
     pub(super) async fn calm(&self, workspace: &str, deadline: Deadline) -> Result<(), Error> {
+        let mut pause = PAUSE;
         loop {
             let (id, now) = (workspace.to_owned(), self.clock.now());
             let stands = self
@@ -60,7 +63,8 @@ impl App {
             if !stands || deadline.expired() {
                 return Ok(());
             }
-            tokio::time::sleep(PAUSE).await;
+            serve::aside(tokio::time::sleep(pause)).await;
+            pause = PAUSE_MAX.min(pause * 2);
         }
     }
 }

@@ -73,6 +73,16 @@ pub struct App {
     pub seal_interval: std::time::Duration,
 }
 
+impl App {
+    /// The same for internal calls: their connections wait behind no crowd of people's.
+    pub fn for_peers(&self) -> Self {
+        Self {
+            store: self.store.reserved(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What wakes background tasks of this process.
 #[derive(Debug, Default)]
 pub struct Wakes {

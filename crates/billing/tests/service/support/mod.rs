@@ -61,6 +61,16 @@ impl Suite {
         self.start_at(Clock::system()).await
     }
 
+    /// The same, with one place for calls.
+    pub async fn start_with_one_place(&self) -> Running {
+        let concurrency = serve::Concurrency {
+            calls_max: 1,
+            ..serve::Concurrency::default()
+        };
+        let (uri, clock) = (self.pipeline.uri(), Clock::system());
+        Running::start_with(concurrency, &self.url, &uri, clock, false).await
+    }
+
     /// The same by a clock of the test's.
     pub async fn start_at(&self, clock: Clock) -> Running {
         Running::start(&self.url, &self.pipeline.uri(), clock, false).await

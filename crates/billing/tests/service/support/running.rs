@@ -4,7 +4,7 @@ use billing::{Billing, Config};
 use proto::billing::v1;
 use proto::billing::v1::invoice_service_client::InvoiceServiceClient;
 use proto::billing::v1::project_service_client::ProjectServiceClient;
-use serve::{LocalAdmission, Server};
+use serve::{Concurrency, LocalAdmission, Server};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -24,6 +24,18 @@ pub struct Running {
 
 impl Running {
     pub(super) async fn start(url: &str, pipeline_uri: &str, clock: Clock, follow: bool) -> Self {
+        let places = Concurrency::default();
+        Self::start_with(places, url, pipeline_uri, clock, follow).await
+    }
+
+    /// The same with these places for calls.
+    pub(super) async fn start_with(
+        concurrency: Concurrency,
+        url: &str,
+        pipeline_uri: &str,
+        clock: Clock,
+        follow: bool,
+    ) -> Self {
         let config = Config {
             database_url: url.to_owned(),
             migrate: true,
@@ -40,6 +52,7 @@ impl Running {
         let server = Server::bind(serve::Config {
             listen,
             grace_ms: 1000,
+            concurrency,
             ..Default::default()
         })
         .await
