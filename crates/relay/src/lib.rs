@@ -23,6 +23,7 @@ mod bus;
 mod event;
 mod kinds;
 mod lanes;
+mod measures;
 mod parked;
 mod progress;
 mod publisher;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use types::Micros;
 
-/// How far a relay is. Where another process of the service relays, it stays as it is at first.
+/// How far a relay is. While another process of the service relays, nothing waits here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// When the oldest change was recorded that is neither published nor parked; none where there is no
-    /// such change.
+    /// such change. While the bus takes no parked change that is tried again, since when it was tried.
     pub oldest_unpublished: Option<Micros>,
     /// How many changes are parked.
     pub parked: i64,

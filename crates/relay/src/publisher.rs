@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use tokio::sync::watch;
-use types::{Clock, Service};
+use types::{Clock, Micros, Service};
 
 use crate::bus::{Bus, Refused};
 use crate::event::event;
@@ -83,8 +83,14 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes changes, however long the bus is away. What is in a blocked lane is kept back, and so
-    /// is what follows a refused change in one of its lanes.
-    pub(crate) async fn publish(&mut self, items: Vec<Item>, blocked: &HashSet<String>) -> Settled {
+    /// is what follows a refused change in one of its lanes. None counts as waiting for the bus since
+    /// before `since`.
+    pub(crate) async fn publish(
+        &mut self,
+        items: Vec<Item>,
+        blocked: &HashSet<String>,
+        since: Micros,
+    ) -> Settled {
         let mut chains: Vec<Chain> = chains(items)
             .into_iter()
             .map(|items| Chain {
@@ -95,7 +101,7 @@ impl<'a> Publisher<'a> {
             .collect();
         let (mut pause, mut said) = (PAUSE.0, None);
         while let Err(problem) = self.attempt(&mut chains).await {
-            self.note_waiting(&chains);
+            self.note_waiting(&chains, since);
             self.say(&problem, &mut said);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
@@ -163,9 +169,9 @@ impl<'a> Publisher<'a> {
     }
 
     /// Notes since when the oldest of these changes has been waiting.
-    fn note_waiting(&self, chains: &[Chain]) {
+    fn note_waiting(&self, chains: &[Chain], since: Micros) {
         let waiting = chains.iter().flat_map(|chain| chain.waiting.as_slice());
-        let oldest = waiting.map(|item| item.change.record_time).min();
+        let oldest = waiting.map(|item| item.change.record_time.max(since)).min();
         self.progress
             .send_modify(|progress| progress.oldest_unpublished = oldest);
     }

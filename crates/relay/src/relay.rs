@@ -12,11 +12,12 @@ use store::feed::Feed;
 use store::leases::{self, Lease};
 use store::{Error, Store};
 use tokio::sync::watch;
-use types::{Clock, Deadline, Service};
+use types::{Clock, Deadline, Micros, Service};
 
 use crate::bus::Bus;
 use crate::kinds::word;
 use crate::lanes::Item;
+use crate::measures;
 use crate::parked::{self, Row};
 use crate::progress::Progress;
 use crate::publisher::{Kept, Publisher, Settled};
@@ -70,11 +71,16 @@ impl Relay {
     /// process.
     pub async fn run(&self, holder: &str, stop: impl Future<Output = ()>) {
         let term = |lease| Box::pin(self.clone().term(lease));
-        self.store.lead(NAME, holder, LEASE, stop, term).await;
+        tokio::select! {
+            () = self.store.lead(NAME, holder, LEASE, stop, term) => {}
+            never = measures::tell(self.service, self.progress(), self.clock.clone()) => match never {},
+        }
     }
 
     /// As long as the lease is held.
     async fn term(self, lease: Lease) {
+        // However the term ends: what waits then is another process's to tell.
+        let _over = TermOver(self.progress.clone());
         loop {
             let Err(error) = self.relay(&lease).await;
             tracing::warn!(
@@ -121,7 +127,7 @@ impl Relay {
             } else {
                 HashSet::new()
             };
-            let settled = publisher.publish(items, &blocked).await;
+            let settled = publisher.publish(items, &blocked, Micros(0)).await;
             self.note(lease, settled.kept, through).await?;
         }
     }
@@ -177,7 +183,7 @@ impl Relay {
             return Ok((parked, false));
         }
         let items = rows.iter().map(|row| row.item.clone()).collect();
-        let settled = publisher.publish(items, &HashSet::new()).await;
+        let settled = publisher.publish(items, &HashSet::new(), now).await;
         let gone = self.note_retried(lease, rows, settled).await?;
         Ok((parked - gone, gone > 0))
     }
@@ -259,6 +265,20 @@ impl Relay {
                 );
             }
         }
+    }
+}
+
+/// Ends a term: from then on nothing waits here.
+struct TermOver(watch::Sender<Progress>);
+
+impl Drop for TermOver {
+    fn drop(&mut self) {
+        self.0.send_modify(|progress| {
+            *progress = Progress {
+                published: progress.published,
+                ..Progress::default()
+            };
+        });
     }
 }
 

@@ -4,11 +4,11 @@
 //! Values are told as events of the target `clientele::metric`, which whoever runs the process turns into
 //! metrics; while nobody does, nothing is looked at.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use diesel::sql_types::Double;
+use diesel::sql_types::{Double, Nullable};
 use tracing::Level;
 use types::Deadline;
 
@@ -25,8 +25,10 @@ const PERIOD: Duration = Duration::from_secs(5);
 const LOOK_TIME: Duration = Duration::from_secs(5);
 
 /// The age in seconds of the oldest transaction that has written something, prepared ones included: what
-/// was logged since becomes visible only when it has ended.
-const HELD_UP: &str = "SELECT COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - MIN(since)), 0)::float8 AS age \
+/// was logged since becomes visible only when it has ended. NULL where other roles have such transactions
+/// and this one may not see since when.
+const HELD_UP: &str = "SELECT CASE WHEN bool_or(since IS NULL) THEN NULL \
+     ELSE COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - MIN(since)), 0)::float8 END AS age \
      FROM (SELECT xact_start AS since FROM pg_stat_activity WHERE backend_xid IS NOT NULL \
            UNION ALL SELECT prepared FROM pg_prepared_xacts) AS open";
 
@@ -71,8 +73,8 @@ pub(crate) fn group(service: &'static str, members: usize) {
 
 #[derive(QueryableByName)]
 struct HeldUp {
-    #[diesel(sql_type = Double)]
-    age: f64,
+    #[diesel(sql_type = Nullable<Double>)]
+    age: Option<f64>,
 }
 
 /// Looks every [`PERIOD`] until the store is gone.
@@ -83,18 +85,19 @@ pub(crate) fn keep(inner: &Arc<Inner>) {
 }
 
 async fn look_again_and_again(inner: Weak<Inner>) {
+    let unseen = Once::new();
     loop {
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        if is_measured() {
-            look(Store::over(inner)).await;
+        // Nothing is kept over the pause, or the store would outlive the last who has it.
+        match inner.upgrade() {
+            None => return,
+            Some(inner) if is_measured() => look(Store::over(inner), &unseen).await,
+            Some(_) => {}
         }
         tokio::time::sleep(PERIOD).await;
     }
 }
 
-async fn look(store: Store) {
+async fn look(store: Store, unseen: &Once) {
     let service = store.inner.service;
     let state = store.inner.pool.state();
     for (name, connections) in [
@@ -115,9 +118,20 @@ async fn look(store: Store) {
         value = store.inner.pool.max_size(),
         db.client.connection.pool.name = service,
     );
-    // Whoever needs the database says louder that it is not there.
+    // Whoever needs the database says louder that it is not there. A crowd is when the age is wanted
+    // most. One that is not known is not told: 0 would say that all is well.
     let deadline = Deadline::after(LOOK_TIME);
-    if let Ok(age) = store.read("measure.horizon", deadline, held_up).await {
+    let age = store.reserved();
+    let age = age.read_point("measure.horizon", deadline, held_up).await;
+    if let Ok(None) = age {
+        unseen.call_once(|| {
+            tracing::warn!(
+                service,
+                "others hold the change log up, and since when can't be seen: grant pg_read_all_stats"
+            );
+        });
+    }
+    if let Ok(Some(age)) = age {
         tracing::trace!(
             target: TARGET,
             metric = "clientele.change_log.horizon.age",
@@ -127,10 +141,63 @@ async fn look(store: Store) {
     }
 }
 
-fn held_up(conn: &mut Conn) -> Result<f64, Error> {
+fn held_up(conn: &mut Conn) -> Result<Option<f64>, Error> {
     let Conn::Postgres(conn) = conn else {
-        return Ok(0.0);
+        return Ok(Some(0.0));
     };
     let found: HeldUp = diesel::sql_query(HELD_UP).get_result(conn)?;
     Ok(found.age)
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::Migrations;
+    use crate::testing::{Engine, engines, open, soon};
+
+    static NONE: Migrations = Migrations {
+        sqlite: diesel_migrations::EmbeddedMigrations::new(&[]),
+        postgres: diesel_migrations::EmbeddedMigrations::new(&[]),
+    };
+
+    #[tokio::test]
+    async fn a_store_is_gone_with_the_last_who_has_it() {
+        for engine in engines() {
+            let url = engine.fresh_url().await;
+            let store = open(&url, &NONE);
+            // What looks at it has begun.
+            tokio::task::yield_now().await;
+            let inner: Weak<Inner> = Arc::downgrade(&store.inner);
+            drop(store);
+            let given_up = Instant::now() + PERIOD / 2;
+            while inner.upgrade().is_some() {
+                assert!(Instant::now() < given_up, "somebody keeps the store");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_age_that_may_not_be_seen_is_none() {
+        for engine in engines() {
+            let is_postgres = engine.is_postgres();
+            let store = open(&engine.fresh_url().await, &NONE);
+            let age = store.read("test", soon(), held_up).await.unwrap();
+            assert!(age.is_some_and(|age| age >= 0.0), "{age:?}");
+            if !is_postgres {
+                continue;
+            }
+            // Its own transaction is another role's as soon as it has become this one.
+            let other = store.write("test", soon(), |conn| {
+                if let Conn::Postgres(conn) = conn {
+                    diesel::sql_query("CREATE ROLE sees_nothing").execute(conn)?;
+                    diesel::sql_query("SET LOCAL ROLE sees_nothing").execute(conn)?;
+                }
+                let age = held_up(conn)?;
+                assert_eq!(age, None);
+                Err::<(), _>(Error::ForeignKeyViolation)
+            });
+            other.await.unwrap_err();
+        }
+    }
 }

@@ -86,6 +86,7 @@ fn alerts_watch_metrics_that_there_are_and_say_what_to_do() {
         .flatten()
         .collect();
     assert!(alerts.len() >= 10);
+    let operations = read("docs/operations.md");
     for rule in alerts {
         let name = rule["alert"].as_str().expect("a name");
         check(name, rule["expr"].as_str().expect("an expression"));
@@ -95,6 +96,9 @@ fn alerts_watch_metrics_that_there_are_and_say_what_to_do() {
         assert!(rule["annotations"]["summary"].is_string(), "{name}");
         let runbook = format!("docs/operations.md#{}", name.to_ascii_lowercase());
         assert_eq!(rule["annotations"]["runbook_url"], runbook, "{name}");
+        let heading = format!("### {name}");
+        let is_there = operations.lines().any(|line| line == heading);
+        assert!(is_there, "docs/operations.md has no {heading}");
     }
 }
 

@@ -14,7 +14,9 @@ use crate::story::{PERSONAL, WORKSPACE, tell};
 /// Tells the story and ends the suite; the collector has everything then.
 async fn told(engine: Engine) -> Collector {
     let collector = Collector::start();
-    let arguments = |_: &str| collector.arguments();
+    // What waits for a bus that never comes is measured too.
+    let bus = ["--nats-url".to_owned(), "nats://127.0.0.1:1".to_owned()];
+    let arguments = |_: &str| [&collector.arguments()[..], &bus].concat();
     let mut suite = Suite::start_with(engine, Layout::Three, &arguments).await;
     let client = suite.client();
     tell(&client).await;
@@ -113,6 +115,18 @@ async fn every_metric_arrives_with_its_unit_and_labels() {
                     ("clientele.kept", "true"),
                 ],
                 1.0,
+            ),
+            (
+                "contacts",
+                "clientele.events.lag",
+                &[("clientele.service", "contacts")],
+                0.0,
+            ),
+            (
+                "billing",
+                "clientele.events.parked",
+                &[("clientele.service", "billing")],
+                0.0,
             ),
             ("contacts", "process.memory.usage", &[], 1e6),
         ] {

@@ -13,6 +13,19 @@ static MIGRATIONS: Migrations = Migrations {
     postgres: embed_migrations!("../../migrations/contacts/postgres"),
 };
 
+/// A relay at a clock that stands, to a bus that is not there.
+async fn relay(url: &str) -> Relay {
+    let clock = Clock::fixed(Micros(1_000_000));
+    let options = Options {
+        clock: clock.clone(),
+        ..Options::new("test", url, &MIGRATIONS).migrating()
+    };
+    let store = Store::open(options).expect("a store");
+    let settings = Settings::new("nats://127.0.0.1:1").expect("settings");
+    let bus = Bus::connect(settings).await.expect("no server is needed");
+    Relay::new(store, Service::Contacts, bus, clock)
+}
+
 async fn lease(store: &Store, holder: &'static str) -> Lease {
     let now = store.clock().now();
     let taken = store.write("test.lease", soon(), move |conn| {
@@ -32,15 +45,8 @@ async fn place(store: &Store) -> Option<LogPosition> {
 async fn one_that_has_lost_its_lease_moves_nothing() {
     for engine in engines() {
         let url = engine.fresh_url().await;
-        let clock = Clock::fixed(Micros(1_000_000));
-        let options = Options {
-            clock: clock.clone(),
-            ..Options::new("test", &*url, &MIGRATIONS).migrating()
-        };
-        let store = Store::open(options).expect("a store");
-        let settings = Settings::new("nats://127.0.0.1:1").expect("settings");
-        let bus = Bus::connect(settings).await.expect("no server is needed");
-        let relay = Relay::new(store.clone(), Service::Contacts, bus, clock.clone());
+        let relay = relay(&url).await;
+        let (store, clock) = (relay.store.clone(), relay.clock.clone());
         let deposed = lease(&store, "one").await;
         let start = relay.begin(&deposed).await.expect("a place");
         assert_eq!(place(&store).await, Some(start));
@@ -64,5 +70,29 @@ async fn one_that_has_lost_its_lease_moves_nothing() {
         );
         assert_eq!(relay.note(&next, Vec::new(), later).await, Ok(()));
         assert_eq!(place(&store).await, Some(later));
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_at_one_whose_term_is_over() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let relay = relay(&url).await;
+        let held = lease(&relay.store, "one").await;
+        let mut term = Box::pin(relay.clone().term(held));
+        assert!(futures::poll!(&mut term).is_pending());
+        relay.progress.send_modify(|progress| {
+            *progress = Progress {
+                oldest_unpublished: Some(Micros(1)),
+                parked: 2,
+                published: 7,
+            };
+        });
+        drop(term);
+        let left = Progress {
+            published: 7,
+            ..Progress::default()
+        };
+        assert_eq!(*relay.progress().borrow(), left);
     }
 }

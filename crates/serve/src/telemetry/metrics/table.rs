@@ -138,7 +138,8 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         labels: &["db.namespace"],
         meaning: "The age of the oldest transaction that keeps followers of the change log from reading on; \
-                  0 where none does. On SQLite always 0.",
+                  0 where none does. On SQLite always 0. On PostgreSQL nothing is told while other roles have \
+                  transactions that this one may not see (pg_read_all_stats).",
     },
     Metric {
         name: "clientele.follower.lag",
@@ -148,6 +149,22 @@ pub const METRICS: &[Metric] = &[
         meaning: "How far a follower of a change log is behind: the age of the oldest entry that it may not \
                   have read. Up to 15 s say nothing, that is how often a quiet log is heard of. Take the least of \
                   all replicas: one follows, the others only stand by.",
+    },
+    Metric {
+        name: "clientele.events.lag",
+        unit: "s",
+        kind: Kind::Gauge,
+        labels: &["clientele.service"],
+        meaning: "The age of the oldest change of a service that is neither published to the bus nor parked; 0 \
+                  where none waits, or another process publishes.",
+    },
+    Metric {
+        name: "clientele.events.parked",
+        unit: "{event}",
+        kind: Kind::Gauge,
+        labels: &["clientele.service"],
+        meaning: "Events of a service that are parked, those included that only wait behind another one; 0 where \
+                  another process publishes.",
     },
     Metric {
         name: "clientele.transitions",
