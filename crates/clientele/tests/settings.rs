@@ -115,6 +115,20 @@ fn each_wrong_variable_of_opentelemetry_is_named() {
 }
 
 #[test]
+fn the_password_of_a_collector_is_refused_and_not_repeated() {
+    let endpoint = "http://user:hidden@127.0.0.1:4317";
+    let refused = clientele(&["up", "--listen", "127.0.0.1:0", "--otlp-endpoint", endpoint]);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(said(&refused).contains("--otlp-endpoint: "));
+    let shown = clientele(&["config", "show", "up", "--otlp-endpoint", endpoint]);
+    let output = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(output.contains("# otlp-endpoint: a secret"), "{output}");
+    for text in [said(&refused), said(&shown), output] {
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_said_once() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();

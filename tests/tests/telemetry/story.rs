@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 pub const WORKSPACE: &str = "workspaces/observed";
 
 /// What no telemetry may hold: the person's name, mail and phone, and what was written about them.
-pub const PERSONAL: [&str; 6] = [
+pub const PERSONAL: [&str; 7] = [
     "Zweistein",
     "Albertine",
     "albertine.zweistein@mail.example",
     "mail.example",
     "5550142",
+    "555 0142",
     "Secretwork",
 ];
 

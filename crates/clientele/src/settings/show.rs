@@ -25,7 +25,7 @@ impl Said {
             };
             let origin = self.origins.of(name);
             let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
-            let line = if is_secret(arg) {
+            let line = if is_secret(arg) || names_a_user(&value) {
                 format!("# {name}: a secret, not shown")
             } else {
                 format!("{name}: {value}")
@@ -35,6 +35,13 @@ impl Said {
         }
         text
     }
+}
+
+/// Whether an address holds a user, and with it perhaps a password: `http://user:password@host`.
+fn names_a_user(value: &str) -> bool {
+    value
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// A value as YAML.

@@ -122,6 +122,12 @@ async fn channel(key: &str, endpoint: &str) -> Result<Channel, TelemetryError> {
                        over gRPC";
         TelemetryError::setting(key, format!("{endpoint:?}: {problem}"))
     };
+    // Not quoted: what stands before the `@` may be a secret.
+    if endpoint.contains('@') {
+        let problem = "an address with a user is not taken; put credentials into \
+                       OTEL_EXPORTER_OTLP_HEADERS";
+        return Err(TelemetryError::setting(key, problem));
+    }
     let uri: Uri = endpoint.parse().map_err(|_| wrong())?;
     if uri.authority().is_none() {
         return Err(wrong());
