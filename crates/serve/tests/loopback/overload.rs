@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use serve::{Concurrency, Config, Limits};
 use tokio::task::JoinSet;
-use tonic::{Code, Request};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_prost::ProstCodec;
 
 use crate::raw::{Raw, framed, probe};
 use crate::support::{Note, Probe, Running, call, open, reason};
@@ -129,20 +131,23 @@ async fn open_streams_take_no_place_of_calls() {
     call(channel.clone(), "Echo", Request::new(Note::default()))
         .await
         .expect("there is a place");
-    let refused = call(channel.clone(), "WatchNotes", Request::new(Note::default())).await;
-    let status = refused.expect_err("no more streams");
+    let status = watch(channel.clone()).await.expect_err("no more streams");
     assert_eq!(reason(&status), "OVERLOADED", "{status}");
     streams.pop();
     let begun = Instant::now();
-    loop {
-        // An endless stream does not answer a call that waits for its end.
-        let again = call(channel.clone(), "WatchNotes", Request::new(Note::default()));
-        if tokio::time::timeout(Duration::from_millis(200), again)
-            .await
-            .is_err()
-        {
-            return;
-        }
+    while let Err(status) = watch(channel.clone()).await {
+        assert_eq!(reason(&status), "OVERLOADED", "{status}");
         assert!(begun.elapsed() < Duration::from_secs(5), "a place is free");
     }
+}
+
+/// Opens a stream that may be refused.
+async fn watch(channel: Channel) -> Result<Streaming<Note>, Status> {
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.expect("connected");
+    let path = probe("WatchNotes").parse().expect("a path");
+    let request = Request::new(Note::default());
+    let codec = ProstCodec::<Note, Note>::default();
+    let opened = grpc.server_streaming(request, path, codec).await?;
+    Ok(opened.into_inner())
 }
