@@ -20,8 +20,12 @@ use crate::schema::parked_changes as table;
 /// The first pause before a refused change is tried again; each further one is twice as long.
 const RETRY_FIRST: Duration = Duration::from_secs(30);
 
-/// The longest pause. What only waits is looked at as often, should nobody have woken it.
+/// The longest pause.
 const RETRY_MAX: Duration = Duration::from_hours(1);
+
+/// How often what only waits is looked at, should nobody have woken it: on PostgreSQL what it waits for
+/// may go at the very moment at which it is parked.
+const WAITING: Duration = Duration::from_mins(5);
 
 /// A change that is not published, as an operator is shown it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +83,7 @@ pub(crate) fn park(
     let Item { change, contact } = item;
     let (attempts, pause) = match reason {
         Some(_) => (1, RETRY_FIRST),
-        None => (0, RETRY_MAX),
+        None => (0, WAITING),
     };
     let LogPosition { epoch, tx, id } = change.position;
     diesel::insert_into(table::table)
@@ -102,6 +106,10 @@ pub(crate) fn park(
             table::retry_time.eq(now.plus(pause).0),
         ))
         .execute(conn)?;
+    // Whatever it waits for may have been dropped since that was looked for.
+    if reason.is_none() && is_first(conn, item)? {
+        retry_at(conn, change.position, now)?;
+    }
     Ok(())
 }
 
@@ -110,7 +118,7 @@ pub(crate) fn park(
 pub(crate) fn take_due(conn: &mut Conn, now: Micros, limit: i64) -> Result<Vec<Row>, Error> {
     let due: Vec<Columns> = table::table
         .filter(table::retry_time.le(now.0))
-        .order((table::epoch, table::tx, table::id))
+        .order((table::retry_time, table::epoch, table::tx, table::id))
         .select(COLUMNS)
         .limit(limit)
         .load(conn)?;
@@ -119,7 +127,7 @@ pub(crate) fn take_due(conn: &mut Conn, now: Micros, limit: i64) -> Result<Vec<R
         if is_first(conn, &row.item)? {
             first.push(row);
         } else {
-            retry_at(conn, row.item.change.position, now.plus(RETRY_MAX))?;
+            retry_at(conn, row.item.change.position, now.plus(WAITING))?;
         }
     }
     Ok(first)

@@ -136,3 +136,43 @@ async fn what_the_server_refuses_is_published_in_order_once_it_takes_it() {
         relay.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_behind_one_that_was_dropped_meanwhile_goes_on() {
+    for engine in engines() {
+        let Some(mut server) = NatsServer::start() else {
+            return;
+        };
+        let directory = Directory::fresh(&engine).await;
+        let relay = directory.relay(&server).await;
+        let mut ids = vec![directory.log("ada", 1).await];
+        let poisoned = directory.log_raw("ada", 2, vec![0xff]).await;
+        eventually("ada is parked", async || {
+            let found = parked(&directory).await;
+            if found == [(poisoned.clone(), true)] {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        })
+        .await;
+        relay.stop().await;
+        server.kill();
+        // The relay knows that ada's waits, and comes to note it only when bob's is taken.
+        ids.push(directory.log("ada", 3).await);
+        ids.push(directory.log("bob", 1).await);
+        let mut relay = directory.relay(&server).await;
+        let waits = |progress: &Progress| progress.oldest_unpublished.is_some();
+        relay.progress.wait_for(waits).await.expect("it runs");
+        relay.progress.changed().await.expect("it tries again");
+        assert_eq!(
+            upkeep::drop_parked(&directory.store, &poisoned, soon()).await,
+            Ok(true)
+        );
+        server.restart();
+        ids.push(directory.log("ada", 4).await);
+        all_told(&server, &ids).await;
+        nothing_parked(&directory).await;
+        relay.stop().await;
+    }
+}
