@@ -55,13 +55,38 @@ impl App {
             .await?;
         if begins {
             self.forget_earlier(&call, epoch).await?;
-            self.record(&call, Vec::new(), epoch, Some(through)).await?;
+            // Until now the epoch before was still heard.
+            while !self.complete(&call, epoch, through).await? {
+                self.forget_earlier(&call, epoch).await?;
+            }
         }
         self.told.notify_waiters();
         Ok(i32::try_from(recorded).unwrap_or(i32::MAX))
     }
 
-    /// Records positions, and that everything was told up to `through`, in one transaction.
+    /// Notes that everything was told up to `through` if nothing is left of what earlier epochs told;
+    /// whether nothing was.
+    async fn complete(&self, call: &Call, epoch: i64, through: LogPosition) -> Result<bool, Error> {
+        let (now, first) = (self.clock.now(), nobody());
+        let completed = self
+            .store
+            .write("positions.complete", call.deadline, move |conn| {
+                // Those who are recording are waited for, and those who come later find this epoch.
+                let known = positions::projection_lock(conn, PIPELINE)?;
+                if known.is_some_and(|known| known >= through) {
+                    return Ok::<_, StoreError>(true);
+                }
+                let is_empty = positions::positions_outdated(conn, epoch, &first, 1)?.is_empty();
+                if is_empty {
+                    positions::projection_advance(conn, PIPELINE, through, now)?;
+                }
+                Ok(is_empty)
+            });
+        Ok(completed.await?)
+    }
+
+    /// Records positions, and that everything was told up to `through`, in one transaction; nothing
+    /// where the epoch is over.
     async fn record(
         &self,
         call: &Call,
@@ -77,6 +102,13 @@ impl App {
             .collect();
         let (call, now, deadline) = (call.clone(), self.clock.now(), call.deadline);
         let recorded = self.store.write("positions.record", deadline, move |conn| {
+            let known = match through {
+                Some(_) => positions::projection_lock(conn, PIPELINE)?,
+                None => positions::projection_hold(conn, PIPELINE)?,
+            };
+            if known.is_some_and(|known| known.epoch > epoch) {
+                return Ok(0);
+            }
             let recorded = record(conn, &call, (epoch, &newest), &event_ids, now)?;
             if let Some(through) = through {
                 positions::projection_advance(conn, PIPELINE, through, now)?;
@@ -89,7 +121,7 @@ impl App {
     /// Empties what was told before this epoch and not in it, slice by slice: a call that is cut off
     /// has got further than the one before.
     async fn forget_earlier(&self, call: &Call, epoch: i64) -> Result<(), Error> {
-        let mut after = ContactName::new(String::new(), String::new());
+        let mut after = nobody();
         loop {
             let from = after.clone();
             let outdated = self
@@ -109,6 +141,11 @@ impl App {
             self.record(call, nowhere.collect(), epoch, None).await?;
         }
     }
+}
+
+/// Before every contact.
+fn nobody() -> ContactName {
+    ContactName::new(String::new(), String::new())
 }
 
 /// The place in the pipeline's log up to which everything was told.

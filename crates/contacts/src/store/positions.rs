@@ -94,14 +94,22 @@ pub fn projection_get(conn: &mut Conn, service: &str) -> Result<Option<LogPositi
     Ok(row.map(|(epoch, tx, id)| LogPosition { epoch, tx, id }))
 }
 
-/// Everything in the log of `service` has been told up to `through`; never goes back.
-pub fn projection_advance(
-    conn: &mut Conn,
-    service: &str,
-    through: LogPosition,
-    now: Micros,
-) -> Result<(), Error> {
-    let stored: Option<(i64, i64, i64)> = locked!(
+/// The same, which stays so until the end of the transaction.
+pub fn projection_hold(conn: &mut Conn, service: &str) -> Result<Option<LogPosition>, Error> {
+    let row: Option<(i64, i64, i64)> = locked!(
+        conn,
+        share,
+        projections::table
+            .find(service)
+            .select((projections::epoch, projections::tx, projections::id)) => first
+    )
+    .optional()?;
+    Ok(row.map(|(epoch, tx, id)| LogPosition { epoch, tx, id }))
+}
+
+/// The same, held by nobody else until the end of the transaction.
+pub fn projection_lock(conn: &mut Conn, service: &str) -> Result<Option<LogPosition>, Error> {
+    let row: Option<(i64, i64, i64)> = locked!(
         conn,
         update,
         projections::table
@@ -109,7 +117,17 @@ pub fn projection_advance(
             .select((projections::epoch, projections::tx, projections::id)) => first
     )
     .optional()?;
-    let stored = stored.map(|(epoch, tx, id)| LogPosition { epoch, tx, id });
+    Ok(row.map(|(epoch, tx, id)| LogPosition { epoch, tx, id }))
+}
+
+/// Everything in the log of `service` has been told up to `through`; never goes back.
+pub fn projection_advance(
+    conn: &mut Conn,
+    service: &str,
+    through: LogPosition,
+    now: Micros,
+) -> Result<(), Error> {
+    let stored = projection_lock(conn, service)?;
     if stored.is_some_and(|stored| stored >= through) {
         return Ok(());
     }

@@ -22,7 +22,7 @@ fn token(service: Service, epoch: i64, tx: i64) -> String {
     .to_string()
 }
 
-fn at(id: &str, stage: &str, role: Role, revision: i64) -> RecordedPosition {
+pub fn at(id: &str, stage: &str, role: Role, revision: i64) -> RecordedPosition {
     RecordedPosition {
         contact: name(id),
         stage: stage.into(),
@@ -31,13 +31,13 @@ fn at(id: &str, stage: &str, role: Role, revision: i64) -> RecordedPosition {
     }
 }
 
-async fn record(suite: &mut Suite, positions: Vec<RecordedPosition>, tx: i64) -> i32 {
+pub async fn record(suite: &Suite, positions: Vec<RecordedPosition>, tx: i64) -> i32 {
     record_in(suite, positions, 5, tx).await
 }
 
 /// The same in this epoch of the pipeline's database.
-async fn record_in(
-    suite: &mut Suite,
+pub async fn record_in(
+    suite: &Suite,
     positions: Vec<RecordedPosition>,
     epoch: i64,
     tx: i64,
@@ -47,7 +47,7 @@ async fn record_in(
 
 /// The same where everything was told up to a transaction of an epoch.
 async fn record_told(
-    suite: &mut Suite,
+    suite: &Suite,
     positions: Vec<RecordedPosition>,
     epoch: i64,
     (told, tx): (i64, i64),
@@ -58,8 +58,8 @@ async fn record_told(
         complete_through,
         epoch,
     });
-    suite
-        .contacts
+    let mut contacts = suite.contacts.clone();
+    contacts
         .record_positions(request)
         .await
         .expect("recorded")
@@ -68,8 +68,8 @@ async fn record_told(
 }
 
 /// The stage that a contact shows, and its revision.
-async fn shown(suite: &mut Suite, id: &str) -> (String, i64) {
-    let found = suite.contacts.get_contact(get(id, &[])).await;
+pub async fn shown(suite: &Suite, id: &str) -> (String, i64) {
+    let found = suite.contacts.clone().get_contact(get(id, &[])).await;
     let found = found.expect("found").into_inner().contact;
     let found = found.expect("a contact");
     (found.stage, found.position_revision)
@@ -91,9 +91,9 @@ async fn only_a_newer_position_replaces_one_and_the_contact_stays_as_it_is() {
             at("ada", "old", Role::Contact, 1),
             at("nobody", "lead", Role::Lead, 1),
         ];
-        assert_eq!(record(&mut suite, told.clone(), 1).await, 1);
+        assert_eq!(record(&suite, told.clone(), 1).await, 1);
         assert_eq!(
-            record(&mut suite, told, 1).await,
+            record(&suite, told, 1).await,
             0,
             "repeating changes nothing"
         );
@@ -128,7 +128,7 @@ async fn only_a_newer_position_replaces_one_and_the_contact_stays_as_it_is() {
             .await
             .expect("the etag still holds");
         assert_eq!(kept.into_inner().contact.expect("a contact").stage, "lead");
-        record(&mut suite, vec![at("ada", "", Role::Unspecified, 3)], 2).await;
+        record(&suite, vec![at("ada", "", Role::Unspecified, 3)], 2).await;
         let found = suite
             .contacts
             .get_contact(get("ada", &[]))
@@ -153,7 +153,7 @@ async fn lists_filter_by_what_was_told() {
             at("a", "won", Role::Client, 1),
             at("b", "demo", Role::Prospect, 1),
         ];
-        record(&mut suite, told, 1).await;
+        record(&suite, told, 1).await;
         for (filter, expected) in [
             ("role = CLIENT", "a"),
             ("role != CLIENT", "b c"),
@@ -193,7 +193,7 @@ async fn lists_filter_by_what_was_told() {
 async fn a_read_waits_for_what_a_pipeline_token_stands_for() {
     on_each_engine(|mut suite| async move {
         suite.create("ada", Contact::default()).await;
-        record(&mut suite, Vec::new(), 5).await;
+        record(&suite, Vec::new(), 5).await;
         let fresh = token(Service::Pipeline, 5, 5);
         suite
             .contacts
@@ -214,7 +214,7 @@ async fn a_read_waits_for_what_a_pipeline_token_stands_for() {
                 }
             }
         }
-        let telling = record(&mut suite, vec![at("ada", "lead", Role::Lead, 1)], 8);
+        let telling = record(&suite, vec![at("ada", "lead", Role::Lead, 1)], 8);
         let (answer, _) = tokio::join!(waiting, telling);
         let found = answer
             .expect("it became fresh")
@@ -245,7 +245,7 @@ async fn a_read_waits_for_what_a_pipeline_token_stands_for() {
 async fn foreign_tokens_are_refused() {
     on_each_engine(|mut suite| async move {
         suite.create("ada", Contact::default()).await;
-        record(&mut suite, Vec::new(), 5).await;
+        record(&suite, Vec::new(), 5).await;
         for foreign in [
             token(Service::Billing, 1, 1),
             token(Service::Contacts, 1, 1),
@@ -296,21 +296,21 @@ async fn a_later_epoch_takes_revisions_back() {
             at("ada", "client", Role::Client, 7),
             at("bob", "lead", Role::Lead, 5),
         ];
-        assert_eq!(record(&mut suite, told, 9).await, 2);
+        assert_eq!(record(&suite, told, 9).await, 2);
         // The restored database has lost two moves of one of them and gives their revisions out anew.
         let restored = vec![
             at("ada", "lead", Role::Lead, 5),
             at("bob", "lead", Role::Lead, 5),
         ];
-        assert_eq!(record_in(&mut suite, restored, 6, 1).await, 1);
+        assert_eq!(record_in(&suite, restored, 6, 1).await, 1);
         let next = vec![at("ada", "prospect", Role::Prospect, 6)];
-        assert_eq!(record_in(&mut suite, next, 6, 2).await, 1);
+        assert_eq!(record_in(&suite, next, 6, 2).await, 1);
         // Whoever still tells of the life before is not heard.
         let late = vec![
             at("ada", "client", Role::Client, 8),
             at("bob", "client", Role::Client, 6),
         ];
-        assert_eq!(record(&mut suite, late, 10).await, 0);
+        assert_eq!(record(&suite, late, 10).await, 0);
         for (id, stage, revision) in [("ada", "prospect", 6), ("bob", "lead", 5)] {
             let token = token(Service::Pipeline, 6, 2);
             let found = suite.contacts.get_contact(get(id, &[token])).await;
@@ -335,15 +335,15 @@ async fn what_a_later_epoch_does_not_tell_is_shown_no_longer() {
             at("ada", "client", Role::Client, 7),
             at("bob", "client", Role::Client, 3),
         ];
-        assert_eq!(record(&mut suite, told, 9).await, 2);
+        assert_eq!(record(&suite, told, 9).await, 2);
         // Of the restored database's positions some were told; it has not said yet that these are all.
         let first = vec![at("ada", "lead", Role::Lead, 1)];
-        assert_eq!(record_told(&mut suite, first, 6, (0, 0)).await, 1);
-        assert_eq!(shown(&mut suite, "bob").await, ("client".to_owned(), 3));
+        assert_eq!(record_told(&suite, first, 6, (0, 0)).await, 1);
+        assert_eq!(shown(&suite, "bob").await, ("client".to_owned(), 3));
         // Now it has: one of them was lost with the restore.
-        assert_eq!(record_in(&mut suite, Vec::new(), 6, 1).await, 0);
-        assert_eq!(shown(&mut suite, "ada").await, ("lead".to_owned(), 1));
-        assert_eq!(shown(&mut suite, "bob").await, (String::new(), 0));
+        assert_eq!(record_in(&suite, Vec::new(), 6, 1).await, 0);
+        assert_eq!(shown(&suite, "ada").await, ("lead".to_owned(), 1));
+        assert_eq!(shown(&suite, "bob").await, (String::new(), 0));
         let clients = ListContactsRequest {
             parent: PARENT.into(),
             filter: "role = CLIENT OR stage = \"client\"".into(),
@@ -356,12 +356,12 @@ async fn what_a_later_epoch_does_not_tell_is_shown_no_longer() {
             at("bob", "client", Role::Client, 4),
             at("eve", "client", Role::Client, 1),
         ];
-        assert_eq!(record(&mut suite, late, 10).await, 0);
-        assert_eq!(shown(&mut suite, "eve").await, (String::new(), 0));
+        assert_eq!(record(&suite, late, 10).await, 0);
+        assert_eq!(shown(&suite, "eve").await, (String::new(), 0));
         // The position that is opened anew begins with the first revision.
         let anew = vec![at("bob", "lead", Role::Lead, 1)];
-        assert_eq!(record_in(&mut suite, anew, 6, 2).await, 1);
-        assert_eq!(shown(&mut suite, "bob").await, ("lead".to_owned(), 1));
+        assert_eq!(record_in(&suite, anew, 6, 2).await, 1);
+        assert_eq!(shown(&suite, "bob").await, ("lead".to_owned(), 1));
     })
     .await;
 }

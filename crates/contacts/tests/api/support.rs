@@ -51,6 +51,11 @@ where
 }
 
 impl Suite {
+    /// The URL of its database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same database under a new process.
     pub async fn restarted(self) -> Self {
         self.stop.cancel();
