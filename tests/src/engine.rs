@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::suite::binary;
 use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 
 /// A database engine.
@@ -38,7 +39,13 @@ fn server_url() -> Option<String> {
         .filter(|url| !url.is_empty())
 }
 
-/// Three fresh databases on the private server, dropped with this value.
+/// Who owns the databases and migrates them.
+const OWNER: &str = "clientele_e2e_owner";
+
+/// Whom the services connect as: a role that owns nothing, before whom the second wall stands.
+const ROLE: &str = "clientele_e2e_service";
+
+/// Three fresh databases on the private server, migrated, dropped with this value.
 pub struct Databases {
     server: String,
     prefix: String,
@@ -57,16 +64,41 @@ impl Databases {
         let server = server_url().expect("CLIENTELE_TEST_POSTGRES_URL");
         let prefix = format!("e2e_{}", types::Ids::system().next().replace('-', ""));
         let databases = Self { server, prefix };
+        for role in [OWNER, ROLE] {
+            databases.run(&format!(
+                "DO $$ BEGIN CREATE ROLE {role} LOGIN; \
+                 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            ));
+        }
         for service in SERVICES {
-            databases.run(&format!("CREATE DATABASE {}_{service}", databases.prefix));
+            databases.run(&format!(
+                "CREATE DATABASE {}_{service} OWNER {OWNER}",
+                databases.prefix
+            ));
+            let migrated = std::process::Command::new(binary())
+                .args(["migrate", service, "--grant-to", ROLE])
+                .args(["--database-url", &databases.owner_url(service)])
+                .output()
+                .expect("the clientele binary");
+            assert!(migrated.status.success(), "{migrated:?}");
         }
         databases
     }
 
-    /// The URL of a service's database.
+    /// The URL of a service's database, as the role that the service connects as.
     pub fn url(&self, service: &str) -> String {
+        self.url_of(service, ROLE)
+    }
+
+    /// The URL of a service's database, as its owner.
+    pub fn owner_url(&self, service: &str) -> String {
+        self.url_of(service, OWNER)
+    }
+
+    fn url_of(&self, service: &str, role: &str) -> String {
         let (base, _) = self.server.rsplit_once('/').expect("a URL with a database");
-        format!("{base}/{}_{service}", self.prefix)
+        let host = base.rsplit(['/', '@']).next().unwrap_or_default();
+        format!("postgres://{role}@{host}/{}_{service}", self.prefix)
     }
 
     /// Has the server close the connections to a service's database and refuse new ones.
@@ -105,7 +137,7 @@ impl Databases {
         let database = format!("{}_{service}", self.prefix);
         self.run(&format!("DROP DATABASE {database} WITH (FORCE)"));
         self.run(&format!(
-            "CREATE DATABASE {database} TEMPLATE {database}_backup"
+            "CREATE DATABASE {database} TEMPLATE {database}_backup OWNER {OWNER}"
         ));
     }
 

@@ -48,6 +48,7 @@ impl Billing {
         let store = opened.map_err(|error| OpenError::Unreachable(error.to_string()))??;
         let new_id = ids.next();
         let holder: String = store
+            .across()
             .write("gate.holder", Deadline::after(START_TIME), move |conn| {
                 gate::holder_ensure(conn, &new_id)
             })

@@ -228,6 +228,18 @@ pub enum LogFormat {
 /// The settings of `migrate`.
 #[derive(Debug, Args)]
 pub struct Migrate {
+    /// The database, as its owner.
+    #[command(flatten)]
+    pub database: Database,
+    /// Let this role of PostgreSQL read and write rows, and nothing else: the one that the service
+    /// connects as. Give it at each migration, so that it may use new tables.
+    #[arg(long, value_name = "ROLE", env = "CLIENTELE_GRANT_TO")]
+    pub grant_to: Option<String>,
+}
+
+/// A service's database.
+#[derive(Debug, Args)]
+pub struct Database {
     /// The file that settings can stand in.
     #[command(flatten)]
     pub config: ConfigFile,
@@ -243,7 +255,7 @@ pub struct Migrate {
 pub enum Epoch {
     /// Begin a new epoch. Do this once after a database was restored from a backup: grants and
     /// tokens of the time that was lost are void then.
-    Bump(Migrate),
+    Bump(Database),
 }
 
 /// What can be done with the holders of grants: databases of billing that may act on what a contact

@@ -136,21 +136,24 @@ impl Relay {
     /// log is kept for the relay.
     async fn begin(&self, lease: &Lease) -> Result<LogPosition, Error> {
         let (lease, now) = (lease.clone(), self.clock.now());
-        let begun = self.store.write("relay.begin", deadline(), move |conn| {
-            leases::hold(conn, &lease, now)?;
-            let oldest = change_log::oldest(conn)?;
-            let place = change_log::consumer(conn, NAME)?;
-            match place {
-                Some(at) if !change_log::is_expired(conn, at)? => Ok::<_, Error>((at, false)),
-                lost => {
-                    // A place never goes back, and this one may have been in a life of the database
-                    // that is over.
-                    change_log::forget_consumer(conn, NAME)?;
-                    change_log::register_consumer(conn, NAME, oldest, now)?;
-                    Ok((oldest, lost.is_some()))
+        let begun = self
+            .store
+            .across()
+            .write("relay.begin", deadline(), move |conn| {
+                leases::hold(conn, &lease, now)?;
+                let oldest = change_log::oldest(conn)?;
+                let place = change_log::consumer(conn, NAME)?;
+                match place {
+                    Some(at) if !change_log::is_expired(conn, at)? => Ok::<_, Error>((at, false)),
+                    lost => {
+                        // A place never goes back, and this one may have been in a life of the database
+                        // that is over.
+                        change_log::forget_consumer(conn, NAME)?;
+                        change_log::register_consumer(conn, NAME, oldest, now)?;
+                        Ok((oldest, lost.is_some()))
+                    }
                 }
-            }
-        });
+            });
         let (at, lost) = begun.await?;
         if lost {
             tracing::error!(
@@ -168,16 +171,22 @@ impl Relay {
         publisher: &mut Publisher<'_>,
     ) -> Result<(i64, bool), Error> {
         let now = self.clock.now();
-        let parked = self.store.read("relay.parked", deadline(), parked::count);
+        let parked = self
+            .store
+            .across()
+            .read("relay.parked", deadline(), parked::count);
         let parked = parked.await?;
         if parked == 0 {
             return Ok((0, false));
         }
         let held = lease.clone();
-        let taken = self.store.write("relay.due", deadline(), move |conn| {
-            leases::hold(conn, &held, now)?;
-            parked::take_due(conn, now, TRIED_MAX)
-        });
+        let taken = self
+            .store
+            .across()
+            .write("relay.due", deadline(), move |conn| {
+                leases::hold(conn, &held, now)?;
+                parked::take_due(conn, now, TRIED_MAX)
+            });
         let rows = taken.await?;
         if rows.is_empty() {
             return Ok((parked, false));
@@ -197,6 +206,7 @@ impl Relay {
             .collect();
         let lanes: Vec<String> = lanes.into_iter().collect();
         self.store
+            .across()
             .read("relay.blocked", deadline(), move |conn| {
                 parked::blocked(conn, &lanes)
             })
@@ -213,6 +223,7 @@ impl Relay {
         let (lease, now) = (lease.clone(), self.clock.now());
         self.warn_of(&kept);
         self.store
+            .across()
             .write("relay.note", deadline(), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 for Kept { item, reason } in &kept {
@@ -233,6 +244,7 @@ impl Relay {
         let (lease, now) = (lease.clone(), self.clock.now());
         self.warn_of(&settled.kept);
         self.store
+            .across()
             .write("relay.retried", deadline(), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 for item in &settled.published {

@@ -30,7 +30,7 @@ pub enum Stopped {
 
 /// The changes that are parked, in the log's order; at most a thousand.
 pub async fn parked(store: &Store, deadline: Deadline) -> Result<Vec<Parked>, Error> {
-    let listed = store.read("relay.list", deadline, |conn| {
+    let listed = store.across().read("relay.list", deadline, |conn| {
         parked::list(conn, LISTED_MAX)
     });
     listed.await
@@ -39,7 +39,7 @@ pub async fn parked(store: &Store, deadline: Deadline) -> Result<Vec<Parked>, Er
 /// Has every refused change tried again at once; how many there are.
 pub async fn retry(store: &Store, deadline: Deadline) -> Result<usize, Error> {
     let now = store.clock().now();
-    let retried = store.write("relay.retry", deadline, move |conn| {
+    let retried = store.across().write("relay.retry", deadline, move |conn| {
         parked::retry_all(conn, now)
     });
     retried.await
@@ -49,7 +49,7 @@ pub async fn retry(store: &Store, deadline: Deadline) -> Result<usize, Error> {
 /// there was one with this event id.
 pub async fn drop_parked(store: &Store, event_id: &str, deadline: Deadline) -> Result<bool, Error> {
     let (event_id, now) = (event_id.to_owned(), store.clock().now());
-    let dropped = store.write("relay.drop", deadline, move |conn| {
+    let dropped = store.across().write("relay.drop", deadline, move |conn| {
         let Some(item) = parked::find(conn, &event_id)? else {
             return Ok(false);
         };
@@ -63,7 +63,7 @@ pub async fn drop_parked(store: &Store, event_id: &str, deadline: Deadline) -> R
 /// forgotten. One that is switched on again later begins with the oldest change that is kept then.
 pub async fn stop(store: &Store, deadline: Deadline) -> Result<Stopped, Error> {
     let now = store.clock().now();
-    let stopped = store.write("relay.stop", deadline, move |conn| {
+    let stopped = store.across().write("relay.stop", deadline, move |conn| {
         if change_log::consumer(conn, NAME)?.is_none() {
             return Ok(Stopped::Absent);
         }

@@ -130,7 +130,7 @@ async fn call(store: &Store, kind: Kind, id: String) -> Result<(), Error> {
     match kind {
         Kind::Transaction => {
             let write = move |conn: &mut Conn| with(&id, |parts| one_by_one(conn, &id, parts));
-            store.write("bench", deadline, write).await
+            store.across().write("bench", deadline, write).await
         }
         Kind::Single => {
             let write = move |conn: &mut Conn| {
@@ -138,7 +138,7 @@ async fn call(store: &Store, kind: Kind, id: String) -> Result<(), Error> {
                     create(conn, Some(completed), &change, insert!(id.as_str())).map(|_| ())
                 })
             };
-            store.write_single("bench", deadline, write).await
+            store.across().write_single("bench", deadline, write).await
         }
         Kind::Read => {
             let read = move |conn: &mut Conn| {
@@ -149,7 +149,7 @@ async fn call(store: &Store, kind: Kind, id: String) -> Result<(), Error> {
                 found.optional()?;
                 Ok(())
             };
-            store.read_point("bench", deadline, read).await
+            store.across().read_point("bench", deadline, read).await
         }
     }
 }

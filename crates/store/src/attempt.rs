@@ -1,7 +1,12 @@
 //! One try at an operation: how it is begun, and how it ended.
 
+use std::sync::Arc;
+
+use types::Deadline;
+
 use crate::Error;
 use crate::change_log::LogPosition;
+use crate::permits::Turn;
 
 /// How a transaction is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,21 @@ pub(crate) enum Mode {
     Read,
     /// Statements over one snapshot.
     Snapshot,
+}
+
+/// An operation, but for what it does.
+#[derive(Clone)]
+pub(crate) struct Act {
+    /// Its label.
+    pub(crate) op: &'static str,
+    /// How its transaction is begun.
+    pub(crate) mode: Mode,
+    /// What it waits for.
+    pub(crate) turn: Turn,
+    /// By when.
+    pub(crate) deadline: Deadline,
+    /// For whom, as the setting of PostgreSQL has it.
+    pub(crate) scope: Arc<str>,
 }
 
 /// How an attempt ended.

@@ -199,6 +199,7 @@ impl Feed {
         let deadline = Deadline::after(READ_TIME);
         let page = self
             .store
+            .within_or_across(self.workspace.as_deref())
             .read("feed.read", deadline, move |conn| {
                 let scope = workspace.as_deref().map_or(Scope::All, Scope::Workspace);
                 change_log::read_after(conn, scope, after, READ_MAX)

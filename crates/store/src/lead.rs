@@ -96,6 +96,7 @@ impl Store {
     async fn release_lease(&self, lease: Lease, ttl: Duration) {
         let name = lease.name.clone();
         let released = self
+            .across()
             .write("lease.release", Deadline::after(ttl), move |conn| {
                 leases::release(conn, &lease)
             })
@@ -112,18 +113,20 @@ impl Store {
         ttl: Duration,
     ) -> Result<Option<Lease>, Error> {
         let (holder, clock) = (holder.to_owned(), self.clock().clone());
-        self.write("lease.acquire", Deadline::after(ttl), move |conn| {
-            leases::acquire(conn, name, &holder, ttl, clock.now())
-        })
-        .await
+        self.across()
+            .write("lease.acquire", Deadline::after(ttl), move |conn| {
+                leases::acquire(conn, name, &holder, ttl, clock.now())
+            })
+            .await
     }
 
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
         let (lease, clock) = (lease.clone(), self.clock().clone());
-        self.write("lease.renew", Deadline::after(ttl / 3), move |conn| {
-            leases::renew(conn, &lease, ttl, clock.now())
-        })
-        .await
+        self.across()
+            .write("lease.renew", Deadline::after(ttl / 3), move |conn| {
+                leases::renew(conn, &lease, ttl, clock.now())
+            })
+            .await
     }
 
     /// Ends when the lease is lost, or could not be renewed in time.

@@ -121,8 +121,9 @@ async fn look(store: Store, unseen: &Once) {
     // Whoever needs the database says louder that it is not there. A crowd is when the age is wanted
     // most. One that is not known is not told: 0 would say that all is well.
     let deadline = Deadline::after(LOOK_TIME);
-    let age = store.reserved();
-    let age = age.read_point("measure.horizon", deadline, held_up).await;
+    let store = store.reserved();
+    let looking = store.across();
+    let age = looking.read_point("measure.horizon", deadline, held_up).await;
     if let Ok(None) = age {
         unseen.call_once(|| {
             tracing::warn!(

@@ -10,6 +10,7 @@ use types::Clock;
 
 use crate::options::{Migrations, OpenError, Options};
 use crate::pool::Manager;
+use crate::scope::{EVERY, SETTING};
 use crate::url::Target;
 use crate::{Conn, epoch};
 
@@ -47,6 +48,10 @@ pub(crate) fn run(
     let ran = match conn {
         Conn::Sqlite(c) => apply(c, &[&SQLITE, &migrations.sqlite])?,
         Conn::Postgres(c) => {
+            // Whoever finds everything done need not be the owner, who alone may do it.
+            if missing_in_postgres(c, [&POSTGRES, &migrations.postgres])?.is_empty() {
+                return Ok(Vec::new());
+            }
             let session = patiently(c)?;
             advisory(c, "pg_advisory_lock")?;
             let ran = apply(c, &[&POSTGRES, &migrations.postgres]);
@@ -66,8 +71,47 @@ pub(crate) fn missing(
 ) -> Result<Vec<String>, OpenError> {
     Ok(match conn {
         Conn::Sqlite(c) => named(&unapplied(c, &[&SQLITE, &migrations.sqlite])?),
-        Conn::Postgres(c) => named(&unapplied(c, &[&POSTGRES, &migrations.postgres])?),
+        Conn::Postgres(c) => missing_in_postgres(c, [&POSTGRES, &migrations.postgres])?,
     })
+}
+
+/// Diesel would first make its table where there is none, which only the owner may: so it is read
+/// as it is.
+fn missing_in_postgres(
+    conn: &mut PgConnection,
+    sources: [&EmbeddedMigrations; 2],
+) -> Result<Vec<String>, OpenError> {
+    let failed = |error: diesel::result::Error| OpenError::Migration(error.to_string());
+    let is_readable = "SELECT coalesce(has_table_privilege(to_regclass('__diesel_schema_migrations'), \
+                       'SELECT'), false) AS yes";
+    let readable: IsReadable = diesel::sql_query(is_readable)
+        .get_result(conn)
+        .map_err(failed)?;
+    let ran: Vec<Version> = if readable.yes {
+        let ran = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(conn);
+        ran.map_err(failed)?
+    } else {
+        Vec::new()
+    };
+    let has_run = |name: &String| {
+        ran.iter()
+            .any(|ran| name.starts_with(&format!("{}_", ran.version)))
+    };
+    let mut missing = names::<diesel::pg::Pg>(sources);
+    missing.retain(|name| !has_run(name));
+    Ok(missing)
+}
+
+#[derive(QueryableByName)]
+struct IsReadable {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
 }
 
 fn apply<C, DB>(
@@ -130,6 +174,9 @@ fn patiently(conn: &mut PgConnection) -> Result<Timeouts, OpenError> {
     )
     .get_result(conn)
     .map_err(|error| OpenError::Migration(error.to_string()))?;
+    // Migrations move rows of every workspace.
+    conn.batch_execute(&format!("SET {SETTING} = '{EVERY}'"))
+        .map_err(|error| OpenError::Migration(error.to_string()))?;
     let none = Timeouts {
         statement: "0".to_owned(),
         lock: "0".to_owned(),

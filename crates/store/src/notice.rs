@@ -23,6 +23,7 @@ impl Store {
     /// [`Store::epoch`].
     pub async fn epoch_look(&self, deadline: Deadline) -> Result<i64, Error> {
         let found = self
+            .across()
             .read_point("epoch.look", deadline, epoch::current)
             .await?;
         Ok(self.inner.notice(found.number))

@@ -104,6 +104,14 @@ pub enum OpenError {
         /// The migrations that have not run, in their order.
         pending: Vec<String>,
     },
+    /// The role that connects, or is to be let in, will not do.
+    #[error("the database role {role}: {problem}")]
+    Role {
+        /// Its name.
+        role: String,
+        /// Why not, and what to do.
+        problem: String,
+    },
     /// A migration failed; it was rolled back.
     #[error("a migration failed: {0}")]
     Migration(String),

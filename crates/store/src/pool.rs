@@ -30,6 +30,8 @@ pub(crate) struct Ready {
     pub(crate) note: Note,
     /// The session's statement timeout in milliseconds (PostgreSQL).
     pub(crate) statement_timeout_ms: u64,
+    /// For whom the session acts outside of transactions (PostgreSQL); empty for nobody.
+    pub(crate) scope: Arc<str>,
     /// The number of the last outage when this connection was made or last seen to work.
     pub(crate) outage: u64,
     /// When it was last used.
@@ -135,6 +137,7 @@ impl r2d2::ManageConnection for Manager {
             conn,
             note,
             statement_timeout_ms: postgres::STATEMENT_TIMEOUT_MS,
+            scope: Arc::from(""),
             outage,
             used: Instant::now(),
             broken: false,
@@ -210,7 +213,8 @@ mod tests {
             let manager = Manager::new(&Options::new("test", &*url, &NONE)).unwrap();
             let mut ready = r2d2::ManageConnection::connect(&manager).unwrap();
             let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                       WHERE datname = current_database() AND usename = current_user \
+                       AND pid <> pg_backend_pid()";
             let mut admin = manager.first().unwrap();
             diesel::sql_query(cut).execute(&mut admin).unwrap();
             assert!(

@@ -5,6 +5,7 @@
 //! `BEGIN` in one message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{
@@ -14,11 +15,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use types::Deadline;
 
-use crate::attempt::{Attempt, Mode};
+use crate::attempt::{Act, Attempt, Mode};
 use crate::context::{self, KeyFate};
 use crate::failure::Failure;
 use crate::options::OpenError;
 use crate::pool::{Ready, depth, roll_back_to};
+use crate::scope::SETTING;
 use crate::url::with_parameter;
 use crate::{Conn, Error};
 
@@ -142,19 +144,14 @@ fn speak_english(conn: &mut PgConnection, found: String) -> Result<(), OpenError
 }
 
 /// Runs `f` once on a borrowed connection, on the calling thread.
-pub(crate) fn attempt<T, E, F>(
-    ready: &mut Ready,
-    op: &'static str,
-    mode: Mode,
-    deadline: Deadline,
-    f: &F,
-) -> Attempt<T, E>
+pub(crate) fn attempt<T, E, F>(ready: &mut Ready, act: &Act, f: &F) -> Attempt<T, E>
 where
     E: From<Error>,
     F: Fn(&mut Conn) -> Result<T, E>,
 {
+    let (op, mode) = (act.op, act.mode);
     ready.note.wipe();
-    if let Err(error) = begin(ready, mode, deadline) {
+    if let Err(error) = begin(ready, act) {
         return failed(ready, mode, error);
     }
     ready.note.wipe();
@@ -196,29 +193,46 @@ where
     }
 }
 
-fn begin(ready: &mut Ready, mode: Mode, deadline: Deadline) -> Result<(), diesel::result::Error> {
+/// Begins, with the settings of the session made to fit: the statement timeout, and for whom it acts.
+///
+/// Within a transaction they are its own and go out together with `BEGIN`. Statements that are
+/// transactions by themselves need those of the session changed, which takes a message of its own,
+/// but only where they differ from what the connection was used for last.
+fn begin(ready: &mut Ready, act: &Act) -> Result<(), diesel::result::Error> {
     let Conn::Postgres(conn) = &mut ready.conn else {
         return Err(diesel::result::Error::NotInTransaction);
     };
-    let timeout = statement_timeout(ready.statement_timeout_ms, deadline);
-    let begin = match mode {
+    let timeout = statement_timeout(ready.statement_timeout_ms, act.deadline);
+    let scope = (ready.scope != act.scope).then_some(&act.scope);
+    let begin = match act.mode {
         Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Mode::SingleWrite | Mode::Read => {
-            if let Some(timeout) = timeout {
-                conn.batch_execute(&format!("SET statement_timeout = {timeout}"))?;
-                ready.statement_timeout_ms = timeout;
+            let settings = settings("SET", timeout, scope);
+            if !settings.is_empty() {
+                conn.batch_execute(&settings)?;
+                ready.statement_timeout_ms = timeout.unwrap_or(ready.statement_timeout_ms);
+                ready.scope = Arc::clone(&act.scope);
             }
             return Ok(());
         }
     };
-    match timeout {
-        None => AnsiTransactionManager::begin_transaction_sql(conn, begin),
-        Some(timeout) => AnsiTransactionManager::begin_transaction_sql(
-            conn,
-            &format!("{begin}; SET LOCAL statement_timeout = {timeout}"),
-        ),
-    }
+    let settings = settings("SET LOCAL", timeout, scope);
+    AnsiTransactionManager::begin_transaction_sql(conn, &format!("{begin};{settings}"))
+}
+
+/// The statements that change what has to be changed of the settings, each begun by `set`.
+fn settings(set: &str, timeout: Option<u64>, scope: Option<&Arc<str>>) -> String {
+    let timeout = timeout.map(|ms| format!("{set} statement_timeout = {ms};"));
+    let scope = scope.map(|scope| format!("{set} {SETTING} = {};", quoted(scope)));
+    timeout.unwrap_or_default() + &scope.unwrap_or_default()
+}
+
+/// A text as a literal of SQL, whatever is in it and whatever `standard_conforming_strings` says.
+fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|c| *c != '\0').collect();
+    let text = text.replace('\\', "\\\\").replace('\'', "''");
+    format!("E'{text}'")
 }
 
 /// The statement timeout to set, if the session's is too far from what the deadline leaves: below

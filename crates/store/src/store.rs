@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use types::{Clock, Deadline};
 
-use crate::attempt::{Attempt, Mode};
+use crate::attempt::{Act, Attempt, Mode};
 use crate::epoch::Epoch;
 use crate::operation::Operation;
 use crate::options::{OpenError, Options};
@@ -15,14 +15,12 @@ use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
 use crate::url::Target;
 use crate::wake::Wake;
-use crate::{Conn, Error, epoch, measure, migrate, notice, postgres, retry, statistics};
+use crate::{Conn, Error, epoch, measure, migrate, notice, postgres, retry, roles, statistics};
 
 /// One service's database. Clones are cheap and share everything.
 ///
-/// Operations take a static label for metrics, the call's deadline, and a synchronous closure. The
-/// closure is pure apart from the database, since it may be run again; it never waits for anything
-/// else. It must hand on the database errors it does not mean to handle: on PostgreSQL a failed
-/// statement spoils the transaction unless it ran in a savepoint (`conn.transaction`).
+/// Whoever reads or writes says first for whom: [`Store::within`] one workspace, or
+/// [`Store::across`] them all.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -51,6 +49,7 @@ impl Store {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let manager = Manager::new(&options)?;
         let mut first = manager.first()?;
+        roles::check(&mut first, options.service)?;
         if options.migrate {
             for name in migrate::run(&mut first, options.migrations, &options.clock)? {
                 tracing::info!(service = options.service, migration = name, "migrated");
@@ -111,108 +110,12 @@ impl Store {
         }
     }
 
-    fn turn(&self, turn: Turn) -> Turn {
+    pub(crate) fn turn(&self, turn: Turn) -> Turn {
         if self.is_reserved {
             Turn::Reserved
         } else {
             turn
         }
-    }
-
-    /// Reads off the calling thread. Each statement sees what was committed when it began.
-    pub async fn read<T, E, F>(&self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.run(op, Mode::Read, Turn::Scan, deadline, f).await
-    }
-
-    /// Reads one indexed row, or as little: on SQLite on the calling thread, which saves two
-    /// hand-overs between threads; on PostgreSQL like [`Store::read`].
-    pub async fn read_point<T, E, F>(
-        &self,
-        op: &'static str,
-        deadline: Deadline,
-        f: F,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
-    {
-        // Such a read never waits, so a task that does nothing else would never let others run.
-        tokio::task::consume_budget().await;
-        if let Engine::Sqlite(_) = self.inner.engine
-            && !deadline.expired()
-            && let Some(mut lent) = self.inner.pool.try_get()
-        {
-            let operation = self.begin(op, Mode::Read);
-            let answer = match sqlite::attempt(&mut lent, op, Mode::Read, &f) {
-                Attempt::Answered(answer, _) => answer,
-                Attempt::Settled(error) => Err(error),
-                Attempt::Again(_) | Attempt::Unknown(_) => {
-                    return self.run(op, Mode::Read, Turn::Point, deadline, f).await;
-                }
-            };
-            operation.end(1, answer.is_ok());
-            return answer;
-        }
-        self.run(op, Mode::Read, Turn::Point, deadline, f).await
-    }
-
-    /// Reads with all statements over one snapshot of the database.
-    pub async fn read_snapshot<T, E, F>(
-        &self,
-        op: &'static str,
-        deadline: Deadline,
-        f: F,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.run(op, Mode::Snapshot, Turn::Scan, deadline, f).await
-    }
-
-    /// Writes in a transaction, which commits if `f` answers `Ok` and rolls back if it answers
-    /// `Err` or panics. Nothing is answered before the commit is on disk.
-    ///
-    /// Run again at most five times, within the deadline, when others got in the way. On SQLite the
-    /// writes that wait together share one transaction, each in a savepoint. On PostgreSQL the
-    /// isolation is READ COMMITTED: lock what a decision rests on ([`locked!`](crate::locked)), in
-    /// one order everywhere. Where the server vanished during the commit, a write with a request key
-    /// ([`idempotency`](crate::idempotency)) is run again, and finds its key if it was done. Errors:
-    /// [`Error::CommitUnknown`] when that is not possible or does not succeed; for the rest nothing was
-    /// done.
-    pub async fn write<T, E, F>(&self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.run_write(op, Mode::Write, deadline, f).await
-    }
-
-    /// Writes with exactly one statement, which on PostgreSQL is its own transaction and so takes
-    /// one round trip instead of three. On SQLite it is [`Store::write`].
-    ///
-    /// `f` must issue one statement (see [`single`](crate::single)): on PostgreSQL a second one
-    /// would not be rolled back with the first. Debug builds panic on it.
-    pub async fn write_single<T, E, F>(
-        &self,
-        op: &'static str,
-        deadline: Deadline,
-        f: F,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.run_write(op, Mode::SingleWrite, deadline, f).await
     }
 
     /// The number of the epoch as last seen, at most about a second ago where the store was opened in
@@ -227,6 +130,7 @@ impl Store {
     pub async fn bump_epoch(&self, deadline: Deadline) -> Result<Epoch, Error> {
         let clock = self.inner.clock.clone();
         let epoch = self
+            .across()
             .write("epoch.bump", deadline, move |conn| {
                 epoch::bump(conn, clock.now())
             })
@@ -238,6 +142,7 @@ impl Store {
     /// Whether the database answers: for readiness.
     pub async fn check(&self, deadline: Deadline) -> Result<(), Error> {
         self.reserved()
+            .across()
             .read("store.check", deadline, |conn| {
                 epoch::current(conn).map(|_| ())
             })
@@ -261,51 +166,61 @@ impl Store {
         Operation::begin(op, mode, self.inner.service, self.engine())
     }
 
-    async fn run_write<T, E, F>(
-        &self,
-        op: &'static str,
-        mode: Mode,
-        deadline: Deadline,
-        f: F,
-    ) -> Result<T, E>
+    pub(crate) async fn run_point<T, E, F>(&self, act: Act, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
+    {
+        // Such a read never waits, so a task that does nothing else would never let others run.
+        tokio::task::consume_budget().await;
+        if let Engine::Sqlite(_) = self.inner.engine
+            && !act.deadline.expired()
+            && let Some(mut lent) = self.inner.pool.try_get()
+        {
+            let operation = self.begin(act.op, act.mode);
+            let answer = match sqlite::attempt(&mut lent, act.op, act.mode, &f) {
+                Attempt::Answered(answer, _) => answer,
+                Attempt::Settled(error) => Err(error),
+                Attempt::Again(_) | Attempt::Unknown(_) => return self.run(act, f).await,
+            };
+            operation.end(1, answer.is_ok());
+            return answer;
+        }
+        self.run(act, f).await
+    }
+
+    pub(crate) async fn run_write<T, E, F>(&self, act: Act, f: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
         let Engine::Sqlite(writer) = &self.inner.engine else {
-            return self.run(op, mode, Turn::Write, deadline, f).await;
+            return self.run(act, f).await;
         };
-        if deadline.expired() {
+        if act.deadline.expired() {
             return Err(Error::DeadlineExceeded.into());
         }
-        let operation = self.begin(op, mode);
-        let answer = writer.write(op, deadline, f).await;
+        let operation = self.begin(act.op, act.mode);
+        let answer = writer.write(act.op, act.deadline, f).await;
         operation.end(1, answer.is_ok());
         answer
     }
 
-    async fn run<T, E, F>(
-        &self,
-        op: &'static str,
-        mode: Mode,
-        turn: Turn,
-        deadline: Deadline,
-        f: F,
-    ) -> Result<T, E>
+    pub(crate) async fn run<T, E, F>(&self, act: Act, f: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
         let f = Arc::new(f);
-        let operation = self.begin(op, mode);
+        let operation = self.begin(act.op, act.mode);
         let mut number = 1;
         // Once a commit is in doubt only a success tells more: a refusal may rest on that very commit.
         let mut doubt: Option<Error> = None;
         let refused = loop {
-            let attempt =
-                self.attempt_off_thread(op, mode, self.turn(turn), deadline, Arc::clone(&f));
+            let attempt = self.attempt_off_thread(&act, Arc::clone(&f));
             let error = match attempt.await {
                 Ok(Attempt::Answered(Ok(value), appended)) => {
                     if appended.is_some() {
@@ -327,7 +242,7 @@ impl Store {
                 }
             };
             let pause = retry::pause(number);
-            if number == retry::ATTEMPTS_MAX || deadline.remaining() <= pause {
+            if number == retry::ATTEMPTS_MAX || act.deadline.remaining() <= pause {
                 break error;
             }
             tokio::time::sleep(pause).await;
@@ -341,10 +256,7 @@ impl Store {
     /// thread that may block.
     async fn attempt_off_thread<T, E, F>(
         &self,
-        op: &'static str,
-        mode: Mode,
-        turn: Turn,
-        deadline: Deadline,
+        act: &Act,
         f: Arc<F>,
     ) -> Result<Attempt<T, E>, Error>
     where
@@ -352,22 +264,22 @@ impl Store {
         E: From<Error> + Send + 'static,
         F: Fn(&mut Conn) -> Result<T, E> + Send + Sync + 'static,
     {
-        if deadline.expired() {
+        if act.deadline.expired() {
             return Err(Error::DeadlineExceeded);
         }
         let waited = measure::Wait::begin(self.inner.service);
-        let permit = self.inner.permits.take(turn);
-        let permit = tokio::time::timeout_at(deadline.instant().into(), permit)
+        let permit = self.inner.permits.take(act.turn);
+        let permit = tokio::time::timeout_at(act.deadline.instant().into(), permit)
             .await
             .map_err(|_| Error::DeadlineExceeded)??;
         waited.end();
-        let inner = Arc::clone(&self.inner);
+        let (inner, act, op) = (Arc::clone(&self.inner), act.clone(), act.op);
         let attempt = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let mut lent = inner.borrow_connection(mode, deadline)?;
+            let mut lent = inner.borrow_connection(act.mode, act.deadline)?;
             let attempt = match inner.engine {
-                Engine::Sqlite(_) => sqlite::attempt(&mut lent, op, mode, &*f),
-                Engine::Postgres => postgres::attempt(&mut lent, op, mode, deadline, &*f),
+                Engine::Sqlite(_) => sqlite::attempt(&mut lent, act.op, act.mode, &*f),
+                Engine::Postgres => postgres::attempt(&mut lent, &act, &*f),
             };
             if lent.note.cut() {
                 inner.manager.note_outage();

@@ -121,6 +121,7 @@ async fn poll(inner: Weak<Inner>) {
         let store = Store::over(inner).reserved();
         let deadline = Deadline::after(Duration::from_secs(5));
         let newest = store
+            .across()
             .read_point("change_log.poll", deadline, change_log::newest_visible)
             .await;
         match newest {

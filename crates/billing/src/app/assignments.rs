@@ -50,10 +50,11 @@ impl App {
         let outcome = self
             .gated(ProjectEntitlement::KEY, call.deadline, || {
                 let (assigning, store) = (assigning.clone(), self.store.clone());
-                self.store
-                    .write("projects.assign", call.deadline, move |conn| {
-                        assign(conn, &assigning, store.epoch())
-                    })
+                self.store.within(&assigning.project.workspace).write(
+                    "projects.assign",
+                    call.deadline,
+                    move |conn| assign(conn, &assigning, store.epoch()),
+                )
             })
             .await;
         settled(outcome, |response| response.consistency_token.clear())
@@ -83,6 +84,7 @@ impl App {
         }
         let outcome = self
             .store
+            .within(&project.workspace)
             .write("projects.unassign", call.deadline, move |conn| {
                 unassign(conn, &project, &contact, &write)
             })
@@ -111,9 +113,9 @@ impl App {
         let order = order::parse(&request.order_by, rows::ASSIGNMENT_ORDER)?;
         let order = lists::order_or(order, rows::ASSIGNMENT_ORDER);
         let page = page_of(&request)?;
+        let within = self.store.within(&workspace);
         let query = rows::AssignmentQuery::new(workspace, project, filter, order);
-        let (assignments, next_page_token) = self
-            .store
+        let (assignments, next_page_token) = within
             .read("assignments.list", call.deadline, move |conn| {
                 page.fill(
                     |place| rows::assignment_list(conn, &query, place.after, place.limit),

@@ -110,6 +110,7 @@ impl Write {
         };
         let now = self.now;
         store
+            .within(&key.workspace)
             .read_point("idempotency.look_up", call.deadline, move |conn| {
                 Ok(idempotency::look_up(conn, &key, &hash, now)?)
             })

@@ -103,6 +103,7 @@ impl App {
         let offered = grant.clone();
         let installed = self
             .store
+            .within(&contact.workspace)
             .write("grant.install", deadline, move |conn| {
                 grants::grant_install(conn, &offered, holder_epoch, asked)
             })
@@ -130,6 +131,7 @@ impl App {
         };
         let known: Attachment = self
             .store
+            .across()
             .read("gate.attachment", deadline, gate::attachment)
             .await
             .map_err(|error: StoreError| Error::from(error))?;
@@ -201,6 +203,7 @@ where
 {
     let announced = scope.clone();
     let intent: Result<(), StoreError> = store
+        .within_or_across(announced.workspace())
         .write("gate.announce", deadline, move |conn| {
             gate::intent_announce(conn, &announced, now)
         })
@@ -208,6 +211,7 @@ where
     intent?;
     let within = scope.clone();
     let outcome: Result<T, StoreError> = store
+        .within_or_across(scope.workspace())
         .write(op, deadline, move |conn| {
             let done = take(conn)?;
             gate::intent_withdraw(conn, &within)?;
@@ -217,6 +221,7 @@ where
     if outcome.is_err() {
         let time = Deadline::after(WITHDRAW_TIME);
         let withdrawn: Result<(), StoreError> = store
+            .within_or_across(scope.workspace())
             .write("gate.withdraw", time, move |conn| {
                 gate::intent_withdraw(conn, &scope)
             })

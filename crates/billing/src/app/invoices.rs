@@ -69,10 +69,11 @@ impl App {
         let outcome = self
             .gated(InvoiceEntitlement::KEY, call.deadline, || {
                 let (draft, store) = (draft.clone(), self.store.clone());
-                self.store
-                    .write("invoices.create", call.deadline, move |conn| {
-                        create(conn, &draft, store.epoch())
-                    })
+                self.store.within(&draft.write.workspace).write(
+                    "invoices.create",
+                    call.deadline,
+                    move |conn| create(conn, &draft, store.epoch()),
+                )
             })
             .await;
         settled(outcome, |response| {
@@ -106,6 +107,7 @@ impl App {
         let wanted = name.clone();
         let found: Option<Invoice> = self
             .store
+            .within(&name.workspace)
             .read_point("invoices.get", call.deadline, move |conn| {
                 rows::invoice_get(conn, &wanted)
             })
@@ -132,6 +134,7 @@ impl App {
         };
         let (invoices, next_page_token) = self
             .store
+            .within(&query.workspace)
             .read("invoices.list", call.deadline, move |conn| {
                 page.fill(
                     |place| rows::invoice_list(conn, &query, place.after, place.limit),
@@ -174,6 +177,7 @@ impl App {
     pub async fn server_info(&self, call: &Call) -> Result<v1::GetServerInfoResponse, Error> {
         let (oldest, newest) = self
             .store
+            .across()
             .read("server.info", call.deadline, |conn| {
                 Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
             })

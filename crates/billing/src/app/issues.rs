@@ -90,6 +90,7 @@ async fn issue_alone(store: &Store, job: Job, deadline: Deadline) -> Result<Issu
     let jobs: Arc<[Job]> = Arc::new([job]);
     let in_store = store.clone();
     store
+        .within(&jobs[0].name.workspace)
         .write("invoices.issue", deadline, move |conn| {
             let issued = issue(conn, &in_store, &jobs)?
                 .pop()
@@ -110,6 +111,7 @@ async fn issue_batch(
 ) -> Result<Vec<Outcome>, Stop> {
     let in_store = store.clone();
     store
+        .within(&jobs[0].name.workspace)
         .write("invoices.issue_batch", deadline, move |conn| {
             issue(conn, &in_store, &jobs)
         })

@@ -58,6 +58,7 @@ impl App {
         };
         let outcome = self
             .store
+            .within(&write.workspace)
             .write("projects.create", call.deadline, move |conn| {
                 create(conn, &project, &write)
             })
@@ -82,6 +83,7 @@ impl App {
         let wanted = name.clone();
         let found: Option<Project> = self
             .store
+            .within(&name.workspace)
             .read_point("projects.get", call.deadline, move |conn| {
                 rows::project_get(conn, &wanted)
             })
@@ -111,6 +113,7 @@ impl App {
         };
         let (projects, next_page_token) = self
             .store
+            .within(&query.workspace)
             .read("projects.list", call.deadline, move |conn| {
                 page.fill(
                     |place| rows::project_list(conn, &query, place.after, place.limit),

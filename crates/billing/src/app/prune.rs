@@ -39,6 +39,7 @@ impl App {
             let now = self.clock.now();
             let gone = self
                 .store
+                .across()
                 .write("billing.prune", Deadline::after(SLICE_TIME), move |conn| {
                     let changes = change_log::prune(conn, now.minus(KEPT), limit)?;
                     let keys = idempotency::prune(conn, now, limit)?;

@@ -71,6 +71,7 @@ impl App {
         let time = Deadline::after(ORDER_TIME);
         let cleared: Result<(), StoreError> = self
             .store
+            .across()
             .write("gate.clear", time, gate::intents_clear)
             .await;
         cleared?;
@@ -163,6 +164,7 @@ impl App {
         let order = recall.clone();
         let done: Option<bool> = self
             .store
+            .within(&recall.contact.workspace)
             .read("grant.recalled", deadline, move |conn| {
                 let slot = grants::slot_get(conn, &order.contact)?;
                 let covered = slot.is_some_and(|slot| {

@@ -150,6 +150,7 @@ impl App {
         // The grant itself stays as it is: it is held, and locked by those who use it.
         let contact = contact.clone();
         self.store
+            .within(&contact.workspace)
             .write("subject.renew", deadline, move |conn| {
                 Ok(grants::subject_renew(
                     conn,

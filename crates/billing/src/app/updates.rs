@@ -99,6 +99,7 @@ impl App {
         } = update;
         let outcome = self
             .store
+            .within(&write.workspace)
             .write(R::OP, call.deadline, move |conn| {
                 change::<R>(conn, &name, &given, &paths, &etag, &write)
             })

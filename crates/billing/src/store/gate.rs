@@ -76,6 +76,15 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The one workspace that it concerns; none where it concerns them all.
+    pub fn workspace(&self) -> Option<&str> {
+        match self {
+            Self::Contact(name) => Some(&name.workspace),
+            Self::Workspace(workspace) => Some(workspace),
+            Self::All => None,
+        }
+    }
+
     fn key(&self) -> (&str, &str) {
         match self {
             Self::Contact(name) => (&name.workspace, &name.contact),

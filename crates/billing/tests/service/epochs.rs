@@ -162,7 +162,7 @@ async fn on_the_tables<T: Send + 'static>(
     store: &Store,
     check: impl Fn(&mut Conn) -> T + Send + Sync + 'static,
 ) -> T {
-    let done = store.write("test.gate", soon(), move |conn| {
+    let done = store.across().write("test.gate", soon(), move |conn| {
         gate::holder_ensure(conn, "billing-of-the-test")?;
         Ok::<_, store::Error>(check(conn))
     });

@@ -184,6 +184,7 @@ async fn what_was_announced_by_one_who_died_keeps_nobody_waiting_for_long() {
         let announce = async |scope: &Scope| {
             let (scope, now) = (scope.clone(), clock.now());
             let announced: Result<(), store::Error> = store
+                .across()
                 .write("test.announce", soon(), move |conn| {
                     gate::intent_announce(conn, &scope, now)
                 })

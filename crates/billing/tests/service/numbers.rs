@@ -45,6 +45,7 @@ pub(super) async fn draft(billing: &Running, contact: &str, series: &str) -> v1:
 /// Takes the next number of a series and gives it back.
 async fn roll_back_a_number(store: Store, series: Series) {
     let outcome: Result<(), store::Error> = store
+        .across()
         .write("test.roll_back", soon(), move |conn| {
             let mut head = series::head_lock(conn, "default", &series)?;
             head.sequence += 1;

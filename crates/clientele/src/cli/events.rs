@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Migrate;
+use super::Database;
 
 /// Where a service publishes what happens; nowhere without `--nats-url`.
 #[derive(Debug, Args)]
@@ -54,18 +54,18 @@ pub enum EventsFormat {
 #[derive(Debug, Subcommand)]
 pub enum Events {
     /// List the events that are parked, and why.
-    Parked(Migrate),
+    Parked(Database),
     /// Try every refused event again now.
-    Retry(Migrate),
+    Retry(Database),
     /// Forget a parked event: nobody is told of it, and what waits behind it goes on.
     Drop {
         /// The event's id, as `parked` lists it.
         event: String,
         /// The database.
         #[command(flatten)]
-        database: Migrate,
+        database: Database,
     },
     /// Take the relay off for good: the change log is no longer kept for it, and parked events are
     /// forgotten. For a service that runs without --nats-url from now on.
-    Stop(Migrate),
+    Stop(Database),
 }

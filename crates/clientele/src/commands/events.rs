@@ -9,7 +9,7 @@ use store::Store;
 use types::Deadline;
 
 use super::migrate;
-use crate::cli::{Events, Migrate};
+use crate::cli::{Database, Events};
 
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,6 +59,6 @@ pub async fn run(command: Events) -> Result<()> {
     Ok(())
 }
 
-fn open(database: &Migrate) -> Result<Store> {
+fn open(database: &Database) -> Result<Store> {
     migrate::open_as_it_is(database.service, &database.database_url)
 }

@@ -153,25 +153,27 @@ impl App {
             return Ok(None);
         };
         let now = self.clock.now();
-        let stored = self
-            .store
-            .read_point("calls.look_up", call.deadline, move |conn| {
-                idempotency::look_up(conn, &once.key, &once.hash, now)
-            });
+        let stored = self.store.within(&once.key.workspace).read_point(
+            "calls.look_up",
+            call.deadline,
+            move |conn| idempotency::look_up(conn, &once.key, &once.hash, now),
+        );
         Ok(stored.await?)
     }
 
-    /// Runs a write of one contact and makes its answer.
+    /// Runs a write of one contact of the workspace and makes its answer.
     pub(super) async fn write_contact<F>(
         &self,
         op: &'static str,
+        workspace: &str,
         call: &Call,
         f: F,
     ) -> Result<Written, Error>
     where
         F: Fn(&mut Conn) -> Result<Done, Stop> + Send + Sync + 'static,
     {
-        let done = self.store.write(op, call.deadline, f).await;
+        let within = self.store.within(workspace);
+        let done = within.write(op, call.deadline, f).await;
         self.answer(call, done).await
     }
 
@@ -226,6 +228,7 @@ impl App {
     pub(crate) async fn newest_token(&self, deadline: Deadline) -> Result<String, Error> {
         let newest = self
             .store
+            .across()
             .read_point("log.newest", deadline, change_log::horizon);
         Ok(consistency_token(newest.await?))
     }

@@ -111,15 +111,17 @@ impl App {
         now: Micros,
     ) -> Result<Done, Stop> {
         let owned = call.clone();
-        let write = self
-            .store
-            .write("contacts.create_checked", call.deadline, move |conn| {
+        let write = self.store.within(&contact.name.workspace).write(
+            "contacts.create_checked",
+            call.deadline,
+            move |conn| {
                 if let Some(stored) = owned.claim(conn, now)? {
                     return Ok(Done::Replay(stored));
                 }
                 check_references(conn, &contact.name, &draft.references)?;
                 insert(conn, &owned, &contact, &event_id, now)
-            });
+            },
+        );
         write.await
     }
 
@@ -137,13 +139,15 @@ impl App {
             return self.replayed(call, &stored).await;
         }
         let target = name.clone();
-        let found = self
-            .store
-            .read("contacts.conflict", call.deadline, move |conn| {
+        let found = self.store.within(&target.workspace).read(
+            "contacts.conflict",
+            call.deadline,
+            move |conn| {
                 let twin = rows::contact_get(conn, &target)?;
                 let owners = rows::external_id_owners(conn, &target.workspace, &ids)?;
                 Ok::<_, StoreError>((twin, owners))
-            });
+            },
+        );
         let (twin, owners) = found.await?;
         let twin = twin.filter(|_| is_new);
         let other = owners.into_iter().find(|(_, owner)| *owner != name.contact);
@@ -166,11 +170,12 @@ impl App {
     ) -> Result<Contact, Error> {
         self.await_freshness(freshness, deadline).await?;
         let resource = name.clone();
-        let found = self
-            .store
-            .read_point("contacts.get", deadline, move |conn| {
-                rows::contact_get(conn, &name)
-            });
+        let found =
+            self.store
+                .within(&name.workspace)
+                .read_point("contacts.get", deadline, move |conn| {
+                    rows::contact_get(conn, &name)
+                });
         found.await?.ok_or_else(|| Error::not_found(&resource))
     }
 }

@@ -87,20 +87,21 @@ impl Export {
             limit: PAGE,
         };
         let deadline = Deadline::after(READ_TIME);
-        let page = self
-            .app
-            .store
-            .read("contacts.export", deadline, move |conn| {
-                let page = rows::contacts_list(conn, &list)?;
-                let companies: BTreeSet<String> = page
-                    .iter()
-                    .map(|(contact, _)| contact.facts.company.clone())
-                    .filter(|company| !company.is_empty())
-                    .collect();
-                let companies: Vec<String> = companies.into_iter().collect();
-                let companies = rows::contacts_get(conn, &list.workspace, &companies)?;
-                Ok::<_, store::Error>((page, companies))
-            });
+        let page =
+            self.app
+                .store
+                .within(&list.workspace)
+                .read("contacts.export", deadline, move |conn| {
+                    let page = rows::contacts_list(conn, &list)?;
+                    let companies: BTreeSet<String> = page
+                        .iter()
+                        .map(|(contact, _)| contact.facts.company.clone())
+                        .filter(|company| !company.is_empty())
+                        .collect();
+                    let companies: Vec<String> = companies.into_iter().collect();
+                    let companies = rows::contacts_get(conn, &list.workspace, &companies)?;
+                    Ok::<_, store::Error>((page, companies))
+                });
         let (page, companies) = page.await?;
         let companies: HashMap<String, String> = companies
             .into_iter()

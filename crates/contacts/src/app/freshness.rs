@@ -73,9 +73,12 @@ impl App {
     async fn await_pipeline(&self, token: &Token, deadline: Deadline) -> Result<(), Error> {
         let wanted = place(token);
         let reached = wait_until(deadline, WAIT_MAX, Some(&*self.told), || async {
-            let told = self.store.read_point("projection.get", deadline, |conn| {
-                positions::projection_get(conn, PIPELINE)
-            });
+            let told = self
+                .store
+                .across()
+                .read_point("projection.get", deadline, |conn| {
+                    positions::projection_get(conn, PIPELINE)
+                });
             match told.await? {
                 // The pipeline's history was replaced by a restored one.
                 Some(told) if told.epoch > wanted.epoch => {

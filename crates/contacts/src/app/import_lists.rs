@@ -97,9 +97,12 @@ impl App {
             workspace: input.workspace,
             limit: size + 1,
         };
-        let found = self.store.read("imports.list", deadline, move |conn| {
-            imports_list(conn, &asked)
-        });
+        let found =
+            self.store
+                .within(&asked.workspace)
+                .read("imports.list", deadline, move |conn| {
+                    imports_list(conn, &asked)
+                });
         let (found, goes_on) = page(found.await?, size, |import| message(import).encoded_len());
         let next = match found.last() {
             Some(last) if goes_on => {
@@ -137,9 +140,12 @@ impl App {
             after,
             limit: size + 1,
         };
-        let found = self.store.read("imports.rows", deadline, move |conn| {
-            rows_list(conn, &asked)
-        });
+        let found =
+            self.store
+                .within(&asked.name.workspace)
+                .read("imports.rows", deadline, move |conn| {
+                    rows_list(conn, &asked)
+                });
         let bytes = |row: &RowReport| row_message(&input.name, row).encoded_len();
         let (found, goes_on) = page(found.await?, size, bytes);
         let next = match found.last() {

@@ -67,11 +67,12 @@ impl App {
         let mut names: HashMap<Id, ImportName> = HashMap::new();
         loop {
             let rung = self.import_ran.notified();
-            let found = self
-                .store
-                .read("imports.running", Deadline::after(STEP_TIME), |conn| {
-                    rows::imports_running(conn)
-                });
+            let found =
+                self.store
+                    .across()
+                    .read("imports.running", Deadline::after(STEP_TIME), |conn| {
+                        rows::imports_running(conn)
+                    });
             match found.await {
                 Ok(found) => {
                     let known: BTreeSet<ImportName> = names.values().cloned().collect();
@@ -185,6 +186,7 @@ impl App {
             let (doing, lease, now) = (Arc::clone(&slice), lease.clone(), self.clock.now());
             let written = self
                 .store
+                .within(&import.workspace)
                 .write("imports.slice", Deadline::after(STEP_TIME), move |conn| {
                     leases::hold(conn, &lease, now)?;
                     doing.write(conn, now)
@@ -206,15 +208,17 @@ impl App {
         loop {
             let (name, run, dry_run) = (import.name(), import.run, import.dry_run);
             let (lease, now) = (lease.clone(), self.clock.now());
-            let tidied =
-                self.store
-                    .write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
-                        leases::hold(conn, &lease, now)?;
-                        let rows = import_files::rows_before_delete(conn, &name, run)?;
-                        Ok::<_, StoreError>(
-                            rows || (!dry_run && import_files::chunks_delete(conn, &name)?),
-                        )
-                    });
+            let tidied = self.store.within(&name.workspace).write(
+                "imports.tidy",
+                Deadline::after(STEP_TIME),
+                move |conn| {
+                    leases::hold(conn, &lease, now)?;
+                    let rows = import_files::rows_before_delete(conn, &name, run)?;
+                    Ok::<_, StoreError>(
+                        rows || (!dry_run && import_files::chunks_delete(conn, &name)?),
+                    )
+                },
+            );
             if !tidied.await? {
                 return Ok(());
             }
@@ -231,27 +235,30 @@ impl App {
         let (name, lease) = (name.clone(), lease.clone());
         let (now, event_id) = (self.clock.now(), self.ids.next());
         let deadline = Deadline::after(STEP_TIME);
-        let ended = self.store.write("imports.end", deadline, move |conn| {
-            leases::hold(conn, &lease, now)?;
-            let Some(import) = rows::import_lock(conn, &name)? else {
-                return Ok(());
-            };
-            if import.state != State::Running {
-                return Ok(());
-            }
-            let state = import.completed_state();
-            let ended = match &failure {
-                Some(failure) => import.ended(State::Failed, failure, now),
-                None => Import {
-                    total_rows: import.counts.done,
-                    ..import.ended(state, "", now)
-                },
-            };
-            rows::import_update(conn, &ended)?;
-            let call = Call::internal(&ended.actor, deadline);
-            append(conn, &call, &ended, "import.ended", &event_id, now)?;
-            Ok::<_, StoreError>(())
-        });
+        let ended =
+            self.store
+                .within(&name.workspace)
+                .write("imports.end", deadline, move |conn| {
+                    leases::hold(conn, &lease, now)?;
+                    let Some(import) = rows::import_lock(conn, &name)? else {
+                        return Ok(());
+                    };
+                    if import.state != State::Running {
+                        return Ok(());
+                    }
+                    let state = import.completed_state();
+                    let ended = match &failure {
+                        Some(failure) => import.ended(State::Failed, failure, now),
+                        None => Import {
+                            total_rows: import.counts.done,
+                            ..import.ended(state, "", now)
+                        },
+                    };
+                    rows::import_update(conn, &ended)?;
+                    let call = Call::internal(&ended.actor, deadline);
+                    append(conn, &call, &ended, "import.ended", &event_id, now)?;
+                    Ok::<_, StoreError>(())
+                });
         Ok(ended.await?)
     }
 }

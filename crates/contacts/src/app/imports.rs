@@ -70,7 +70,8 @@ impl App {
             ..import
         };
         let event_id = self.ids.next();
-        self.write_import("imports.create", call, move |conn, call| {
+        let within = import.workspace.clone();
+        self.write_import("imports.create", &within, call, move |conn, call| {
             rows::import_insert(conn, &import)?;
             let at = append(conn, call, &import, "import.created", &event_id, now)?;
             Ok((import.clone(), Some(at)))
@@ -89,13 +90,16 @@ impl App {
             return import_replayed(&stored);
         }
         let target = name.clone();
-        let head = self.store.read("imports.head", call.deadline, move |conn| {
-            let Some(import) = rows::import_get(conn, &target)? else {
-                return Ok(None);
-            };
-            let head = files_of::head(conn, &target, HEAD_BYTES)?;
-            Ok::<_, StoreError>(Some((import, head)))
-        });
+        let head =
+            self.store
+                .within(&target.workspace)
+                .read("imports.head", call.deadline, move |conn| {
+                    let Some(import) = rows::import_get(conn, &target)? else {
+                        return Ok(None);
+                    };
+                    let head = files_of::head(conn, &target, HEAD_BYTES)?;
+                    Ok::<_, StoreError>(Some((import, head)))
+                });
         let Some((import, head)) = head.await? else {
             return Err(Error::not_found(&name));
         };
@@ -111,8 +115,9 @@ impl App {
         }
         let event_id = self.ids.next();
         let now = self.clock.now();
+        let within = name.workspace.clone();
         let written = self
-            .write_import("imports.run", call, move |conn, call| {
+            .write_import("imports.run", &within, call, move |conn, call| {
                 let import = require(conn, &name)?;
                 if !import.may_run() {
                     let problem = match (import.state, import.uploaded_bytes) {
@@ -144,7 +149,8 @@ impl App {
     ) -> Result<ImportWritten, Error> {
         let event_id = self.ids.next();
         let now = self.clock.now();
-        self.write_import("imports.cancel", call, move |conn, call| {
+        let within = name.workspace.clone();
+        self.write_import("imports.cancel", &within, call, move |conn, call| {
             let import = require(conn, &name)?;
             match import.state {
                 State::Cancelled => Ok((import, None)),
@@ -165,15 +171,19 @@ impl App {
     /// Reads one import.
     pub async fn get_import(&self, name: ImportName, deadline: Deadline) -> Result<Import, Error> {
         let resource = name.clone();
-        let found = self.store.read_point("imports.get", deadline, move |conn| {
-            rows::import_get(conn, &name)
-        });
+        let found =
+            self.store
+                .within(&name.workspace)
+                .read_point("imports.get", deadline, move |conn| {
+                    rows::import_get(conn, &name)
+                });
         found.await?.ok_or_else(|| Error::not_found(&resource))
     }
 
     pub(super) async fn write_import<F>(
         &self,
         op: &'static str,
+        workspace: &str,
         call: Call,
         f: F,
     ) -> Result<ImportWritten, Error>
@@ -185,22 +195,25 @@ impl App {
     {
         let now = self.clock.now();
         let deadline = call.deadline;
-        let done = self.store.write(op, deadline, move |conn| {
-            if let Some(stored) = call.claim(conn, now)? {
-                return Ok(Done::Replay(stored));
-            }
-            let (import, at) = f(conn, &call)?;
-            if call.validate_only {
-                return Err(Stop::Checked(Box::new(import)));
-            }
-            let answer = v1::RunImportResponse {
-                import: Some(message(&import)),
-                consistency_token: at.map(consistency_token).unwrap_or_default(),
-            };
-            let name = import.name().to_string();
-            call.complete(conn, &name, import.revision, &answer.encode_to_vec())?;
-            Ok(Done::Fresh(Box::new(import), at))
-        });
+        let done = self
+            .store
+            .within(workspace)
+            .write(op, deadline, move |conn| {
+                if let Some(stored) = call.claim(conn, now)? {
+                    return Ok(Done::Replay(stored));
+                }
+                let (import, at) = f(conn, &call)?;
+                if call.validate_only {
+                    return Err(Stop::Checked(Box::new(import)));
+                }
+                let answer = v1::RunImportResponse {
+                    import: Some(message(&import)),
+                    consistency_token: at.map(consistency_token).unwrap_or_default(),
+                };
+                let name = import.name().to_string();
+                call.complete(conn, &name, import.revision, &answer.encode_to_vec())?;
+                Ok(Done::Fresh(Box::new(import), at))
+            });
         let (import, at) = match done.await {
             Ok(Done::Fresh(import, at)) => (import, at),
             Ok(Done::Replay(stored)) => return import_replayed(&stored),

@@ -42,9 +42,12 @@ impl App {
     ) -> Result<i32, Error> {
         let through = place_told(complete_through)?;
         let deadline = call.deadline;
-        let known = self.store.read_point("projection.get", deadline, |conn| {
-            positions::projection_get(conn, PIPELINE)
-        });
+        let known = self
+            .store
+            .across()
+            .read_point("projection.get", deadline, |conn| {
+                positions::projection_get(conn, PIPELINE)
+            });
         let known = known.await?.map_or(0, |known| known.epoch);
         if known > epoch {
             return Ok(0);
@@ -101,7 +104,8 @@ impl App {
             .map(|_| self.ids.next())
             .collect();
         let (call, now, deadline) = (call.clone(), self.clock.now(), call.deadline);
-        let recorded = self.store.write("positions.record", deadline, move |conn| {
+        let store = self.store.across();
+        let recorded = store.write("positions.record", deadline, move |conn| {
             let known = match through {
                 Some(_) => positions::projection_lock(conn, PIPELINE)?,
                 None => positions::projection_hold(conn, PIPELINE)?,
@@ -126,6 +130,7 @@ impl App {
             let from = after.clone();
             let outdated = self
                 .store
+                .across()
                 .read("positions.outdated", call.deadline, move |conn| {
                     positions::positions_outdated(conn, epoch, &from, FORGOTTEN_MAX)
                 })

@@ -38,9 +38,10 @@ impl App {
         let event_id = self.ids.next();
         let now = self.clock.now();
         let (owned, target) = (call.clone(), name.clone());
-        let done = self
-            .store
-            .write("contacts.delete", call.deadline, move |conn| {
+        let done = self.store.within(&target.workspace).write(
+            "contacts.delete",
+            call.deadline,
+            move |conn| {
                 if let Some(stored) = owned.claim(conn, now)? {
                     return Ok(Done::Replay(stored));
                 }
@@ -63,7 +64,8 @@ impl App {
                         finish(conn, &owned, message(&going), going.revision, Some(at))
                     }
                 }
-            });
+            },
+        );
         let done = match done.await {
             Ok(Done::Replay(stored)) => return self.deletion_replayed(&call, &stored).await,
             done => done,
@@ -84,11 +86,11 @@ impl App {
         let mut written = self.replayed(call, stored).await?;
         let name: Result<ContactName, _> = stored.resource.parse();
         if let (Ok(name), Some(_)) = (name, &written.contact) {
-            let found = self
-                .store
-                .read_point("contacts.get", call.deadline, move |conn| {
-                    rows::contact_get(conn, &name)
-                });
+            let found = self.store.within(&name.workspace).read_point(
+                "contacts.get",
+                call.deadline,
+                move |conn| rows::contact_get(conn, &name),
+            );
             // One that was purged meanwhile is shown as it was accepted.
             written.contact = found.await?.as_ref().map(message).or(written.contact);
         }
@@ -106,11 +108,11 @@ impl App {
         loop {
             let mut seen = self.store.seen();
             let target = name.clone();
-            let found = self
-                .store
-                .read_point("contacts.get", deadline, move |conn| {
-                    rows::contact_get(conn, &target)
-                });
+            let found = self.store.within(&name.workspace).read_point(
+                "contacts.get",
+                deadline,
+                move |conn| rows::contact_get(conn, &target),
+            );
             if let Some(contact) = found.await? {
                 let is_going = contact.state == State::Deleting;
                 latest = Some(message(&contact));
@@ -139,7 +141,8 @@ impl App {
         let event_id = self.ids.next();
         let now = self.clock.now();
         let owned = call.clone();
-        let written = self.write_contact("contacts.undelete", &call, move |conn| {
+        let within = name.workspace.clone();
+        let written = self.write_contact("contacts.undelete", &within, &call, move |conn| {
             if let Some(stored) = owned.claim(conn, now)? {
                 return Ok(Done::Replay(stored));
             }
@@ -179,9 +182,10 @@ impl App {
     ) -> Result<Contact, Error> {
         let event_id = self.ids.next();
         let now = self.clock.now();
-        let confirmed = self
-            .store
-            .write("contacts.confirm_removal", call.deadline, move |conn| {
+        let confirmed = self.store.within(&name.workspace).write(
+            "contacts.confirm_removal",
+            call.deadline,
+            move |conn| {
                 let found = rows::contact_lock(conn, &name)?;
                 let contact = found.ok_or_else(|| Error::not_found(&name))?;
                 match contact.state {
@@ -199,7 +203,8 @@ impl App {
                         resource: name.to_string(),
                     }),
                 }
-            });
+            },
+        );
         confirmed.await
     }
 }

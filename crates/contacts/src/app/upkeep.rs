@@ -58,6 +58,7 @@ impl App {
         let (lease, ids) = (lease.clone(), self.ids.clone());
         let deadline = Deadline::after(STEP_TIME);
         self.store
+            .across()
             .write("contacts.purge", deadline, move |conn| {
                 leases::hold(conn, &lease, now)?;
                 let overdue = rows::contacts_overdue(conn, now, SLICE)?;
@@ -82,6 +83,7 @@ impl App {
     async fn imports_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
         let lease = lease.clone();
         self.store
+            .across()
             .write("imports.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 // One at a time and bit by bit: an import has many rows.
@@ -108,6 +110,7 @@ impl App {
     async fn files_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
         let lease = lease.clone();
         self.store
+            .across()
             .write("imports.tidy", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 let left = imports::imports_with_useless_file(conn, 1)?;
@@ -127,6 +130,7 @@ impl App {
     async fn keys_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
         let lease = lease.clone();
         self.store
+            .across()
             .write("keys.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 idempotency::prune(conn, now, SLICE)
@@ -137,6 +141,7 @@ impl App {
     async fn log_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
         let lease = lease.clone();
         self.store
+            .across()
             .write("log.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 change_log::prune(conn, now.minus(LOG_KEPT), SLICE)

@@ -27,7 +27,8 @@ impl App {
         call: Call,
         input: ChunkInput,
     ) -> Result<ImportWritten, Error> {
-        self.write_import("imports.upload", call, move |conn, _| {
+        let within = input.name.workspace.clone();
+        self.write_import("imports.upload", &within, call, move |conn, _| {
             let mut import = require(conn, &input.name)?;
             if !import.may_upload() {
                 let problem = "its file is complete; create another import for another file";

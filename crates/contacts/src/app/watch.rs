@@ -141,14 +141,18 @@ impl App {
         };
         let oldest = input.beginning == Beginning::Oldest;
         let resumed = given.as_ref().map(|(at, _)| *at);
-        let start = self.store.read("watch.open", deadline, move |conn| {
-            start_of(conn, resumed, oldest)
-        });
+        let start = self
+            .store
+            .across()
+            .read("watch.open", deadline, move |conn| {
+                start_of(conn, resumed, oldest)
+            });
         let start = start.await.map_err(expired)?;
         if let (None, Some(follower)) = (&input.workspace, input.follower) {
             // From here on the log is kept for it, however long it stays away.
             let now = self.clock.now();
             self.store
+                .across()
                 .write("watch.register", deadline, move |conn| {
                     change_log::register_consumer(conn, follower, start, now)
                 })
@@ -178,9 +182,12 @@ impl App {
 impl App {
     /// Resume and consistency tokens of the oldest and the newest change.
     pub async fn log_ends(&self, deadline: Deadline) -> Result<(String, String), Error> {
-        let ends = self.store.read_point("log.ends", deadline, |conn| {
-            Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
-        });
+        let ends = self
+            .store
+            .across()
+            .read_point("log.ends", deadline, |conn| {
+                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+            });
         let (oldest, newest) = ends.await?;
         Ok((resume_token(oldest), consistency_token(newest)))
     }
@@ -220,12 +227,13 @@ impl Watcher {
     async fn snapshot_page(&mut self, after: Option<(String, String)>) -> Result<Told, Error> {
         let workspace = self.workspace.clone();
         let deadline = Deadline::after(READ_TIME);
-        let found = self
-            .app
-            .store
-            .read("watch.snapshot", deadline, move |conn| {
+        let found = self.app.store.within_or_across(workspace.as_deref()).read(
+            "watch.snapshot",
+            deadline,
+            move |conn| {
                 rows::contacts_scan(conn, workspace.as_deref(), after.as_ref(), SNAPSHOT_PAGE)
-            });
+            },
+        );
         let found = found.await?;
         let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
         for contact in found {

@@ -105,6 +105,7 @@ async fn a_run_whose_file_is_gone_fails_and_says_so() {
         let removed = suite
             .service
             .store()
+            .across()
             .write("test.remove", deadline, |conn| {
                 diesel::sql_query("DELETE FROM import_chunks").execute(conn)?;
                 Ok::<_, StoreError>(())
@@ -176,10 +177,14 @@ async fn pieces(suite: &Suite) -> i64 {
         count: i64,
     }
     let deadline = Deadline::after(Duration::from_secs(5));
-    let found = suite.service.store().read("test.count", deadline, |conn| {
-        let query = diesel::sql_query("SELECT count(*) AS count FROM import_chunks");
-        let found: Count = query.get_result(conn)?;
-        Ok::<_, StoreError>(found.count)
-    });
+    let found = suite
+        .service
+        .store()
+        .across()
+        .read("test.count", deadline, |conn| {
+            let query = diesel::sql_query("SELECT count(*) AS count FROM import_chunks");
+            let found: Count = query.get_result(conn)?;
+            Ok::<_, StoreError>(found.count)
+        });
     found.await.expect("a count")
 }

@@ -65,6 +65,7 @@ impl App {
             let done = self
                 .store
                 .reserved()
+                .within(workspace)
                 .write(op, deadline, move |conn| run(conn, &scene))
                 .await;
             match done {

@@ -74,6 +74,7 @@ impl App {
             self.announce(&ask.workspace, call.deadline).await?;
             let done = self
                 .store
+                .within(&ask.workspace)
                 .write("policy.activate", call.deadline, move |conn| {
                     tables::workspaces::intent_withdraw(conn, &scene.workspace)?;
                     activate(conn, &scene, &asked, &new)
@@ -139,6 +140,7 @@ impl App {
         let asked = workspace.to_owned();
         let found = self
             .store
+            .within(workspace)
             .read("activation.get", deadline, move |conn| {
                 tables::activations::activation_get(conn, &asked, number)
             })
@@ -163,6 +165,7 @@ impl App {
         let (of, filter, limit) = (workspace.to_owned(), asked.filter.clone(), asked.limit());
         let rows = self
             .store
+            .within(workspace)
             .read("activations.list", deadline, move |conn| {
                 tables::activations::activations_list(conn, &of, filter.as_ref(), before, limit)
             })

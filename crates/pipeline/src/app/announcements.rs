@@ -27,6 +27,7 @@ impl App {
         let until = Micros(self.clock.now().0.saturating_add(micros));
         let workspace = workspace.to_owned();
         self.store
+            .within(&workspace)
             .write("workspace.announce", deadline, move |conn| {
                 tables::workspaces::intent_announce(conn, &workspace, until)
             })
@@ -39,6 +40,7 @@ impl App {
         let (id, deadline) = (workspace.to_owned(), Deadline::after(WITHDRAW_TIME));
         let withdrawn: Result<(), store::Error> = self
             .store
+            .within(workspace)
             .write("workspace.withdraw", deadline, move |conn| {
                 tables::workspaces::intent_withdraw(conn, &id)
             })
@@ -56,6 +58,7 @@ impl App {
             let (id, now) = (workspace.to_owned(), self.clock.now());
             let stands = self
                 .store
+                .within(workspace)
                 .read_point("workspace.intent", deadline, move |conn| {
                     tables::workspaces::intent_stands(conn, &id, now)
                 })

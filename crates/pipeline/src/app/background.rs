@@ -77,6 +77,7 @@ impl App {
             let deadline = Deadline::after(STEP_TIME);
             let gone = self
                 .store
+                .across()
                 .write("pipeline.clear", deadline, move |conn| {
                     leases::hold(conn, &lease, now)?;
                     let log = change_log::prune(conn, now.minus(LOG_KEPT), SLICE)?;

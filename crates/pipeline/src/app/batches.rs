@@ -178,6 +178,7 @@ impl App {
         let (stored, now) = (answer.encode_to_vec(), self.clock.now());
         let written: Result<(), Abort<()>> = self
             .store
+            .within(identity.workspace())
             .write("batch.complete", call.deadline, move |conn| {
                 if requests::claim::<()>(conn, Some(&identity), now)?.is_none() {
                     requests::complete(conn, Some(&identity), "", 0, &stored)?;
@@ -215,6 +216,7 @@ impl App {
             let (seen, asked) = (contacts.clone(), batch.clone());
             let done = self
                 .store
+                .within(&batch.workspace)
                 .write("contacts.convert", call.deadline, move |conn| {
                     convert_all(conn, &scene, &seen, &asked)
                 })

@@ -36,6 +36,7 @@ impl App {
             let (name, identity) = (contact.clone(), identity.clone());
             let done = self
                 .store
+                .within(&contact.workspace)
                 .write("transition.cancel", call.deadline, move |conn| {
                     cancel(conn, &scene, &name, validate_only, identity.as_ref())
                 })

@@ -115,6 +115,7 @@ impl App {
             let (seen, asked) = (contact.clone(), request.clone());
             let done = self
                 .store
+                .within(&name.workspace)
                 .write("contact.convert", call.deadline, move |conn| {
                     convert(conn, &scene, &seen, &asked)
                 })

@@ -33,6 +33,7 @@ impl App {
         let asked = name.clone();
         let found = self
             .store
+            .within(&name.workspace)
             .read_snapshot("position.as_of", deadline, move |conn| {
                 earlier(conn, &asked, time)
             })

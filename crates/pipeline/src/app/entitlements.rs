@@ -1,5 +1,6 @@
 //! What a contact is entitled to, for people and other services.
 
+use store::change_log::{self, Scope};
 use types::{ContactName, Deadline, Role};
 
 use super::App;
@@ -53,9 +54,12 @@ impl App {
             }
         };
         // Read after the position, so that whoever waits for it sees what was answered.
-        let newest = self
-            .store
-            .read_point("change_log.newest", deadline, store::change_log::newest)
+        let of = contact.workspace.clone();
+        let newest = self.store.within(&contact.workspace);
+        let newest = newest
+            .read_point("change_log.newest", deadline, move |conn| {
+                change_log::newest(conn, Scope::Workspace(&of))
+            })
             .await?;
         Ok(Entitlement {
             allowed: entitled && staying,

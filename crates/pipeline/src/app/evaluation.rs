@@ -57,6 +57,7 @@ impl App {
             let seen = contact.clone();
             let done = self
                 .store
+                .within(&workspace)
                 .write("contact.evaluate", deadline, move |conn| {
                     evaluate(conn, &scene, &seen, &candidate)
                 })

@@ -46,6 +46,7 @@ impl App {
         let now = self.clock.now();
         let due = self
             .store
+            .across()
             .read("evaluations.due", Deadline::after(STEP_TIME), move |conn| {
                 tables::evaluations::evaluations_due(conn, now, TAKE)
             })
@@ -135,6 +136,7 @@ impl App {
         let scene = self.scene(lineage, &workspace, policy::POLICY_ACTOR, "");
         let done = self
             .store
+            .within(&workspace)
             .write("contacts.evaluate", deadline, move |conn| {
                 evaluate_together(conn, &scene, &contacts, &done)
             })
@@ -161,6 +163,7 @@ impl App {
         }
         let (now, ok) = (self.clock.now(), done.is_ok());
         self.store
+            .within(&one.contact.workspace)
             .write_single("evaluation.done", Deadline::after(STEP_TIME), move |conn| {
                 if ok {
                     tables::evaluations::evaluations_done(conn, std::slice::from_ref(&one))

@@ -69,6 +69,7 @@ impl App {
         let scene = self.scene(lineage, workspace, &call.actor, &id);
         let done = self
             .store
+            .within(workspace)
             .write("activation.cancel", call.deadline, move |conn| {
                 cancel(conn, &scene, number, validate_only, identity.as_ref())
             })

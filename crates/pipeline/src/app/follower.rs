@@ -70,6 +70,7 @@ impl App {
         let cursor = self
             .store
             .reserved()
+            .across()
             .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
                 cursors::read(conn, CURSOR)
             })
@@ -151,6 +152,7 @@ impl App {
         let whole = snapshot.is_none();
         let presented: Vec<_> = present.iter().filter_map(wire::contacts::contact).collect();
         self.store
+            .across()
             .write("contacts.take", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 tables::evaluations::evaluations_request(conn, &touched, now)?;
@@ -208,9 +210,12 @@ impl App {
             return None;
         }
         let scene = self.scene(lineage, workspace, policy::POLICY_ACTOR, "");
-        let opened = self.store.write("contacts.open", deadline, move |conn| {
-            open_together(conn, &scene, &created)
-        });
+        let opened = self
+            .store
+            .within(workspace)
+            .write("contacts.open", deadline, move |conn| {
+                open_together(conn, &scene, &created)
+            });
         opened.await.ok()
     }
 
@@ -221,6 +226,7 @@ impl App {
             let from = after.clone();
             let page = self
                 .store
+                .across()
                 .read("positions.scan", Deadline::after(STEP_TIME), move |conn| {
                     tables::positions::positions_after(conn, None, (&from.0, &from.1), 500)
                 })
@@ -237,6 +243,7 @@ impl App {
                 .collect();
             let (lease, now) = (lease.clone(), self.clock.now());
             self.store
+                .across()
                 .write("contacts.unseen", Deadline::after(STEP_TIME), move |conn| {
                     leases::hold(conn, &lease, now)?;
                     tables::evaluations::evaluations_request(conn, &unseen, now)?;
@@ -249,6 +256,7 @@ impl App {
     async fn forget_cursor(&self, lease: &Lease) -> Result<(), Error> {
         let (lease, now) = (lease.clone(), self.clock.now());
         self.store
+            .across()
             .write("cursor.forget", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 cursors::advance(conn, CURSOR, "", now)

@@ -83,9 +83,12 @@ impl App {
                 },
             };
             let of = workspace.to_owned();
-            let waiting = self.store.read("follower.state", deadline, move |conn| {
-                tables::evaluations::evaluations_waiting(conn, &of, at)
-            });
+            let waiting =
+                self.store
+                    .within(workspace)
+                    .read("follower.state", deadline, move |conn| {
+                        tables::evaluations::evaluations_waiting(conn, &of, at)
+                    });
             Ok::<_, Error>((!waiting.await?).then_some(()))
         })
         .await?;
@@ -104,6 +107,7 @@ impl App {
         let workspace = workspace.to_owned();
         let (cursor, newest) = self
             .store
+            .within(&workspace)
             .read_snapshot("follower.state", deadline, move |conn| {
                 let cursor = store::cursors::read(conn, CURSOR)?;
                 let newest = tables::evaluations::evaluations_newest(conn, &workspace)?;

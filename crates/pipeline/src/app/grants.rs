@@ -38,6 +38,7 @@ impl App {
             let done = self
                 .store
                 .reserved()
+                .within(&name.workspace)
                 .write("grant.acquire", deadline, move |conn| {
                     acquire(conn, &scene, &seen, &by, holder_epoch)
                 })
@@ -65,6 +66,7 @@ impl App {
         let name = name.clone();
         let found = self
             .store
+            .within(&name.workspace)
             .read_point("position.get", deadline, move |conn| {
                 tables::positions::position_get(conn, &name)
             })

@@ -55,6 +55,7 @@ impl App {
     ) -> Result<Verified, Error> {
         let name = name.clone();
         self.store
+            .within(&name.workspace)
             .read_snapshot("history.verify", deadline, move |conn| {
                 verify_contact(conn, &name)
             })
@@ -73,6 +74,7 @@ impl App {
             let (asked, from) = (workspace.to_owned(), after.clone());
             let (page, last) = self
                 .store
+                .within(workspace)
                 .read_snapshot("histories.verify", deadline, move |conn| {
                     verify_page(conn, &asked, &from)
                 })
@@ -94,6 +96,7 @@ impl App {
             let (asked, after) = (workspace.to_owned(), count);
             let next = self
                 .store
+                .within(workspace)
                 .read("checkpoints.read", deadline, move |conn| {
                     tables::checkpoints::checkpoints_after(conn, &asked, after, 1)
                 })
@@ -130,6 +133,7 @@ impl App {
             let (asked, number, from) = (workspace.to_owned(), seal.number, after.clone());
             let heads = self
                 .store
+                .within(workspace)
                 .read("checkpoint.heads", deadline, move |conn| {
                     tables::checkpoints::checkpoint_heads(conn, &asked, number, &from, HEADS)
                 })

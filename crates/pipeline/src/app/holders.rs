@@ -24,6 +24,7 @@ impl App {
         let clock = self.clock.clone();
         let ours = self
             .store
+            .across()
             .write("holder.attach", deadline, move |conn| {
                 let ours = epoch::current(conn)?.number;
                 if confirmed != ours {
@@ -62,6 +63,7 @@ pub struct Known {
 /// The holders that a pipeline database knows.
 pub async fn list(store: &Store, deadline: Deadline) -> Result<Known, store::Error> {
     store
+        .across()
         .read_snapshot("holders.list", deadline, |conn| {
             Ok(Known {
                 epoch: epoch::current(conn)?.number,
@@ -83,6 +85,7 @@ pub async fn forget(
 ) -> Result<bool, store::Error> {
     let holder = holder.to_owned();
     store
+        .across()
         .write("holder.forget", deadline, move |conn: &mut Conn| {
             tables::holders::holder_forget(conn, &holder, now)
         })

@@ -151,6 +151,7 @@ impl App {
         };
         let led = self
             .store
+            .within(workspace)
             .read("lineage.check", deadline, move |conn| {
                 leading_to(conn, &of, activation, oldest)
             })
@@ -172,6 +173,7 @@ impl App {
     async fn chain(&self, workspace: &str, deadline: Deadline) -> Result<Vec<Stored>, Error> {
         let workspace = workspace.to_owned();
         self.store
+            .within(&workspace)
             .read_snapshot("lineage.read", deadline, move |conn| {
                 chain(conn, &workspace)
             })
@@ -234,6 +236,7 @@ impl App {
             creator: policy::POLICY_ACTOR.to_owned(),
         };
         self.store
+            .within(&first.name.workspace)
             .write("workspace.create", deadline, move |conn| {
                 create(conn, &first, now)
             })

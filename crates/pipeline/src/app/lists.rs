@@ -225,6 +225,7 @@ impl App {
             let (list, with) = (list.clone(), lineage.clone());
             let listed = self
                 .store
+                .within(workspace)
                 .read_snapshot("positions.list", deadline, move |conn| {
                     listed(conn, &list, &with)
                 })
@@ -269,6 +270,7 @@ impl App {
         }
         let rows = self
             .store
+            .within(workspace)
             .read("transitions.list", deadline, move |conn| {
                 transitions_list(conn, &list)
             })

@@ -57,6 +57,7 @@ impl App {
             let from = after.clone();
             let unfinished = self
                 .store
+                .across()
                 .read(
                     "activations.scan",
                     Deadline::after(STEP_TIME),
@@ -96,6 +97,7 @@ impl App {
             let (from, deadline) = (after.clone(), Deadline::after(STEP_TIME));
             let waiting = self
                 .store
+                .across()
                 .read("activations.scan", deadline, move |conn| {
                     tables::activations::activations_waiting(conn, &from, SCAN)
                 })

@@ -103,13 +103,16 @@ impl App {
 
     async fn measure_once(&self) {
         let deadline = Deadline::after(COUNT_TIME);
-        let counted = self.store.read("measure.grants", deadline, |conn| {
-            Ok::<_, store::Error>((
-                holders::grants_count(conn)?,
-                pending::pendings_count(conn)?,
-                pending::pendings_oldest(conn)?,
-            ))
-        });
+        let counted = self
+            .store
+            .across()
+            .read("measure.grants", deadline, |conn| {
+                Ok::<_, store::Error>((
+                    holders::grants_count(conn)?,
+                    pending::pendings_count(conn)?,
+                    pending::pendings_oldest(conn)?,
+                ))
+            });
         // Whoever needs the database says louder that it is not there.
         let Ok((held, waiting, oldest)) = counted.await else {
             return;

@@ -86,6 +86,7 @@ impl App {
         let (validate_only, name) = (new.validate_only, policy.name.to_string());
         let done = self
             .store
+            .within(&policy.name.workspace)
             .write("policy.create", call.deadline, move |conn| {
                 create(conn, &policy, validate_only, identity.as_ref(), &event_id)
             })
@@ -128,6 +129,7 @@ impl App {
         let validate_only = update.validate_only;
         let done = self
             .store
+            .within(&next.name.workspace)
             .write("policy.update", call.deadline, move |conn| {
                 revise(conn, &next, validate_only, identity.as_ref(), &event_id)
             })

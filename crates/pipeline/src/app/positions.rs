@@ -80,6 +80,7 @@ impl App {
             let asked = name.clone();
             let found = self
                 .store
+                .within(&name.workspace)
                 .read_point("position.get", deadline, move |conn| {
                     tables::positions::position_get(conn, &asked)
                 })
@@ -131,6 +132,7 @@ impl App {
             let (of, ids) = (workspace.to_owned(), contacts.clone());
             let stored = self
                 .store
+                .within(workspace)
                 .read_snapshot("positions.get", deadline, move |conn| {
                     let positions = tables::positions::positions_of(conn, &of, &ids)?;
                     stored(conn, &of, positions)
@@ -156,6 +158,7 @@ impl App {
             let (of, after) = (workspace.map(str::to_owned), after.clone());
             let page = self
                 .store
+                .within_or_across(workspace)
                 .read_snapshot("positions.page", deadline, move |conn| {
                     let after = (after.0.as_str(), after.1.as_str());
                     let found =

@@ -56,6 +56,7 @@ impl App {
         let asked = name.clone();
         let waiting = self
             .store
+            .within(&name.workspace)
             .read_snapshot("conversions.preview", deadline, move |conn| {
                 waiting(conn, &asked)
             })

@@ -87,6 +87,7 @@ impl App {
         let (cursor, told, directory) = self
             .store
             .reserved()
+            .across()
             .read("cursor.read", Deadline::after(STEP_TIME), |conn| {
                 Ok::<_, store::Error>((
                     cursors::read(conn, CURSOR)?,
@@ -126,6 +127,7 @@ impl App {
             id: at.id,
         };
         self.store
+            .across()
             .write("projection.note", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 cursors::advance(conn, CURSOR, &token.to_string(), now)?;
@@ -142,6 +144,7 @@ impl App {
         let deadline = || Deadline::after(STEP_TIME);
         let start = self
             .store
+            .across()
             .read("change_log.horizon", deadline(), change_log::horizon)
             .await?;
         let mut after = (String::new(), String::new());

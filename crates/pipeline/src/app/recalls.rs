@@ -65,6 +65,7 @@ impl App {
         Ok(self
             .store
             .reserved()
+            .across()
             .read("recalls.read", deadline, move |conn| orders(conn, &holder))
             .await?)
     }

@@ -45,6 +45,11 @@ impl Identity {
         }
     }
 
+    /// The workspace in which it is done once.
+    pub fn workspace(&self) -> &str {
+        &self.key.workspace
+    }
+
     /// The request id.
     pub fn request_id(&self) -> &str {
         &self.key.request_id
@@ -67,6 +72,7 @@ pub async fn look_up(
     };
     let now = store.clock().now();
     let found: Option<Stored> = store
+        .within(&identity.key.workspace)
         .read_point("request.look_up", deadline, move |conn| {
             idempotency::look_up(conn, &identity.key, &identity.hash, now)
         })

@@ -27,6 +27,7 @@ impl App {
         let asked = name.clone();
         let found = self
             .store
+            .within(&name.workspace)
             .read("policy.get", deadline, move |conn| {
                 let revision = match revision {
                     Some(revision) => Some(revision),
@@ -79,6 +80,7 @@ impl App {
         let workspace = workspace.to_owned();
         let rows = self
             .store
+            .within(&workspace)
             .read("policies.list", deadline, move |conn| {
                 let filter = filter.as_ref();
                 let found = match (&policy, after.as_deref()) {
@@ -117,6 +119,7 @@ impl App {
         let (asked, active) = (workspace.to_owned(), lineage.active().clone());
         let found = self
             .store
+            .within(workspace)
             .read("policy.active", deadline, move |conn| {
                 let policy = tables::policies::policy_get(conn, &asked, &active.reference)?;
                 let activation = tables::activations::activation_get(conn, &asked, active.number)?;

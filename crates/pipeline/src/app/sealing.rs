@@ -40,6 +40,7 @@ impl App {
             let from = after.clone();
             let unsealed = self
                 .store
+                .across()
                 .read("histories.scan", Deadline::after(STEP_TIME), move |conn| {
                     tables::positions::workspaces_unsealed(conn, &from, SCAN)
                 })
@@ -52,6 +53,7 @@ impl App {
                 let (lease, clock, sealed) = (lease.clone(), self.clock.clone(), workspace.clone());
                 let full = self
                     .store
+                    .within(&workspace)
                     .write("histories.seal", Deadline::after(STEP_TIME), move |conn| {
                         leases::hold(conn, &lease, clock.now())?;
                         seal(conn, &sealed, clock.now())

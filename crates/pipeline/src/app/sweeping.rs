@@ -44,6 +44,7 @@ impl App {
             let from = after.clone();
             let batches = self
                 .store
+                .across()
                 .read("pending.scan", Deadline::after(STEP_TIME), move |conn| {
                     let epoch = epoch::current(conn)?.number;
                     if tables::holders::holders_missing(conn, epoch)? {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use prost::Message;
 use proto::pipeline::v1::ConvertContactResponse;
 use store::Conn;
-use store::change_log::{self, LogPosition};
+use store::change_log::{self, LogPosition, Scope};
 use types::{ContactName, Deadline};
 
 use super::App;
@@ -228,6 +228,7 @@ impl App {
             let (asked, with) = (open.waiting.clone(), lineage.clone());
             let found = self
                 .store
+                .within(&workspace)
                 .read_snapshot("transitions.fate", deadline, move |conn| {
                     fates(conn, &asked, &with)
                 })
@@ -253,7 +254,7 @@ impl App {
 /// What became of decisions, and the newest row of the log.
 type Fates = (Vec<Fate>, Option<LogPosition>);
 
-/// What became of decisions of one workspace by now, and the newest row of the log; `None` where a
+/// What became of decisions of one workspace by now, and the newest row of its log; `None` where a
 /// position is in the words of a policy that the lineage does not know.
 fn fates(conn: &mut Conn, asked: &[Asked], lineage: &Lineage) -> Result<Option<Fates>, Error> {
     let Some(first) = asked.first() else {
@@ -301,7 +302,10 @@ fn fates(conn: &mut Conn, asked: &[Asked], lineage: &Lineage) -> Result<Option<F
             None => Fate::GivenUp,
         });
     }
-    Ok(Some((fates, change_log::newest(conn)?)))
+    Ok(Some((
+        fates,
+        change_log::newest(conn, Scope::Workspace(workspace))?,
+    )))
 }
 
 /// The last transition of each of these decisions that was completed.

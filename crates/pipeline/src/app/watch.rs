@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use proto::pipeline::v1::{self, TransitionChange};
-use store::change_log::{self, LogPosition};
+use store::change_log::{self, LogPosition, Scope};
 use store::feed::{Feed, Step};
 use store::{Conn, Error as StoreError};
 use types::{ContactName, Deadline, ResumeToken, Service, Token, TokenKind};
@@ -93,8 +93,12 @@ impl App {
     pub async fn reach(&self, deadline: Deadline) -> Result<(String, String), Error> {
         let (oldest, newest) = self
             .store
+            .across()
             .read("change_log.reach", deadline, |conn| {
-                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::newest(conn)?))
+                Ok::<_, StoreError>((
+                    change_log::oldest(conn)?,
+                    change_log::newest(conn, Scope::All)?,
+                ))
             })
             .await?;
         Ok((conversions::token(oldest), self.token_of_read(newest)))
@@ -114,6 +118,7 @@ impl App {
         let oldest = input.beginning == Beginning::Oldest;
         let start = self
             .store
+            .across()
             .read("watch.open", deadline, move |conn| {
                 start_of(conn, given, oldest)
             })

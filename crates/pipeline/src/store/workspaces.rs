@@ -167,7 +167,7 @@ mod tests {
     /// Holds the workspace in shares for a while, again and again.
     async fn decide(store: Store, decisions: Arc<Decisions>) {
         while !decisions.stop.load(Ordering::SeqCst) {
-            let share = store.write("workspace.share", soon(), |conn| {
+            let share = store.across().write("workspace.share", soon(), |conn| {
                 let held = workspace_share_if_calm(conn, ID, NOW)?;
                 std::thread::sleep(Duration::from_millis(20));
                 Ok::<_, Error>(held)
@@ -193,7 +193,7 @@ mod tests {
         for engine in engines() {
             let url = engine.fresh_url().await;
             let store = open(&url, &crate::MIGRATIONS);
-            let created = store.write("workspace.create", soon(), |conn| {
+            let created = store.across().write("workspace.create", soon(), |conn| {
                 workspace_insert(conn, ID, NOW)
             });
             assert!(created.await.expect("created"));
@@ -204,12 +204,12 @@ mod tests {
             }
             for _ in 0..3 {
                 more(&decisions, 8).await;
-                let announced = store.write("workspace.announce", soon(), |conn| {
+                let announced = store.across().write("workspace.announce", soon(), |conn| {
                     intent_announce(conn, ID, Micros(2))
                 });
                 announced.await.expect("announced");
                 let before = decisions.held.load(Ordering::SeqCst);
-                let locked = store.write("workspace.lock", soon(), |conn| {
+                let locked = store.across().write("workspace.lock", soon(), |conn| {
                     intent_withdraw(conn, ID)?;
                     workspace_lock(conn, ID)
                 });
@@ -230,7 +230,7 @@ mod tests {
         for engine in engines() {
             let url = engine.fresh_url().await;
             let store = open(&url, &crate::MIGRATIONS);
-            let seen = store.write("workspace.share", soon(), |conn| {
+            let seen = store.across().write("workspace.share", soon(), |conn| {
                 workspace_insert(conn, ID, NOW)?;
                 intent_announce(conn, ID, Micros(5))?;
                 intent_announce(conn, ID, Micros(4))?;

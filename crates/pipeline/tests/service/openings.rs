@@ -120,7 +120,7 @@ async fn an_import_that_was_refused_first_is_one_when_it_opens() {
         let imported =
             "EXISTS (SELECT 1 FROM transitions WHERE contact = 'ada' AND cause = 'IMPORT')";
         let store = suite.store();
-        let found = store.read("test", soon(), move |conn| {
+        let found = store.across().read("test", soon(), move |conn| {
             let found = diesel::select(diesel::dsl::sql::<Bool>(imported));
             Ok::<_, store::Error>(found.get_result::<bool>(conn)?)
         });

@@ -28,14 +28,14 @@ async fn relay(url: &str) -> Relay {
 
 async fn lease(store: &Store, holder: &'static str) -> Lease {
     let now = store.clock().now();
-    let taken = store.write("test.lease", soon(), move |conn| {
+    let taken = store.across().write("test.lease", soon(), move |conn| {
         leases::acquire(conn, NAME, holder, LEASE, now)
     });
     taken.await.expect("an answer").expect("the lease is free")
 }
 
 async fn place(store: &Store) -> Option<LogPosition> {
-    let read = store.read("test.place", soon(), |conn| {
+    let read = store.across().read("test.place", soon(), |conn| {
         change_log::consumer(conn, NAME)
     });
     read.await.expect("an answer")

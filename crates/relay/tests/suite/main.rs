@@ -75,25 +75,28 @@ impl Directory {
     async fn log_raw(&self, contact: &str, revision: i64, payload: Vec<u8>) -> String {
         let (event_id, now) = (self.ids.next(), self.clock.now());
         let (resource, id) = (name(contact), event_id.clone());
-        let logged = self.store.write("test.log", soon(), move |conn| {
-            let change = NewChange {
-                workspace: "acme",
-                kind: if revision == 1 {
-                    "contact.created"
-                } else {
-                    "contact.updated"
-                },
-                resource: &resource,
-                revision,
-                payload: &payload,
-                paths: "",
-                actor: "local",
-                request_id: "",
-                event_id: &id,
-                record_time: now,
-            };
-            change_log::append(conn, &change)
-        });
+        let logged = self
+            .store
+            .within("acme")
+            .write("test.log", soon(), move |conn| {
+                let change = NewChange {
+                    workspace: "acme",
+                    kind: if revision == 1 {
+                        "contact.created"
+                    } else {
+                        "contact.updated"
+                    },
+                    resource: &resource,
+                    revision,
+                    payload: &payload,
+                    paths: "",
+                    actor: "local",
+                    request_id: "",
+                    event_id: &id,
+                    record_time: now,
+                };
+                change_log::append(conn, &change)
+            });
         let _position = logged
             .await
             .map_err(|error: Error| error)

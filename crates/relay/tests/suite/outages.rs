@@ -54,9 +54,12 @@ async fn without_the_bus_writes_go_on_the_log_is_kept_and_the_lag_is_known() {
             }
         })
         .await;
-        let pruned = directory.store.write("test.prune", soon(), |conn| {
-            change_log::prune(conn, Micros(i64::MAX), 100)
-        });
+        let pruned = directory
+            .store
+            .across()
+            .write("test.prune", soon(), |conn| {
+                change_log::prune(conn, Micros(i64::MAX), 100)
+            });
         assert_eq!(
             pruned.await,
             Ok::<_, Error>(0),

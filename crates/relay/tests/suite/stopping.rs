@@ -36,7 +36,7 @@ async fn the_log_is_kept_for_a_relay_until_it_is_taken_off() {
             directory.log("ada", revision).await;
         }
         let prune = async || {
-            let pruned = store.write("test.prune", soon(), |conn| {
+            let pruned = store.across().write("test.prune", soon(), |conn| {
                 change_log::prune(conn, Micros(i64::MAX), 100)
             });
             pruned

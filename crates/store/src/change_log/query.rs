@@ -196,12 +196,14 @@ mod tests {
         for engine in engines() {
             let url = engine.fresh_url().await;
             let store = open(&url, &NONE);
-            store.write("test", soon(), fill).await.unwrap();
+            store.across().write("test", soon(), fill).await.unwrap();
             let all = store
+                .across()
                 .write("test", soon(), |conn| plan(conn, None))
                 .await
                 .unwrap();
             let one = store
+                .across()
                 .write("test", soon(), |conn| plan(conn, Some("w")))
                 .await
                 .unwrap();

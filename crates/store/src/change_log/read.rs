@@ -119,25 +119,25 @@ pub fn is_expired(conn: &mut Conn, position: LogPosition) -> Result<bool, Error>
     }
 }
 
-/// The newest row that this read sees, also one above the horizon; `None` where no row is kept.
-/// Whoever has read before it in the same transaction has seen nothing that is newer.
-pub fn newest(conn: &mut Conn) -> Result<Option<LogPosition>, Error> {
-    let columns = (change_log::epoch, change_log::tx, change_log::id);
-    let newest: Option<(i64, i64, i64)> = match conn {
-        Conn::Sqlite(c) => change_log::table
-            .order(change_log::id.desc())
-            .select(columns)
-            .first(c),
-        Conn::Postgres(c) => change_log::table
-            .order((
-                change_log::epoch.desc(),
-                change_log::tx.desc(),
-                change_log::id.desc(),
-            ))
-            .select(columns)
-            .first(c),
+/// The newest row of the scope that this read sees, also one above the horizon; `None` where no row is
+/// kept. Whoever has read of the scope before it in the same transaction has seen nothing that is newer.
+pub fn newest(conn: &mut Conn, scope: Scope<'_>) -> Result<Option<LogPosition>, Error> {
+    let mut rows = change_log::table
+        .select((change_log::epoch, change_log::tx, change_log::id))
+        .into_boxed();
+    // In each engine's order of the index that it has for it.
+    rows = match conn {
+        Conn::Sqlite(_) => rows.order(change_log::id.desc()),
+        Conn::Postgres(_) => rows.order((
+            change_log::epoch.desc(),
+            change_log::tx.desc(),
+            change_log::id.desc(),
+        )),
+    };
+    if let Scope::Workspace(workspace) = scope {
+        rows = rows.filter(change_log::workspace.eq(workspace));
     }
-    .optional()?;
+    let newest: Option<(i64, i64, i64)> = rows.first(conn).optional()?;
     Ok(newest.map(|(epoch, tx, id)| LogPosition { epoch, tx, id }))
 }
 

@@ -10,6 +10,13 @@ use tempfile::TempDir;
 /// The variable that holds the URL of a superuser of a private PostgreSQL server.
 pub const POSTGRES_URL: &str = "CLIENTELE_TEST_POSTGRES_URL";
 
+/// Who owns the databases of tests on PostgreSQL: no superuser, who would see through the wall between
+/// workspaces.
+const OWNER: &str = "clientele_test_owner";
+
+/// Another role, which owns nothing.
+pub const SERVICE: &str = "clientele_test_service";
+
 /// An engine that tests can have databases of.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -83,13 +90,16 @@ impl Engine {
                 _folder: Some(folder),
             };
         };
+        make_roles(server).expect("the roles of the tests");
         let name = format!("test_{:032x}", rand::random::<u128>());
         let mut conn = PgConnection::establish(server).expect("the PostgreSQL server answers");
-        diesel::sql_query(format!("CREATE DATABASE {name} TEMPLATE template0"))
-            .execute(&mut conn)
-            .expect("a database is created");
+        diesel::sql_query(format!(
+            "CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0"
+        ))
+        .execute(&mut conn)
+        .expect("a database is created");
         FreshUrl {
-            url: with_database(server, &name),
+            url: with_role(&with_database(server, &name), OWNER),
             server: Some((server.clone(), name)),
             _folder: None,
         }
@@ -123,6 +133,30 @@ impl Drop for FreshUrl {
     }
 }
 
+/// Makes the roles that are not there yet. Tests that run at once may all try.
+fn make_roles(server: &str) -> QueryResult<()> {
+    let mut conn = PgConnection::establish(server)
+        .map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
+    for role in [OWNER, SERVICE] {
+        diesel::sql_query(format!(
+            "DO $$ BEGIN CREATE ROLE {role} LOGIN; \
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        ))
+        .execute(&mut conn)?;
+    }
+    Ok(())
+}
+
+/// The URL with another role in it.
+pub fn with_role(url: &str, role: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let host = rest[..end]
+        .rsplit_once('@')
+        .map_or(0, |(user, _)| user.len() + 1);
+    format!("{scheme}://{role}@{}", &rest[host..])
+}
+
 /// The server's URL with another database in its path.
 fn with_database(server: &str, name: &str) -> String {
     let (base, query) = match server.split_once('?') {
@@ -147,5 +181,12 @@ mod tests {
             "postgres://u@h:1/b?x=1"
         );
         assert_eq!(with_database("postgres://u@h:1", "b"), "postgres://u@h:1/b");
+    }
+
+    #[test]
+    fn the_role_of_a_url_is_replaced() {
+        for url in ["postgres://u:p@h:1/a?x=1", "postgres://h:1/a?x=1"] {
+            assert_eq!(with_role(url, "r"), "postgres://r@h:1/a?x=1");
+        }
     }
 }

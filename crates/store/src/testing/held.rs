@@ -26,6 +26,7 @@ pub async fn hold_key(store: Store, key: Key) -> HeldKey {
     let transaction = tokio::spawn(async move {
         let now = store.clock().now();
         store
+            .within(&key.workspace)
             .write("testing.hold_key", soon(), move |conn| {
                 let hash = RequestHash::of(b"held");
                 claim(conn, &key, &hash, now, Keep::WEEK)?;

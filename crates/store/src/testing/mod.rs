@@ -12,12 +12,14 @@
 //! # }
 //! ```
 
+mod apart;
 mod databases;
 mod held;
 mod keys;
 mod schema;
 
-pub use databases::{Engine, FreshUrl, POSTGRES_URL, engines};
+pub use apart::not_apart;
+pub use databases::{Engine, FreshUrl, POSTGRES_URL, SERVICE, engines, with_role};
 pub use held::{HeldKey, hold_key};
 pub use keys::{Keys, key_differences, keys};
 pub use schema::{Column, Kind, Schema, differences, schema};
@@ -44,7 +46,8 @@ pub fn soon() -> Deadline {
 
 /// What differs between the two engines after all migrations ran: names of migrations, tables,
 /// columns, their kinds and whether they may be null, primary and unique keys, references and
-/// indexes; also PostgreSQL's text columns that are not compared byte by byte as SQLite's are. Empty when PostgreSQL is not there to be compared.
+/// indexes; also PostgreSQL's text columns that are not compared byte by byte as SQLite's are, and its
+/// tables that are not kept apart by workspace. Empty when PostgreSQL is not there to be compared.
 pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Error> {
     let (sqlite, postgres) = migrate::names_by_engine(migrations);
     if sqlite != postgres {
@@ -56,15 +59,19 @@ pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Erro
     for engine in engines() {
         let url = engine.fresh_url().await;
         let store = open(&url, migrations);
-        let shown = store.read("testing.schema", soon(), |conn| {
-            Ok::<_, Error>((schema(conn)?, keys(conn)?))
+        let shown = store.across().read("testing.schema", soon(), |conn| {
+            Ok::<_, Error>((schema(conn)?, keys(conn)?, not_apart(conn)?))
         });
         schemas.push(shown.await?);
     }
     Ok(match schemas.as_slice() {
-        [(sqlite, sqlite_keys), (postgres, postgres_keys)] => {
+        [
+            (sqlite, sqlite_keys, _),
+            (postgres, postgres_keys, not_apart),
+        ] => {
             let mut found = differences(sqlite, postgres);
             found.extend(key_differences(sqlite_keys, postgres_keys));
+            found.extend(not_apart.iter().cloned());
             found
         }
         _ => Vec::new(),

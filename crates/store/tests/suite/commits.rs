@@ -43,7 +43,7 @@ async fn grouped(
     let (queued, may_go) = std::sync::mpsc::channel::<()>();
     let (started, has_started) = tokio::sync::oneshot::channel();
     let (may_go, started) = (Mutex::new(may_go), Mutex::new(Some(started)));
-    let failing = store.write("test.failing", soon(), move |conn| {
+    let failing = store.across().write("test.failing", soon(), move |conn| {
         if let Some(started) = started.lock().unwrap().take() {
             started.send(()).unwrap();
             may_go.lock().unwrap().recv().unwrap();
@@ -52,8 +52,12 @@ async fn grouped(
     });
     let others = async {
         has_started.await.unwrap();
-        let one = store.write("test", soon(), |conn| put(conn, "one"));
-        let two = store.write("test", soon(), |conn| put(conn, "two"));
+        let one = store
+            .across()
+            .write("test", soon(), |conn| put(conn, "one"));
+        let two = store
+            .across()
+            .write("test", soon(), |conn| put(conn, "two"));
         // Polled after the two, which are in the queue then.
         let go = async { queued.send(()).unwrap() };
         tokio::join!(biased; one, two, go)
@@ -74,7 +78,7 @@ async fn a_commit_that_failed_is_void_before_anybody_hears_that_nothing_was_done
             .data_version
     };
     let before = version();
-    let alone = store.write("test", soon(), fail_commit).await;
+    let alone = store.across().write("test", soon(), fail_commit).await;
     assert!(matches!(alone, Err(Error::Unavailable(_))), "{alone:?}");
     // The failed commits changed nothing: what another connection saw is what was written over them.
     assert_ne!(version(), before);
@@ -82,11 +86,14 @@ async fn a_commit_that_failed_is_void_before_anybody_hears_that_nothing_was_done
     assert!(matches!(failing, Err(Error::Unavailable(_))), "{failing:?}");
     assert_eq!((one, two), (Ok(()), Ok(())));
     assert_eq!(
-        store.read("test", soon(), ids).await.unwrap(),
+        store.across().read("test", soon(), ids).await.unwrap(),
         ["one", "two"]
     );
     assert_eq!(
-        store.write("test", soon(), |conn| put(conn, "x")).await,
+        store
+            .across()
+            .write("test", soon(), |conn| put(conn, "x"))
+            .await,
         Ok(())
     );
 }
@@ -118,10 +125,16 @@ async fn after_a_failed_commit_that_may_come_true_nobody_is_told_that_nothing_wa
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&aside, &folder).unwrap();
     assert_eq!(
-        store.write("test", soon(), |conn| put(conn, "x")).await,
+        store
+            .across()
+            .write("test", soon(), |conn| put(conn, "x"))
+            .await,
         Ok(())
     );
-    assert_eq!(store.read("test", soon(), ids).await.unwrap(), ["x"]);
+    assert_eq!(
+        store.across().read("test", soon(), ids).await.unwrap(),
+        ["x"]
+    );
 }
 
 /// Creates a note under a request key, in a transaction.
@@ -137,7 +150,7 @@ fn create_once(conn: &mut Conn) -> Result<Claim, Error> {
 
 /// Creates it as if this had been the transaction's own commit, whose answer did not come back.
 fn elsewhere(conn: &mut Conn, admin: &Store) -> Result<(), Error> {
-    let done = admin.write("test", soon(), create_once);
+    let done = admin.across().write("test", soon(), create_once);
     tokio::runtime::Handle::current().block_on(done)?;
     let other = Key {
         request_id: "other".into(),
@@ -164,7 +177,7 @@ fn cut_own(conn: &mut Conn, admin: &Store) -> Result<(), Error> {
         pid: i32,
     }
     let own: Own = diesel::sql_query("SELECT pg_backend_pid() AS pid").get_result(conn)?;
-    let cut = admin.read("test", soon(), move |conn| {
+    let cut = admin.across().read("test", soon(), move |conn| {
         let cut = format!("SELECT pg_terminate_backend({}, 10000)", own.pid);
         Ok::<_, Error>(diesel::sql_query(cut).execute(conn)?)
     });
@@ -178,9 +191,21 @@ async fn a_create_with_a_key_outlives_its_connection() {
         let admin = open(&fresh.url, &MIGRATIONS);
         cut_all(&admin).await;
         let create = |conn: &mut Conn| crate::single::make(conn, "a", true);
-        let made = fresh.store.write_single("test", soon(), create).await;
+        let made = fresh
+            .store
+            .across()
+            .write_single("test", soon(), create)
+            .await;
         assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
-        assert_eq!(fresh.store.read("test", soon(), ids).await.unwrap(), ["a"]);
+        assert_eq!(
+            fresh
+                .store
+                .across()
+                .read("test", soon(), ids)
+                .await
+                .unwrap(),
+            ["a"]
+        );
     })
     .await;
 }
@@ -192,7 +217,7 @@ async fn a_commit_in_doubt_is_looked_up_and_answered_or_run_again() {
             let admin = open(&fresh.url, &MIGRATIONS);
             let runs = Arc::new(AtomicUsize::new(0));
             let ran = Arc::clone(&runs);
-            let write = fresh.store.write("test", soon(), move |conn| {
+            let write = fresh.store.across().write("test", soon(), move |conn| {
                 if ran.fetch_add(1, Ordering::SeqCst) > 0 {
                     return create_once(conn);
                 }
@@ -207,7 +232,15 @@ async fn a_commit_in_doubt_is_looked_up_and_answered_or_run_again() {
             let answer = write.await.unwrap();
             assert_eq!(matches!(answer, Claim::Replay(_)), landed, "{answer:?}");
             assert_eq!(runs.load(Ordering::SeqCst), 2);
-            assert_eq!(fresh.store.read("test", soon(), ids).await.unwrap(), ["a"]);
+            assert_eq!(
+                fresh
+                    .store
+                    .across()
+                    .read("test", soon(), ids)
+                    .await
+                    .unwrap(),
+                ["a"]
+            );
         })
         .await;
     }
@@ -220,7 +253,7 @@ async fn a_refusal_after_a_commit_in_doubt_settles_nothing() {
         for keyed in [false, true] {
             let runs = AtomicUsize::new(0);
             let admin = admin.clone();
-            let write = fresh.store.write("test", soon(), move |conn| {
+            let write = fresh.store.across().write("test", soon(), move |conn| {
                 if runs.fetch_add(1, Ordering::SeqCst) > 0 {
                     return Err(Error::ForeignKeyViolation);
                 }
@@ -237,7 +270,7 @@ async fn a_refusal_after_a_commit_in_doubt_settles_nothing() {
         }
         // Some services tell of an earlier answer by a refusal.
         let runs = AtomicUsize::new(0);
-        let found = fresh.store.write("test", soon(), move |conn| {
+        let found = fresh.store.across().write("test", soon(), move |conn| {
             if runs.fetch_add(1, Ordering::SeqCst) > 0 {
                 assert!(matches!(create_once(conn)?, Claim::Replay(_)));
                 return Err(Error::Overloaded);

@@ -24,7 +24,9 @@ async fn victim() {
             for number in 0.. {
                 let id = format!("{writer}-{number}");
                 let written = id.clone();
-                let write = store.write("test", soon(), move |conn| put(conn, &written));
+                let write = store
+                    .across()
+                    .write("test", soon(), move |conn| put(conn, &written));
                 write.await.unwrap();
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "acknowledged {id}").unwrap();
@@ -65,12 +67,12 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             victim.wait().unwrap();
             assert!(count >= 150);
             let store = open(&url, &MIGRATIONS);
-            let found = store.read("test", soon(), ids).await.unwrap();
+            let found = store.across().read("test", soon(), ids).await.unwrap();
             for id in &acknowledged {
                 assert!(found.contains(id), "{id} was acknowledged and is lost");
             }
             // The next victim writes the same ids.
-            let clear = store.write("test", soon(), |conn| {
+            let clear = store.across().write("test", soon(), |conn| {
                 use diesel::prelude::*;
                 Ok::<_, store::Error>(diesel::delete(crate::notes::table).execute(conn)?)
             });

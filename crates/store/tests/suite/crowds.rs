@@ -31,9 +31,9 @@ impl Crowd {
             let (store, step) = (store.clone(), self.step());
             self.tasks.spawn(async move {
                 let done = if writes {
-                    store.write("crowd", soon(), step).await
+                    store.across().write("crowd", soon(), step).await
                 } else {
-                    store.read("crowd", soon(), step).await
+                    store.across().read("crowd", soon(), step).await
                 };
                 done.unwrap();
             });
@@ -80,7 +80,11 @@ async fn lives(store: &Store) {
     let mut feed = Feed::all(store, LogPosition::START);
     feed.page(Duration::ZERO).await.expect("followers");
     let reserved = store.reserved();
-    reserved.read("test", soon(), ids).await.expect("peers");
+    reserved
+        .across()
+        .read("test", soon(), ids)
+        .await
+        .expect("peers");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,9 +92,12 @@ async fn slow_lists_keep_neither_points_nor_writes_nor_readiness_waiting() {
     on_each(async |fresh| {
         let mut crowd = Crowd::default();
         crowd.gather(&fresh.store, false).await;
-        let point = fresh.store.read_point("test", soon(), ids);
+        let point = fresh.store.across().read_point("test", soon(), ids);
         point.await.expect("a point");
-        let write = fresh.store.write("test", soon(), |conn| put(conn, "a"));
+        let write = fresh
+            .store
+            .across()
+            .write("test", soon(), |conn| put(conn, "a"));
         write.await.expect("a write");
         lives(&fresh.store).await;
         crowd.disperse().await;

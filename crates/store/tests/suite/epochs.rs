@@ -14,6 +14,7 @@ async fn an_epoch_stays_over_a_restart_and_grows_with_a_restore() {
     on_each(async |fresh| {
         let first = fresh
             .store
+            .across()
             .read("test", soon(), epoch::current)
             .await
             .unwrap();
@@ -61,7 +62,7 @@ async fn another_timeline_is_noticed_by_the_first_connection() {
     on_postgres(async |fresh| {
         let first = fresh.store.epoch();
         // As if the server had been promoted since: what is stored is an older timeline.
-        let older = fresh.store.write("test", soon(), |conn| {
+        let older = fresh.store.across().write("test", soon(), |conn| {
             Ok::<_, Error>(
                 diesel::sql_query("UPDATE database_state SET timeline = timeline - 1")
                     .execute(conn)?,
@@ -70,7 +71,11 @@ async fn another_timeline_is_noticed_by_the_first_connection() {
         assert_eq!(older.await, Ok(1));
         let promoted = open(&fresh.url, &MIGRATIONS);
         assert!(promoted.epoch() > first);
-        let stored = promoted.read("test", soon(), epoch::current).await.unwrap();
+        let stored = promoted
+            .across()
+            .read("test", soon(), epoch::current)
+            .await
+            .unwrap();
         assert_eq!((stored.number, stored.restores), (promoted.epoch(), 0));
     })
     .await;
@@ -87,14 +92,17 @@ async fn an_epoch_ends_when_all_that_was_logged_in_it_is_committed() {
         let (first, has_logged) = tokio::sync::oneshot::channel();
         let (go_on, may_go) = std::sync::mpsc::channel::<()>();
         let (first, may_go) = (Mutex::new(Some(first)), Mutex::new(may_go));
-        let slow = fresh.store.write("test.slow", soon(), move |conn| {
-            single::make(conn, "a", false)?;
-            if let Some(first) = first.lock().unwrap().take() {
-                first.send(()).unwrap();
-            }
-            let _ = may_go.lock().unwrap().recv();
-            Ok::<_, Error>(())
-        });
+        let slow = fresh
+            .store
+            .across()
+            .write("test.slow", soon(), move |conn| {
+                single::make(conn, "a", false)?;
+                if let Some(first) = first.lock().unwrap().take() {
+                    first.send(()).unwrap();
+                }
+                let _ = may_go.lock().unwrap().recv();
+                Ok::<_, Error>(())
+            });
         let meanwhile = async {
             has_logged.await.unwrap();
             assert_eq!(hasty.bump_epoch(soon()).await, Err(Error::LockTimeout));

@@ -11,7 +11,7 @@ use crate::{at, on_each, settle};
 
 /// Logs so many changes in one write; every other one is of the kind `note.seen`.
 async fn log(store: &Store, workspace: &'static str, count: usize) -> LogPosition {
-    let position = store.write("test", soon(), move |conn| {
+    let position = store.across().write("test", soon(), move |conn| {
         let changes: Vec<_> = (0..count)
             .map(|number| NewChange {
                 workspace,
@@ -89,6 +89,7 @@ async fn a_feed_whose_next_change_is_gone_says_so() {
         settle(&fresh.store, last).await;
         let pruned = fresh
             .store
+            .across()
             .write("test", soon(), |conn| prune(conn, at(2_000), 2));
         assert_eq!(pruned.await.unwrap(), 2);
         let mut feed = Feed::all(&fresh.store, first);

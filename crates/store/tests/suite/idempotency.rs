@@ -55,6 +55,7 @@ async fn of_a_hundred_at_once_one_is_fresh() {
             let store = fresh.store.clone();
             requests.spawn(async move {
                 store
+                    .across()
                     .write("test", soon(), |conn| create(conn, "same", b"content"))
                     .await
             });
@@ -67,7 +68,12 @@ async fn of_a_hundred_at_once_one_is_fresh() {
             .count();
         assert_eq!((fresh_ones, replays), (1, 99), "{answers:?}");
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await.unwrap(),
+            fresh
+                .store
+                .across()
+                .read("test", soon(), ids)
+                .await
+                .unwrap(),
             ["same"]
         );
     })
@@ -79,15 +85,17 @@ async fn another_content_is_refused() {
     on_each(async |fresh| {
         let store = &fresh.store;
         store
+            .across()
             .write("test", soon(), |conn| create(conn, "r", b"one"))
             .await
             .unwrap();
         let reused = store
+            .across()
             .write("test", soon(), |conn| create(conn, "r", b"two"))
             .await;
         assert_eq!(reused, Err(Error::RequestIdReused));
         let looked = |content: &'static [u8]| {
-            store.read("test", soon(), move |conn| {
+            store.across().read("test", soon(), move |conn| {
                 look_up(conn, &key("r"), &RequestHash::of(content), at(0))
             })
         };
@@ -102,6 +110,7 @@ async fn a_failed_request_leaves_no_key() {
     on_each(async |fresh| {
         let failed: Result<(), Error> = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 create(conn, "r", b"one")?;
                 Err(Error::LockTimeout)
@@ -110,6 +119,7 @@ async fn a_failed_request_leaves_no_key() {
         assert_eq!(failed, Err(Error::LockTimeout));
         let again = fresh
             .store
+            .across()
             .write("test", soon(), |conn| create(conn, "r", b"two"))
             .await;
         assert_eq!(again, Ok(Claim::Fresh));
@@ -121,7 +131,7 @@ async fn a_failed_request_leaves_no_key() {
 async fn a_replay_outlives_the_process() {
     on_each(async |mut fresh| {
         let answer = stored();
-        let first = fresh.store.write("test", soon(), move |conn| {
+        let first = fresh.store.across().write("test", soon(), move |conn| {
             let (key, hash) = (key("r"), RequestHash::of(b"one"));
             claim_complete(conn, &key, &hash, at(0), Keep::Forever, &answer)
         });
@@ -129,6 +139,7 @@ async fn a_replay_outlives_the_process() {
         fresh.store = open(&fresh.url, &MIGRATIONS);
         let again = fresh
             .store
+            .across()
             .write("test", soon(), |conn| create(conn, "r", b"one"))
             .await;
         assert_eq!(again, Ok(Claim::Replay(stored())));
@@ -142,7 +153,7 @@ async fn keys_end_after_their_time_and_those_for_ever_do_not() {
         let store = &fresh.store;
         let week = Duration::from_hours(7 * 24);
         let claimed = |request_id: &'static str, keep, now| {
-            store.write("test", soon(), move |conn| {
+            store.across().write("test", soon(), move |conn| {
                 let hash = RequestHash::of(request_id.as_bytes());
                 claim_complete(conn, &key(request_id), &hash, now, keep, &stored())
             })
@@ -162,7 +173,7 @@ async fn keys_end_after_their_time_and_those_for_ever_do_not() {
         );
         // Over, but not pruned yet.
         let looked = |request_id: &'static str| {
-            store.read("test", soon(), move |conn| {
+            store.across().read("test", soon(), move |conn| {
                 let hash = RequestHash::of(request_id.as_bytes());
                 look_up(conn, &key(request_id), &hash, later)
             })
@@ -170,7 +181,11 @@ async fn keys_end_after_their_time_and_those_for_ever_do_not() {
         assert_eq!(looked("week").await, Ok(None));
         assert_eq!(looked("money").await, Ok(Some(stored())));
         assert_eq!(claimed("week", Keep::WEEK, later).await, Ok(Claim::Fresh));
-        let pruned = |now| store.write("test", soon(), move |conn| prune(conn, now, 10));
+        let pruned = |now| {
+            store
+                .across()
+                .write("test", soon(), move |conn| prune(conn, now, 10))
+        };
         assert_eq!(pruned(later).await, Ok(0));
         assert_eq!(pruned(later.plus(week)).await, Ok(1));
         assert_eq!(
@@ -189,7 +204,7 @@ async fn a_key_that_is_being_written_elsewhere_is_in_progress() {
         let may_go = std::sync::Mutex::new(may_go);
         let store = fresh.store.clone();
         let slow = tokio::spawn(async move {
-            let write = store.write("test.slow", soon(), move |conn| {
+            let write = store.across().write("test.slow", soon(), move |conn| {
                 let claimed = create(conn, "r", b"one");
                 let _ = first.send(());
                 let _ = may_go.lock().unwrap().recv();
@@ -205,6 +220,7 @@ async fn a_key_that_is_being_written_elsewhere_is_in_progress() {
         let ran = Arc::clone(&runs);
         let second = fresh
             .store
+            .across()
             .write("test", soon(), move |conn| {
                 ran.fetch_add(1, Ordering::SeqCst);
                 create(conn, "r", b"one")

@@ -21,14 +21,14 @@ async fn a_lease_has_one_holder_until_it_is_over() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let take = |holder: &'static str, seconds: i64| {
-            store.write("test", soon(), move |conn| {
+            store.across().write("test", soon(), move |conn| {
                 acquire(conn, "follower", holder, TTL, at(seconds * 1_000_000))
             })
         };
         let with =
             |lease: &Lease, seconds: i64, f: fn(&mut Conn, &Lease, i64) -> Result<(), Error>| {
                 let lease = lease.clone();
-                store.write("test", soon(), move |conn| {
+                store.across().write("test", soon(), move |conn| {
                     f(conn, &lease, seconds * 1_000_000)
                 })
             };
@@ -77,6 +77,7 @@ async fn of_many_that_ask_at_once_one_gets_it() {
             let store = fresh.store.clone();
             asking.spawn(async move {
                 store
+                    .across()
                     .write("test", soon(), move |conn| {
                         acquire(conn, "follower", &format!("r{number}"), TTL, at(0))
                     })
@@ -95,12 +96,16 @@ async fn a_cursor_moves_with_the_effect() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let position = |conn: &mut Conn| cursors::read(conn, "follower");
-        assert_eq!(store.read("test", soon(), position).await, Ok(None));
+        assert_eq!(
+            store.across().read("test", soon(), position).await,
+            Ok(None)
+        );
         for to in ["1", "2"] {
             let advance = move |conn: &mut Conn| cursors::advance(conn, "follower", to, at(0));
-            store.write("test", soon(), advance).await.unwrap();
+            store.across().write("test", soon(), advance).await.unwrap();
         }
         let undone: Result<(), Error> = store
+            .across()
             .write("test", soon(), |conn| {
                 cursors::advance(conn, "follower", "3", at(0))?;
                 Err(Error::Contention)
@@ -108,7 +113,7 @@ async fn a_cursor_moves_with_the_effect() {
             .await;
         assert_eq!(undone, Err(Error::Contention));
         assert_eq!(
-            store.read("test", soon(), position).await,
+            store.across().read("test", soon(), position).await,
             Ok(Some("2".to_owned()))
         );
     })
@@ -156,6 +161,7 @@ async fn a_led_task_runs_on_one_replica_and_moves_to_the_other() {
         assert_eq!(fencing.load(Ordering::SeqCst), 1);
         let holder = fresh
             .store
+            .across()
             .read("test", soon(), |conn| {
                 use diesel::prelude::*;
                 #[derive(QueryableByName)]
@@ -214,7 +220,7 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
         })
         .unwrap();
         let take = |holder: &'static str, seconds: i64| {
-            hasty.write("test", soon(), move |conn| {
+            hasty.across().write("test", soon(), move |conn| {
                 acquire(conn, "follower", holder, TTL, at(seconds * 1_000_000))
             })
         };
@@ -223,17 +229,20 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
         let (go_on, may_go) = std::sync::mpsc::channel::<()>();
         let (first, may_go) = (Mutex::new(Some(first)), Mutex::new(may_go));
         let held = lease.clone();
-        let effect = fresh.store.write("test.effect", soon(), move |conn| {
-            hold(conn, &held, at(1))?;
-            if let Some(first) = first.lock().unwrap().take() {
-                first.send(()).unwrap();
-            }
-            let _ = may_go.lock().unwrap().recv();
-            Ok::<_, Error>(())
-        });
+        let effect = fresh
+            .store
+            .across()
+            .write("test.effect", soon(), move |conn| {
+                hold(conn, &held, at(1))?;
+                if let Some(first) = first.lock().unwrap().take() {
+                    first.send(()).unwrap();
+                }
+                let _ = may_go.lock().unwrap().recv();
+                Ok::<_, Error>(())
+            });
         let meanwhile = async {
             has_held.await.unwrap();
-            let renewed = hasty.write("test", soon(), move |conn| {
+            let renewed = hasty.across().write("test", soon(), move |conn| {
                 renew(conn, &lease, TTL, at(1_000_000))
             });
             assert_eq!(renewed.await, Ok(()));

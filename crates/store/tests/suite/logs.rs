@@ -40,6 +40,7 @@ async fn log_only(
 ) -> LogPosition {
     let resources: Vec<&'static str> = resources.to_vec();
     store
+        .across()
         .write("test", soon(), move |conn| {
             let changes: Vec<_> = resources.iter().map(|r| change(workspace, r)).collect();
             append_all(conn, &changes)
@@ -50,6 +51,7 @@ async fn log_only(
 
 async fn read(store: &Store, scope: Scope<'static>, after: LogPosition, limit: i64) -> Page {
     store
+        .across()
         .read("test", soon(), move |conn| {
             read_after(conn, scope, after, limit)
         })
@@ -98,7 +100,7 @@ async fn a_transaction_may_be_split_and_its_end_is_marked() {
     on_each(async |fresh| {
         let store = &fresh.store;
         log(store, "w", &["a", "b", "c"]).await;
-        let both = store.write("test", soon(), |conn| {
+        let both = store.across().write("test", soon(), |conn| {
             append(conn, &change("w", "d"))?;
             append(conn, &change("v", "e"))
         });
@@ -126,6 +128,7 @@ async fn a_rolled_back_write_logs_nothing() {
     on_each(async |fresh| {
         let refused: Result<(), Error> = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 append(conn, &change("w", "gone"))?;
                 Err(Error::Contention)
@@ -150,7 +153,7 @@ async fn a_transaction_that_commits_late_is_not_skipped() {
         let slow = tokio::spawn({
             let store = store.clone();
             async move {
-                let write = store.write("test.slow", soon(), move |conn| {
+                let write = store.across().write("test.slow", soon(), move |conn| {
                     let position = append(conn, &change("w", "late"))?;
                     let _ = early.send(position);
                     let _ = may_commit.lock().unwrap().recv();
@@ -203,7 +206,7 @@ async fn a_follower_sees_every_change_of_concurrent_writers_once_and_in_order() 
             let store = fresh.store.clone();
             writers.spawn(async move {
                 for number in 0..10 {
-                    let write = store.write("test", soon(), move |conn| {
+                    let write = store.across().write("test", soon(), move |conn| {
                         let resource = format!("{writer}/{number}");
                         append(conn, &change("w", &resource))?;
                         if (writer + number) % 3 == 0 {
@@ -241,31 +244,39 @@ async fn pruning_stops_at_time_at_consumers_and_at_the_newest() {
             positions.push(log(store, "w", &[resource]).await);
         }
         let pruned = |older_than: i64, limit: i64| {
-            store.write("test", soon(), move |conn| {
+            store.across().write("test", soon(), move |conn| {
                 prune(conn, at(older_than), limit)
             })
         };
         assert_eq!(pruned(1_000, 100).await, Ok(0));
         let confirmed = positions[1];
         let register = move |conn: &mut Conn| register_consumer(conn, "relay", confirmed, at(1));
-        store.write("test", soon(), register).await.unwrap();
+        store
+            .across()
+            .write("test", soon(), register)
+            .await
+            .unwrap();
         let back = move |conn: &mut Conn| {
             register_consumer(conn, "relay", LogPosition::START, at(2))?;
             consumer(conn, "relay")
         };
-        assert_eq!(store.write("test", soon(), back).await, Ok(Some(confirmed)));
+        assert_eq!(
+            store.across().write("test", soon(), back).await,
+            Ok(Some(confirmed))
+        );
         assert_eq!(pruned(2_000, 1).await, Ok(1));
         assert_eq!(pruned(2_000, 100).await, Ok(1));
         assert_eq!(pruned(2_000, 100).await, Ok(0));
         let newest = positions[3];
         let confirm = move |conn: &mut Conn| register_consumer(conn, "relay", newest, at(3));
-        store.write("test", soon(), confirm).await.unwrap();
+        store.across().write("test", soon(), confirm).await.unwrap();
         assert_eq!(pruned(2_000, 100).await, Ok(1));
-        let from_oldest = store.read("test", soon(), oldest).await.unwrap();
+        let from_oldest = store.across().read("test", soon(), oldest).await.unwrap();
         assert_eq!(from_oldest, positions[2]);
         let page = read(store, Scope::All, from_oldest, 10).await;
         assert_eq!(resources(&page.changes), ["d"]);
         let expired = store
+            .across()
             .read("test", soon(), move |conn| {
                 read_after(conn, Scope::All, confirmed, 10)
             })
@@ -277,7 +288,7 @@ async fn pruning_stops_at_time_at_consumers_and_at_the_newest() {
             })
         );
         let start = |conn: &mut Conn| is_expired(conn, LogPosition::START);
-        assert_eq!(store.read("test", soon(), start).await, Ok(true));
+        assert_eq!(store.across().read("test", soon(), start).await, Ok(true));
         let next = log(store, "w", &["e"]).await;
         assert!(next > positions[3]);
     })
@@ -290,16 +301,24 @@ async fn a_consumer_that_is_forgotten_holds_nothing_back() {
         let store = &fresh.store;
         log(store, "w", &["a"]).await;
         log(store, "w", &["b"]).await;
-        let pruned = || store.write("test", soon(), |conn| prune(conn, at(1_000_000), 100));
+        let pruned = || {
+            store
+                .across()
+                .write("test", soon(), |conn| prune(conn, at(1_000_000), 100))
+        };
         let register =
             |conn: &mut Conn| register_consumer(conn, "relay", LogPosition::START, at(1));
-        store.write("test", soon(), register).await.unwrap();
+        store
+            .across()
+            .write("test", soon(), register)
+            .await
+            .unwrap();
         assert_eq!(pruned().await, Ok(0));
         let forget = |conn: &mut Conn| {
             forget_consumer(conn, "relay")?;
             consumer(conn, "relay")
         };
-        assert_eq!(store.write("test", soon(), forget).await, Ok(None));
+        assert_eq!(store.across().write("test", soon(), forget).await, Ok(None));
         assert_eq!(pruned().await, Ok(1), "the newest stays");
     })
     .await;
@@ -310,7 +329,7 @@ async fn positions_of_a_lost_life_are_expired() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let kept = log(store, "w", &["a"]).await;
-        let old_horizon = store.read("test", soon(), horizon).await.unwrap();
+        let old_horizon = store.across().read("test", soon(), horizon).await.unwrap();
         let lost = LogPosition {
             id: kept.id + 1,
             tx: kept.tx + 1,
@@ -323,7 +342,11 @@ async fn positions_of_a_lost_life_are_expired() {
         assert_eq!(next.epoch, epoch.number);
         let page = read(store, Scope::All, kept, 10).await;
         assert_eq!(resources(&page.changes), ["b"]);
-        let expired = |position| store.read("test", soon(), move |conn| is_expired(conn, position));
+        let expired = |position| {
+            store
+                .across()
+                .read("test", soon(), move |conn| is_expired(conn, position))
+        };
         assert_eq!(expired(lost).await, Ok(true));
         assert_eq!(expired(kept).await, Ok(false));
         assert_eq!(expired(next).await, Ok(false));

@@ -19,6 +19,7 @@ mod postgres;
 mod queries;
 mod schema;
 mod single;
+mod walls;
 mod writes;
 
 use std::time::Duration;
@@ -95,6 +96,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
 async fn settle(store: &Store, position: LogPosition) {
     eventually("the log settles", async || {
         let horizon = store
+            .across()
             .read("test", soon(), change_log::horizon)
             .await
             .unwrap();
@@ -128,9 +130,10 @@ fn at(micros: i64) -> Micros {
 async fn cut_all(admin: &Store) {
     let cut = |conn: &mut Conn| {
         let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                      WHERE datname = current_database() AND usename = current_user \
+                      AND pid <> pg_backend_pid()";
         diesel::sql_query(others).execute(conn)?;
         Ok::<_, Error>(())
     };
-    admin.read("test", soon(), cut).await.unwrap();
+    admin.across().read("test", soon(), cut).await.unwrap();
 }

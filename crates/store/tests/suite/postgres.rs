@@ -22,10 +22,16 @@ fn raise(conn: &mut Conn, id: &str) -> Result<(), Error> {
 async fn the_planner_soon_knows_of_a_table_that_fills() {
     on_postgres(async |fresh| {
         let fill = |conn: &mut Conn| (0..1000).try_for_each(|id| put(conn, &format!("n{id}")));
-        fresh.store.write("test", soon(), fill).await.unwrap();
+        fresh
+            .store
+            .across()
+            .write("test", soon(), fill)
+            .await
+            .unwrap();
         eventually("the table is analyzed", async || {
             let known = fresh
                 .store
+                .across()
                 .read("test", soon(), |conn| -> Result<_, Error> {
                     let query =
                         "SELECT reltuples::int AS count FROM pg_class WHERE relname = 'notes'";
@@ -57,7 +63,10 @@ async fn an_update_made_steady_is_prepared_once_and_kept() {
                          WHERE statement LIKE 'UPDATE %notes%'";
             Ok(diesel::sql_query(query).get_result::<Known>(conn)?.count)
         };
-        assert_eq!(fresh.store.write("test", soon(), twice).await, Ok(1));
+        assert_eq!(
+            fresh.store.across().write("test", soon(), twice).await,
+            Ok(1)
+        );
     })
     .await;
 }
@@ -70,7 +79,7 @@ async fn a_deadlock_is_run_again() {
             put(conn, "a")?;
             put(conn, "b")
         };
-        store.write("test", soon(), both).await.unwrap();
+        store.across().write("test", soon(), both).await.unwrap();
         // Longer than the server's deadlock_timeout of 1 s, which is what ends the embrace.
         let barrier = Arc::new(Barrier::new(2));
         let runs = Arc::new(AtomicUsize::new(0));
@@ -82,7 +91,7 @@ async fn a_deadlock_is_run_again() {
         let embrace = |first: &'static str, second: &'static str| {
             let (barrier, runs, store) = (Arc::clone(&barrier), Arc::clone(&runs), patient.clone());
             async move {
-                let write = store.write("test", soon(), move |conn| {
+                let write = store.across().write("test", soon(), move |conn| {
                     let run = runs.fetch_add(1, Ordering::SeqCst);
                     raise(conn, first)?;
                     if run < 2 {
@@ -96,9 +105,11 @@ async fn a_deadlock_is_run_again() {
         let (one, other) = tokio::join!(embrace("a", "b"), embrace("b", "a"));
         assert_eq!((one, other), (Ok(()), Ok(())));
         assert_eq!(runs.load(Ordering::SeqCst), 3);
-        let counts = store.read("test", soon(), |conn| -> Result<Vec<i64>, Error> {
-            Ok(notes::table.select(notes::count).load(conn)?)
-        });
+        let counts = store
+            .across()
+            .read("test", soon(), |conn| -> Result<Vec<i64>, Error> {
+                Ok(notes::table.select(notes::count).load(conn)?)
+            });
         assert_eq!(counts.await, Ok(vec![2, 2]));
     })
     .await;
@@ -106,14 +117,17 @@ async fn a_deadlock_is_run_again() {
 
 /// What a write comes to that finds a row locked each time it is tried, for this many times.
 async fn behind_a_lock(store: &Store, tries: usize) -> Result<(), Error> {
-    store.write("test", soon(), |conn| put(conn, "a")).await?;
+    store
+        .across()
+        .write("test", soon(), |conn| put(conn, "a"))
+        .await?;
     let (first, has_locked) = std::sync::mpsc::channel::<()>();
     let (go_on, may_go) = std::sync::mpsc::channel::<()>();
     let may_go = std::sync::Mutex::new(may_go);
     let holder = tokio::spawn({
         let store = store.clone();
         async move {
-            let write = store.write("test.slow", soon(), move |conn| {
+            let write = store.across().write("test.slow", soon(), move |conn| {
                 raise(conn, "a")?;
                 let _ = first.send(());
                 let _ = may_go.lock().unwrap().recv();
@@ -128,7 +142,7 @@ async fn behind_a_lock(store: &Store, tries: usize) -> Result<(), Error> {
         .unwrap();
     let runs = AtomicUsize::new(0);
     let unlock = go_on.clone();
-    let waited = store.write("test", soon(), move |conn| {
+    let waited = store.across().write("test", soon(), move |conn| {
         if runs.fetch_add(1, Ordering::SeqCst) == tries {
             let _ = unlock.send(());
         }
@@ -176,25 +190,25 @@ async fn a_statement_is_cut_short_at_the_deadline() {
         let started = std::time::Instant::now();
         let short = || Deadline::after(Duration::from_millis(200));
         assert_eq!(
-            store.write("test", short(), sleep).await,
+            store.across().write("test", short(), sleep).await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(
-            store.read("test", short(), sleep).await,
+            store.across().read("test", short(), sleep).await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(
-            store.write_single("test", short(), sleep).await,
+            store.across().write_single("test", short(), sleep).await,
             Err(Error::DeadlineExceeded)
         );
         assert!(started.elapsed() < Duration::from_secs(10));
         // The next one has its own time again.
-        let write = store.write("test", soon(), |conn| {
+        let write = store.across().write("test", soon(), |conn| {
             diesel::sql_query("SELECT pg_sleep(0.6)").execute(conn)?;
             put(conn, "a")
         });
         assert_eq!(write.await, Ok(()));
-        let read = store.read("test", soon(), |conn| {
+        let read = store.across().read("test", soon(), |conn| {
             diesel::sql_query("SELECT pg_sleep(0.6)").execute(conn)?;
             Ok::<_, Error>(())
         });
@@ -208,6 +222,7 @@ async fn a_closure_that_goes_on_after_a_failure_is_not_taken_for_done() {
     on_postgres(async |fresh| {
         let swallowed = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 put(conn, "a")?;
                 drop(put(conn, "a"));
@@ -218,7 +233,10 @@ async fn a_closure_that_goes_on_after_a_failure_is_not_taken_for_done() {
             matches!(swallowed, Err(Error::Database(_))),
             "{swallowed:?}"
         );
-        assert_eq!(fresh.store.read("test", soon(), ids).await, Ok(Vec::new()));
+        assert_eq!(
+            fresh.store.across().read("test", soon(), ids).await,
+            Ok(Vec::new())
+        );
     })
     .await;
 }
@@ -232,7 +250,7 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
         for _ in 0..8 {
             let store = store.clone();
             reads.spawn(async move {
-                let read = store.read("test", soon(), |conn| {
+                let read = store.across().read("test", soon(), |conn| {
                     diesel::sql_query("SELECT pg_sleep(0.2)").execute(conn)?;
                     Ok::<_, Error>(())
                 });
@@ -242,10 +260,20 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
         reads.join_all().await;
         cut_all(&open(&fresh.url, &MIGRATIONS)).await;
         for number in 0..20 {
-            let write = store.write("test", soon(), move |conn| put(conn, &number.to_string()));
+            let write = store
+                .across()
+                .write("test", soon(), move |conn| put(conn, &number.to_string()));
             assert_eq!(write.await, Ok(()));
         }
-        assert_eq!(store.read("test", soon(), ids).await.unwrap().len(), 20);
+        assert_eq!(
+            store
+                .across()
+                .read("test", soon(), ids)
+                .await
+                .unwrap()
+                .len(),
+            20
+        );
     })
     .await;
 }
@@ -253,7 +281,7 @@ async fn connections_that_were_cut_are_replaced_without_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_forgets_commits_is_refused() {
     on_postgres(async |fresh| {
-        let off = fresh.store.write("test", soon(), |conn| {
+        let off = fresh.store.across().write("test", soon(), |conn| {
             #[derive(QueryableByName)]
             struct Name {
                 #[diesel(sql_type = diesel::sql_types::Text)]

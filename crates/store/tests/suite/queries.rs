@@ -37,9 +37,15 @@ fn fill(conn: &mut Conn) -> Result<(), Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn beginnings_are_found_by_range() {
     on_each(async |fresh| {
-        fresh.store.write("test", soon(), fill).await.unwrap();
+        fresh
+            .store
+            .across()
+            .write("test", soon(), fill)
+            .await
+            .unwrap();
         let found = fresh
             .store
+            .across()
             .read("test", soon(), |conn| -> Result<Vec<String>, Error> {
                 Ok(notes::table
                     .filter(notes::title.ge("50"))
@@ -72,8 +78,18 @@ fn after(conn: &mut Conn, descending: bool, count: i64, id: &str) -> Result<Vec<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_goes_on_within_rows_of_one_value() {
     on_each(async |fresh| {
-        fresh.store.write("test", soon(), fill).await.unwrap();
-        let sorted = fresh.store.read("test", soon(), ids).await.unwrap();
+        fresh
+            .store
+            .across()
+            .write("test", soon(), fill)
+            .await
+            .unwrap();
+        let sorted = fresh
+            .store
+            .across()
+            .read("test", soon(), ids)
+            .await
+            .unwrap();
         for (number, id) in sorted.iter().enumerate() {
             for descending in [false, true] {
                 let (below, at, above) = if descending {
@@ -83,7 +99,7 @@ async fn a_page_goes_on_within_rows_of_one_value() {
                 };
                 for (count, wanted) in [(0, below), (1, at), (2, above)] {
                     let place = id.clone();
-                    let found = fresh.store.read("test", soon(), move |conn| {
+                    let found = fresh.store.across().read("test", soon(), move |conn| {
                         after(conn, descending, count, &place)
                     });
                     let mut found = found.await.unwrap();
@@ -110,6 +126,7 @@ async fn what_the_derived_connection_lacks_goes_through_the_macros() {
     on_each(async |fresh| {
         let done = fresh
             .store
+            .across()
             .write("test", soon(), |conn| -> Result<(), Error> {
                 put(conn, "a")?;
                 let again = store::each!(conn, |c| diesel::insert_into(notes::table)
@@ -168,6 +185,7 @@ async fn a_snapshot_stays_as_it_was() {
     on_each(async |fresh| {
         fresh
             .store
+            .across()
             .write("test", soon(), |conn| put(conn, "a"))
             .await
             .unwrap();
@@ -177,6 +195,7 @@ async fn a_snapshot_stays_as_it_was() {
         let store = fresh.store.clone();
         let reading = tokio::spawn(async move {
             store
+                .across()
                 .read_snapshot("test", soon(), move |conn| {
                     let before = ids(conn)?;
                     let _ = first.send(());
@@ -191,6 +210,7 @@ async fn a_snapshot_stays_as_it_was() {
             .unwrap();
         fresh
             .store
+            .across()
             .write("test", soon(), |conn| put(conn, "b"))
             .await
             .unwrap();
@@ -198,7 +218,13 @@ async fn a_snapshot_stays_as_it_was() {
         let (before, after) = reading.await.unwrap().unwrap();
         assert_eq!(before, after);
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await.unwrap().len(),
+            fresh
+                .store
+                .across()
+                .read("test", soon(), ids)
+                .await
+                .unwrap()
+                .len(),
             2
         );
     })
@@ -211,6 +237,7 @@ async fn a_panicking_read_is_reported_and_the_pool_survives() {
         for _ in 0..40 {
             let panicked = fresh
                 .store
+                .across()
                 .read_point("test", soon(), |_| -> Result<(), Error> {
                     panic!("a defect")
                 })

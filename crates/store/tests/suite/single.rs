@@ -76,6 +76,7 @@ async fn rows_log_and_key_are_written_together() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let made = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", true))
             .await
             .unwrap();
@@ -84,6 +85,7 @@ async fn rows_log_and_key_are_written_together() {
         };
         settle(store, position).await;
         let found = store
+            .across()
             .read("test", soon(), move |conn| {
                 let page = read_after(conn, Scope::All, LogPosition::START, 10)?;
                 let answer = look_up(conn, &key(), &RequestHash::of(b"content"), at(0))?;
@@ -102,11 +104,16 @@ async fn rows_log_and_key_are_written_together() {
         );
         // A repetition writes nothing, not even another row.
         let again = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "b", true))
             .await;
         assert_eq!(again, Ok(Created::KeyTaken));
-        assert_eq!(store.read("test", soon(), ids).await.unwrap(), ["a"]);
+        assert_eq!(
+            store.across().read("test", soon(), ids).await.unwrap(),
+            ["a"]
+        );
         let without = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "c", false))
             .await;
         assert!(matches!(without, Ok(Created::At(_))));
@@ -119,10 +126,12 @@ async fn a_taken_row_leaves_neither_log_nor_key() {
     on_each(async |fresh| {
         let store = &fresh.store;
         store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", false))
             .await
             .unwrap();
         let taken = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", true))
             .await;
         assert!(
@@ -130,6 +139,7 @@ async fn a_taken_row_leaves_neither_log_nor_key() {
             "{taken:?}"
         );
         let other = store
+            .across()
             .write("test", soon(), |conn| make(conn, "b", true))
             .await;
         let Ok(Created::At(position)) = other else {
@@ -137,6 +147,7 @@ async fn a_taken_row_leaves_neither_log_nor_key() {
         };
         settle(store, position).await;
         let page = store
+            .across()
             .read("test", soon(), |conn| {
                 read_after(conn, Scope::All, LogPosition::START, 10)
             })
@@ -217,14 +228,16 @@ async fn creates_that_go_together_are_all_written_or_none() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let together = |names: &'static [&'static str]| {
-            store.write_single("test", soon(), move |conn| make_all(conn, names))
+            store
+                .across()
+                .write_single("test", soon(), move |conn| make_all(conn, names))
         };
         let positions = together(&["c", "a", "b"]).await.unwrap();
         assert_eq!(positions.len(), 3);
         let last = positions.iter().max().unwrap();
         settle(store, *last).await;
         let logged = |after| {
-            store.read("test", soon(), move |conn| {
+            store.across().read("test", soon(), move |conn| {
                 let page = read_after(conn, Scope::All, after, 10)?;
                 let at = |change: store::change_log::Change| (change.resource, change.position);
                 Ok::<_, Error>(page.changes.into_iter().map(at).collect::<Vec<_>>())
@@ -240,6 +253,7 @@ async fn creates_that_go_together_are_all_written_or_none() {
         // The key of one, or the row of one, was there before.
         assert_eq!(together(&["d", "a"]).await, Err(Error::RequestInProgress));
         store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "e", false))
             .await
             .unwrap();
@@ -249,10 +263,11 @@ async fn creates_that_go_together_are_all_written_or_none() {
             "{taken:?}"
         );
         assert_eq!(
-            store.read("test", soon(), ids).await.unwrap(),
+            store.across().read("test", soon(), ids).await.unwrap(),
             ["a", "b", "c", "e"]
         );
         let kept = store
+            .across()
             .read("test", soon(), |conn| {
                 let of = |request_id: &str| Key {
                     request_id: request_id.to_owned(),
@@ -286,6 +301,7 @@ async fn of_many_with_one_key_one_writes() {
             let store = fresh.store.clone();
             creates.spawn(async move {
                 store
+                    .across()
                     .write_single("test", soon(), move |conn| {
                         make(conn, &number.to_string(), true)
                     })
@@ -303,7 +319,13 @@ async fn of_many_with_one_key_one_writes() {
             .count();
         assert_eq!((made, taken), (1, 59), "{answers:?}");
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await.unwrap().len(),
+            fresh
+                .store
+                .across()
+                .read("test", soon(), ids)
+                .await
+                .unwrap()
+                .len(),
             1
         );
     })
@@ -317,17 +339,19 @@ async fn a_key_that_is_being_written_elsewhere_is_found_out_by_claiming_it() {
         let held = hold_key(store.clone(), key()).await;
         let begun = std::time::Instant::now();
         let made = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", true))
             .await;
         assert_eq!(made, Ok(Created::KeyTaken));
         assert!(begun.elapsed().as_millis() < 1_900, "it is not run again");
         let hash = RequestHash::of(b"content");
-        let claimed = store.write("test", soon(), move |conn| {
+        let claimed = store.across().write("test", soon(), move |conn| {
             claim(conn, &key(), &hash, at(0), Keep::WEEK)
         });
         assert_eq!(claimed.await, Err(Error::RequestInProgress));
         held.release().await;
         let made = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", true))
             .await;
         assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
@@ -340,16 +364,18 @@ async fn a_key_whose_time_is_over_is_taken_again_by_claiming_it() {
     on_each(async |fresh| {
         let store = &fresh.store;
         let made = store
+            .across()
             .write_single("test", soon(), |conn| make(conn, "a", true))
             .await;
         assert!(matches!(made, Ok(Created::At(_))), "{made:?}");
         let later = at(0).plus(std::time::Duration::from_hours(7 * 24));
         let again = store
+            .across()
             .write_single("test", soon(), move |conn| make_at(conn, "b", true, later))
             .await;
         if again == Ok(Created::KeyTaken) {
             let hash = RequestHash::of(b"content");
-            let claimed = store.write("test", soon(), move |conn| {
+            let claimed = store.across().write("test", soon(), move |conn| {
                 claim(conn, &key(), &hash, later, Keep::WEEK)
             });
             assert_eq!(claimed.await, Ok(Claim::Fresh));

@@ -16,6 +16,7 @@ async fn an_error_rolls_back_and_the_next_write_goes_on() {
     on_each(async |fresh| {
         let refused: Result<(), Error> = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 put(conn, "gone")?;
                 Err(Error::RequestIdReused)
@@ -24,11 +25,12 @@ async fn an_error_rolls_back_and_the_next_write_goes_on() {
         assert_eq!(refused, Err(Error::RequestIdReused));
         fresh
             .store
+            .across()
             .write("test", soon(), |conn| put(conn, "kept"))
             .await
             .unwrap();
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await,
+            fresh.store.across().read("test", soon(), ids).await,
             Ok(vec!["kept".to_owned()])
         );
     })
@@ -40,6 +42,7 @@ async fn a_panic_rolls_back_only_its_own_write() {
     on_each(async |fresh| {
         let panicked = fresh
             .store
+            .across()
             .write("test.panic", soon(), |conn| -> Result<(), Error> {
                 put(conn, "gone")?;
                 conn.transaction(|conn| -> Result<(), Error> {
@@ -51,11 +54,12 @@ async fn a_panic_rolls_back_only_its_own_write() {
         assert_eq!(panicked, Err(Error::Panicked { op: "test.panic" }));
         fresh
             .store
+            .across()
             .write("test", soon(), |conn| put(conn, "kept"))
             .await
             .unwrap();
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await,
+            fresh.store.across().read("test", soon(), ids).await,
             Ok(vec!["kept".to_owned()])
         );
     })
@@ -70,6 +74,7 @@ async fn many_at_once_all_land_and_the_bad_ones_hurt_nobody() {
             let store = fresh.store.clone();
             writes.spawn(async move {
                 let done = store
+                    .across()
                     .write("test", soon(), move |conn| {
                         put(conn, &format!("{number:03}"))?;
                         match number % 10 {
@@ -83,7 +88,11 @@ async fn many_at_once_all_land_and_the_bad_ones_hurt_nobody() {
                     .await;
                 if done.is_ok() {
                     // What was answered can be read at once.
-                    let found = store.read_point("test", soon(), ids).await.unwrap();
+                    let found = store
+                        .across()
+                        .read_point("test", soon(), ids)
+                        .await
+                        .unwrap();
                     assert!(found.contains(&format!("{number:03}")));
                 }
                 (number, done)
@@ -103,7 +112,10 @@ async fn many_at_once_all_land_and_the_bad_ones_hurt_nobody() {
         }
         landed.sort();
         assert_eq!(landed.len(), 210);
-        assert_eq!(fresh.store.read("test", soon(), ids).await, Ok(landed));
+        assert_eq!(
+            fresh.store.across().read("test", soon(), ids).await,
+            Ok(landed)
+        );
     })
     .await;
 }
@@ -113,20 +125,21 @@ async fn violations_are_named_alike() {
     on_each(async |fresh| {
         let store = &fresh.store;
         store
+            .across()
             .write("test", soon(), |conn| put(conn, "one"))
             .await
             .unwrap();
         let same_key = |conn: &mut Conn| insert(conn, "one", "another");
-        let same_key = store.write("test", soon(), same_key).await.unwrap_err();
+        let same_key = store.across().write("test", soon(), same_key).await.unwrap_err();
         let taken = |error: &Error, name: &str| {
             matches!(error, Error::UniqueViolation { constraint, .. } if constraint == name)
         };
         let primary = if fresh.engine.is_postgres() { "notes_pkey" } else { "notes_workspace_id_key" };
         assert!(taken(&same_key, primary), "{same_key:?}");
         let same_title = |conn: &mut Conn| insert(conn, "another", "one");
-        let same_title = store.write("test", soon(), same_title).await.unwrap_err();
+        let same_title = store.across().write("test", soon(), same_title).await.unwrap_err();
         assert!(taken(&same_title, "notes_workspace_title_key"), "{same_title:?}");
-        let dangling = store.write("test", soon(), dangling).await.unwrap_err();
+        let dangling = store.across().write("test", soon(), dangling).await.unwrap_err();
         assert_eq!(dangling, Error::ForeignKeyViolation);
     })
     .await;
@@ -164,6 +177,7 @@ async fn sqlite_is_built_with_stable_plans_and_without_global_locks() {
     let fresh = crate::fresh(crate::engines().remove(0)).await;
     let told = fresh
         .store
+        .across()
         .read("test", soon(), |conn| -> Result<_, Error> {
             Ok(diesel::sql_query("PRAGMA compile_options").load::<Told>(conn)?)
         });
@@ -181,6 +195,7 @@ async fn a_violation_in_a_savepoint_can_be_handled() {
     on_each(async |fresh| {
         let handled = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 put(conn, "one")?;
                 let twice = conn.transaction(|conn| put(conn, "one"));
@@ -189,7 +204,7 @@ async fn a_violation_in_a_savepoint_can_be_handled() {
             })
             .await;
         assert_eq!(handled, Ok(()));
-        let found = fresh.store.read("test", soon(), ids).await;
+        let found = fresh.store.across().read("test", soon(), ids).await;
         assert_eq!(found, Ok(vec!["one".to_owned(), "two".to_owned()]));
     })
     .await;
@@ -207,19 +222,22 @@ async fn nothing_begins_after_the_deadline() {
         };
         let store = &fresh.store;
         assert_eq!(
-            store.write("test", late, write.clone()).await,
+            store.across().write("test", late, write.clone()).await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(
-            store.write_single("test", late, write.clone()).await,
+            store
+                .across()
+                .write_single("test", late, write.clone())
+                .await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(
-            store.read("test", late, write.clone()).await,
+            store.across().read("test", late, write.clone()).await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(
-            store.read_point("test", late, write).await,
+            store.across().read_point("test", late, write).await,
             Err(Error::DeadlineExceeded)
         );
         assert_eq!(runs.load(Ordering::SeqCst), 0);
@@ -238,7 +256,7 @@ async fn a_write_that_waits_past_its_deadline_is_not_run() {
         let held = std::sync::Mutex::new(held);
         let (started, has_started) = tokio::sync::oneshot::channel();
         let started = std::sync::Mutex::new(Some(started));
-        let slow = store.write("test.slow", soon(), move |conn| {
+        let slow = store.across().write("test.slow", soon(), move |conn| {
             if let Some(started) = started.lock().unwrap().take() {
                 started.send(()).unwrap();
             }
@@ -248,7 +266,9 @@ async fn a_write_that_waits_past_its_deadline_is_not_run() {
         let hurried = async {
             has_started.await.unwrap();
             let deadline = Deadline::after(Duration::from_millis(20));
-            let write = store.write("test.hurried", deadline, |conn| put(conn, "hurried"));
+            let write = store
+                .across()
+                .write("test.hurried", deadline, |conn| put(conn, "hurried"));
             let let_go = async {
                 crate::eventually("the deadline passes", async || deadline.expired()).await;
                 release.send(()).unwrap();
@@ -259,7 +279,7 @@ async fn a_write_that_waits_past_its_deadline_is_not_run() {
         assert_eq!(slow, Ok(()));
         assert_eq!(hurried, Err(Error::DeadlineExceeded));
         assert_eq!(
-            store.read("test", soon(), ids).await,
+            store.across().read("test", soon(), ids).await,
             Ok(vec!["slow".to_owned()])
         );
     })
@@ -271,6 +291,7 @@ async fn a_savepoint_left_open_is_a_defect_not_a_commit() {
     on_each(async |fresh| {
         let left_open = fresh
             .store
+            .across()
             .write("test", soon(), |conn| {
                 use diesel::connection::{Connection, TransactionManager};
                 <Conn as Connection>::TransactionManager::begin_transaction(conn)?;
@@ -283,11 +304,12 @@ async fn a_savepoint_left_open_is_a_defect_not_a_commit() {
         );
         fresh
             .store
+            .across()
             .write("test", soon(), |conn| put(conn, "kept"))
             .await
             .unwrap();
         assert_eq!(
-            fresh.store.read("test", soon(), ids).await,
+            fresh.store.across().read("test", soon(), ids).await,
             Ok(vec!["kept".to_owned()])
         );
     })
@@ -302,7 +324,7 @@ async fn a_full_disk_fails_the_big_write_and_spares_its_group() {
         }
         let store = &fresh.store;
         // The page limit stands for the end of the disk: reaching it rolls back the transaction.
-        let limited = store.write("test", soon(), |conn| {
+        let limited = store.across().write("test", soon(), |conn| {
             use diesel::connection::SimpleConnection;
             Ok::<_, Error>(conn.batch_execute("PRAGMA max_page_count = 60")?)
         });
@@ -319,6 +341,7 @@ async fn a_full_disk_fails_the_big_write_and_spares_its_group() {
                 (
                     number,
                     store
+                        .across()
                         .write("test", soon(), move |conn| put(conn, &id))
                         .await,
                 )
@@ -334,7 +357,7 @@ async fn a_full_disk_fails_the_big_write_and_spares_its_group() {
                 Err(other) => panic!("{number}: {other:?}"),
             }
         }
-        let found = store.read("test", soon(), ids).await.unwrap();
+        let found = store.across().read("test", soon(), ids).await.unwrap();
         let small = found.iter().filter(|id| id.len() == 2).count();
         assert_eq!(small, 39);
     })

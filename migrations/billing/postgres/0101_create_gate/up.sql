@@ -16,6 +16,7 @@ CREATE TABLE fences (
     min_policy_activation BIGINT NOT NULL,
     pipeline_epoch BIGINT NOT NULL
 );
+CALL keep_apart('fences');
 
 -- Per contact: what may be done without asking pipeline, in these lives of billing's and of pipeline's
 -- database and in no other. No grant up to the tombstone is installed.
@@ -35,6 +36,7 @@ CREATE TABLE grants (
     update_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+CALL keep_apart('grants');
 
 -- Who a contact is, for the buyer of a document, as pipeline told it when asked at told_time. Apart from
 -- the grant, which is locked while it is used: whoever a contact is may be told anew at any time. Gone
@@ -46,6 +48,7 @@ CREATE TABLE subjects (
     told_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+CALL keep_apart('subjects');
 
 -- Who is about to take something away from a contact, from a workspace (contact '') or from all (both
 -- ''). No use of a grant begins where such a row stands, so that those under way come to an end: a
@@ -57,3 +60,6 @@ CREATE TABLE gate_intents (
     announce_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+CALL keep_apart('gate_intents');
+-- What is announced for all of them keeps the uses of each from beginning.
+CREATE POLICY announced_to_all ON gate_intents FOR SELECT USING (workspace = '');

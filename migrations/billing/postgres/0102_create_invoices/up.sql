@@ -46,6 +46,7 @@ CREATE TABLE invoices (
             AND buyer IS NOT NULL)
     )
 );
+CALL keep_apart('invoices');
 CREATE INDEX invoices_create_time ON invoices (workspace, create_time, invoice);
 CREATE INDEX invoices_issue_date ON invoices (workspace, issue_date, invoice);
 CREATE INDEX invoices_number ON invoices (workspace, number, invoice);
@@ -76,3 +77,4 @@ CREATE TABLE invoice_series (
     last_hash BYTEA NOT NULL,
     PRIMARY KEY (workspace, series, year)
 );
+CALL keep_apart('invoice_series');

@@ -14,6 +14,7 @@ CREATE TABLE projects (
     update_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, project)
 );
+CALL keep_apart('projects');
 CREATE INDEX projects_create_time ON projects (workspace, create_time, project);
 CREATE INDEX projects_display_key ON projects (workspace, display_key, project);
 
@@ -33,5 +34,6 @@ CREATE TABLE assignments (
     PRIMARY KEY (workspace, project, contact),
     FOREIGN KEY (workspace, project) REFERENCES projects (workspace, project)
 );
+CALL keep_apart('assignments');
 CREATE INDEX assignments_contact ON assignments (workspace, contact, project);
 CREATE INDEX assignments_create_time ON assignments (workspace, create_time, project, contact);

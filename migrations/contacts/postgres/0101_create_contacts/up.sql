@@ -25,6 +25,7 @@ CREATE TABLE contacts (
     merged_into TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+CALL keep_apart('contacts');
 CREATE INDEX contacts_create_time ON contacts (workspace, create_time, contact);
 CREATE INDEX contacts_update_time ON contacts (workspace, update_time, contact);
 CREATE INDEX contacts_display_key ON contacts (workspace, display_key, contact);
@@ -43,6 +44,7 @@ CREATE TABLE contact_terms (
     PRIMARY KEY (workspace, field, term, contact),
     FOREIGN KEY (workspace, contact) REFERENCES contacts (workspace, contact) ON DELETE CASCADE
 );
+CALL keep_apart('contact_terms');
 CREATE INDEX contact_terms_contact ON contact_terms (workspace, contact);
 
 -- Keys of contacts in other systems, each unique in its workspace.
@@ -54,6 +56,7 @@ CREATE TABLE contact_external_ids (
     PRIMARY KEY (workspace, system, external_id),
     FOREIGN KEY (workspace, contact) REFERENCES contacts (workspace, contact) ON DELETE CASCADE
 );
+CALL keep_apart('contact_external_ids');
 CREATE INDEX contact_external_ids_contact ON contact_external_ids (workspace, contact);
 
 -- Where contacts stand, as told by the pipeline service: for display and filters only.
@@ -67,6 +70,7 @@ CREATE TABLE contact_positions (
     PRIMARY KEY (workspace, contact),
     FOREIGN KEY (workspace, contact) REFERENCES contacts (workspace, contact) ON DELETE CASCADE
 );
+CALL keep_apart('contact_positions');
 CREATE INDEX contact_positions_stage ON contact_positions (workspace, stage, contact);
 
 -- How far another service's log is told here in full: a place in that log.

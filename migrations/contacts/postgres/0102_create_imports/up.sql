@@ -27,6 +27,7 @@ CREATE TABLE imports (
     end_time BIGINT,
     PRIMARY KEY (workspace, import)
 );
+CALL keep_apart('imports');
 CREATE INDEX imports_create_time ON imports (workspace, create_time, import);
 CREATE INDEX imports_state ON imports (state, create_time);
 
@@ -39,6 +40,7 @@ CREATE TABLE import_chunks (
     PRIMARY KEY (workspace, import, byte_offset),
     FOREIGN KEY (workspace, import) REFERENCES imports (workspace, import) ON DELETE CASCADE
 );
+CALL keep_apart('import_chunks');
 
 -- What became of each row of a run.
 CREATE TABLE import_rows (
@@ -53,6 +55,7 @@ CREATE TABLE import_rows (
     PRIMARY KEY (workspace, import, run, row_number),
     FOREIGN KEY (workspace, import) REFERENCES imports (workspace, import) ON DELETE CASCADE
 );
+CALL keep_apart('import_rows');
 CREATE INDEX import_rows_outcome ON import_rows (workspace, import, run, outcome, row_number);
 
 -- The external ids of rows that a dry run would create, so that a later row matches them as it will
@@ -67,3 +70,4 @@ CREATE TABLE import_keys (
     PRIMARY KEY (workspace, import, run, system, external_id),
     FOREIGN KEY (workspace, import) REFERENCES imports (workspace, import) ON DELETE CASCADE
 );
+CALL keep_apart('import_keys');

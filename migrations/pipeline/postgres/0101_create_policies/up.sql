@@ -6,6 +6,7 @@ CREATE TABLE workspaces (
     activating BIGINT NOT NULL,
     create_time BIGINT NOT NULL
 );
+CALL keep_apart('workspaces');
 
 -- Who is about to hold a workspace against decisions: until then none begins, so that those under way
 -- come to an end. A row that is locked in shares by one after the other would else never be had.
@@ -13,6 +14,7 @@ CREATE TABLE workspace_intents (
     workspace TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     until_time BIGINT NOT NULL
 );
+CALL keep_apart('workspace_intents');
 
 -- A policy, all its revisions together; revision is the newest.
 CREATE TABLE policies (
@@ -24,6 +26,7 @@ CREATE TABLE policies (
     PRIMARY KEY (workspace, policy),
     FOREIGN KEY (workspace) REFERENCES workspaces (workspace)
 );
+CALL keep_apart('policies');
 
 -- What a policy said at a revision: JSON, never changed.
 CREATE TABLE policy_revisions (
@@ -36,6 +39,7 @@ CREATE TABLE policy_revisions (
     PRIMARY KEY (workspace, policy, revision),
     FOREIGN KEY (workspace, policy) REFERENCES policies (workspace, policy)
 );
+CALL keep_apart('policy_revisions');
 
 -- The times that a revision was put in force, numbered from 1 per workspace. stage_map, gain_counts
 -- and loss_counts are JSON objects. A number is never given twice, also where it was cancelled.
@@ -65,6 +69,7 @@ CREATE TABLE policy_activations (
     FOREIGN KEY (workspace, policy, revision)
         REFERENCES policy_revisions (workspace, policy, revision)
 );
+CALL keep_apart('policy_activations');
 CREATE INDEX policy_activations_unfinished ON policy_activations (state, workspace, number)
     WHERE state IN ('ACTIVATING', 'MAPPING');
 
@@ -77,6 +82,7 @@ CREATE TABLE fences (
     PRIMARY KEY (workspace, activation, holder),
     FOREIGN KEY (workspace, activation) REFERENCES policy_activations (workspace, number)
 );
+CALL keep_apart('fences');
 CREATE INDEX fences_waiting ON fences (holder, workspace, activation)
     WHERE acknowledge_time IS NULL;
 

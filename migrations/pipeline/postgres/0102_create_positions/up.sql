@@ -27,6 +27,7 @@ CREATE TABLE positions (
     FOREIGN KEY (workspace) REFERENCES workspaces (workspace),
     CHECK (state = 'REVOKING' OR (state = 'OPEN') = (stage <> ''))
 );
+CALL keep_apart('positions');
 CREATE INDEX positions_stage ON positions (workspace, stage, contact);
 CREATE INDEX positions_enter_time ON positions (workspace, enter_time, contact);
 CREATE INDEX positions_activation ON positions (workspace, activation, contact);
@@ -61,6 +62,7 @@ CREATE TABLE transitions (
     hash BYTEA NOT NULL,
     PRIMARY KEY (workspace, contact, revision)
 );
+CALL keep_apart('transitions');
 CREATE INDEX transitions_record_time ON transitions (workspace, record_time, contact, revision);
 
 -- Seals over the histories of a workspace: the heads of all histories that grew since the seal
@@ -74,6 +76,7 @@ CREATE TABLE checkpoints (
     record_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, number)
 );
+CALL keep_apart('checkpoints');
 CREATE TABLE checkpoint_heads (
     workspace TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,
@@ -83,6 +86,7 @@ CREATE TABLE checkpoint_heads (
     PRIMARY KEY (workspace, number, contact),
     FOREIGN KEY (workspace, number) REFERENCES checkpoints (workspace, number)
 );
+CALL keep_apart('checkpoint_heads');
 CREATE INDEX checkpoint_heads_contact ON checkpoint_heads (workspace, contact, revision);
 
 -- What was written stays as it was written.

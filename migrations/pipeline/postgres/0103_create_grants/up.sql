@@ -17,6 +17,7 @@ CREATE TABLE workspace_holders (
     FOREIGN KEY (workspace) REFERENCES workspaces (workspace),
     FOREIGN KEY (holder) REFERENCES holders (holder)
 );
+CALL keep_apart('workspace_holders');
 
 -- Who holds a grant on a contact, and the last recall that they acknowledged.
 CREATE TABLE grant_holders (
@@ -31,6 +32,7 @@ CREATE TABLE grant_holders (
     FOREIGN KEY (workspace, contact) REFERENCES positions (workspace, contact),
     FOREIGN KEY (holder) REFERENCES holders (holder)
 );
+CALL keep_apart('grant_holders');
 
 -- Moves that wait until every holder has narrowed its grant: decided already, and written by the
 -- second transaction as they stand here. moves, facts and remaining are JSON; to_stage is empty for
@@ -56,4 +58,5 @@ CREATE TABLE pending_transitions (
     PRIMARY KEY (workspace, contact),
     FOREIGN KEY (workspace, contact) REFERENCES positions (workspace, contact)
 );
+CALL keep_apart('pending_transitions');
 CREATE INDEX pending_transitions_batch ON pending_transitions (workspace, batch, contact);

@@ -8,6 +8,7 @@ CREATE TABLE evaluations (
     due_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact)
 );
+CALL keep_apart('evaluations');
 CREATE INDEX evaluations_due_time ON evaluations (due_time, workspace, contact);
 
 -- The primary contact of each company, in workspaces that put companies first.
@@ -17,6 +18,7 @@ CREATE TABLE companies (
     primary_contact TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (workspace, company)
 );
+CALL keep_apart('companies');
 CREATE INDEX companies_primary_contact ON companies (workspace, primary_contact);
 
 -- What decisions caused besides moves: work items, suggestions, enrolments. payload is JSON.
@@ -30,3 +32,4 @@ CREATE TABLE effects (
     create_time BIGINT NOT NULL,
     PRIMARY KEY (workspace, contact, id)
 );
+CALL keep_apart('effects');

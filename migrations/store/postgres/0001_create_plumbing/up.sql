@@ -1,3 +1,26 @@
+-- The second wall between workspaces: of a table that is kept apart a session sees and writes the rows
+-- of the workspace it says it acts for, in the setting clientele.workspace; where it says nothing, none;
+-- where it says *, all. Every table with a column `workspace` is kept apart, and that holds for its
+-- owner as well.
+CREATE PROCEDURE keep_apart(kept regclass) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', kept);
+    EXECUTE format(
+        'CREATE POLICY own_workspace ON %s USING ('
+        'workspace = current_setting(''clientele.workspace'', true) '
+        'OR current_setting(''clientele.workspace'', true) = ''*'')', kept);
+END
+$$;
+
+-- Statistics are renewed by the owner only. A service, which is best not the owner, does it with this.
+CREATE PROCEDURE renew_statistics(young regclass)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    EXECUTE format('ANALYZE %s', young);
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE renew_statistics(regclass) FROM PUBLIC;
+
 -- One row: which life of the database this is, and how far its log was pruned.
 CREATE TABLE database_state (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -28,6 +51,7 @@ CREATE TABLE change_log (
     record_time BIGINT NOT NULL,
     PRIMARY KEY (epoch, tx, id)
 );
+CALL keep_apart('change_log');
 CREATE INDEX change_log_workspace ON change_log (workspace, epoch, tx, id);
 
 -- Internal readers of the log: nothing above the lowest of their positions is pruned.
@@ -53,6 +77,7 @@ CREATE TABLE idempotency_keys (
     expire_time BIGINT,
     PRIMARY KEY (workspace, principal, method, request_id)
 );
+CALL keep_apart('idempotency_keys');
 CREATE INDEX idempotency_keys_expire_time ON idempotency_keys (expire_time)
     WHERE expire_time IS NOT NULL;
 

@@ -21,6 +21,7 @@ CREATE TABLE parked_changes (
     retry_time BIGINT NOT NULL,
     PRIMARY KEY (epoch, tx, id)
 );
+CALL keep_apart('parked_changes');
 CREATE INDEX parked_changes_resource ON parked_changes (resource, epoch, tx, id);
 CREATE INDEX parked_changes_contact ON parked_changes (contact, epoch, tx, id);
 CREATE INDEX parked_changes_retry_time ON parked_changes (retry_time);

@@ -60,7 +60,7 @@ impl Pgbench {
             return Ok(None);
         };
         let databases = Databases::create();
-        PgConnection::establish(&databases.url("contacts"))?.batch_execute(TABLES)?;
+        PgConnection::establish(&databases.owner_url("contacts"))?.batch_execute(TABLES)?;
         Ok(Some(Self {
             program,
             databases,
@@ -82,7 +82,7 @@ impl Pgbench {
             ])
             .arg("--file")
             .arg(&path)
-            .arg(self.databases.url("contacts"))
+            .arg(self.databases.owner_url("contacts"))
             .output()
             .context("pgbench")?;
         ensure!(

@@ -11,6 +11,7 @@ where
     diesel::query_builder::SqlQuery: for<'a> diesel::query_dsl::LoadQuery<'a, Conn, T>,
 {
     store
+        .across()
         .read("test.rows", soon(), move |conn| {
             Ok::<_, store::Error>(diesel::sql_query(sql).load(conn)?)
         })
@@ -22,6 +23,7 @@ where
 pub async fn execute(store: &Store, sql: impl Into<String>) -> Result<usize, store::Error> {
     let sql = sql.into();
     store
+        .across()
         .write("test.execute", soon(), move |conn| {
             Ok::<_, store::Error>(diesel::sql_query(sql.as_str()).execute(conn)?)
         })

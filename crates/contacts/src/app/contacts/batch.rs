@@ -33,22 +33,23 @@ impl App {
         let mut ids: Vec<String> = names.iter().map(|name| name.contact.clone()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let found = self
-            .store
-            .read("contacts.batch_get", deadline, move |conn| {
-                let (mut found, mut bytes) = (BTreeMap::new(), 0);
-                for slice in ids.chunks(SLICE) {
-                    for contact in rows::contacts_get(conn, &workspace, slice)? {
-                        let shown = message(&contact);
-                        bytes += shown.encoded_len();
-                        found.insert(contact.name.contact, shown);
+        let found =
+            self.store
+                .within(&workspace)
+                .read("contacts.batch_get", deadline, move |conn| {
+                    let (mut found, mut bytes) = (BTreeMap::new(), 0);
+                    for slice in ids.chunks(SLICE) {
+                        for contact in rows::contacts_get(conn, &workspace, slice)? {
+                            let shown = message(&contact);
+                            bytes += shown.encoded_len();
+                            found.insert(contact.name.contact, shown);
+                        }
+                        if bytes > ANSWER_BYTES_MAX {
+                            return Err(too_large());
+                        }
                     }
-                    if bytes > ANSWER_BYTES_MAX {
-                        return Err(too_large());
-                    }
-                }
-                Ok(found)
-            });
+                    Ok(found)
+                });
         let found: BTreeMap<String, v1::Contact> = found.await?;
         let mut answer = v1::BatchGetContactsResponse::default();
         let mut bytes = 0;

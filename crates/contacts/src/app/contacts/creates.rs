@@ -60,6 +60,10 @@ impl Creation {
         }))
     }
 
+    fn workspace(&self) -> &str {
+        &self.0.contact.name.workspace
+    }
+
     fn new_contact(&self) -> rows::NewContact<'_> {
         let parts = &*self.0;
         rows::NewContact {
@@ -77,7 +81,7 @@ impl App {
         creation: Creation,
     ) -> Result<Created, StoreError> {
         let parts = &creation.0;
-        let (workspace, deadline) = (parts.contact.name.workspace.clone(), parts.call.deadline);
+        let (workspace, deadline) = (creation.workspace().to_owned(), parts.call.deadline);
         let store = self.store.clone();
         let together = move |creations| create_together(store.clone(), creations);
         match self
@@ -123,7 +127,10 @@ async fn create_all(
     creations: Vec<Creation>,
     deadline: Deadline,
 ) -> Result<Vec<Created>, StoreError> {
+    // Whoever waits together is of one workspace.
+    let workspace = creations.first().map_or("", Creation::workspace).to_owned();
     store
+        .within(&workspace)
         .write_single("contacts.create_together", deadline, move |conn| {
             let new: Vec<_> = creations.iter().map(Creation::new_contact).collect();
             let positions = rows::contacts_create(conn, &new)?;
@@ -148,6 +155,7 @@ async fn create_alone(
         return Err(doubt.clone());
     }
     let created = store
+        .within(creation.workspace())
         .write_single("contacts.create", deadline, move |conn| {
             rows::contact_create(conn, creation.new_contact())
         })

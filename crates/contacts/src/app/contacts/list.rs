@@ -144,9 +144,12 @@ impl App {
             limit: size + 1,
         };
         self.await_freshness(freshness, deadline).await?;
-        let found = self.store.read("contacts.list", deadline, move |conn| {
-            rows::contacts_list(conn, &list)
-        });
+        let found =
+            self.store
+                .within(&list.workspace)
+                .read("contacts.list", deadline, move |conn| {
+                    rows::contacts_list(conn, &list)
+                });
         let found = found.await?;
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (mut page, mut page_bytes, mut after) = (Vec::new(), 0, None);

@@ -38,21 +38,27 @@ impl App {
         let event_id = self.ids.next();
         let now = self.clock.now();
         let (owned, given) = (call.clone(), input.clone());
-        let written = self.write_contact("contacts.update", &call, move |conn| {
-            if let Some(stored) = owned.claim(conn, now)? {
-                return Ok(Done::Replay(stored));
-            }
-            match rows::contact_lock(conn, &given.name)? {
-                Some(old) => update(conn, &owned, old, &given, &event_id, now),
-                None if given.allow_missing => {
-                    let facts = given.draft.facts.clone();
-                    let contact = Contact::created(given.name.clone(), facts, &owned.actor, now);
-                    check_references(conn, &contact.name, &given.draft.references)?;
-                    insert(conn, &owned, &contact, &event_id, now)
+        let written = self.write_contact(
+            "contacts.update",
+            &input.name.workspace,
+            &call,
+            move |conn| {
+                if let Some(stored) = owned.claim(conn, now)? {
+                    return Ok(Done::Replay(stored));
                 }
-                None => Err(Error::not_found(&given.name).into()),
-            }
-        });
+                match rows::contact_lock(conn, &given.name)? {
+                    Some(old) => update(conn, &owned, old, &given, &event_id, now),
+                    None if given.allow_missing => {
+                        let facts = given.draft.facts.clone();
+                        let contact =
+                            Contact::created(given.name.clone(), facts, &owned.actor, now);
+                        check_references(conn, &contact.name, &given.draft.references)?;
+                        insert(conn, &owned, &contact, &event_id, now)
+                    }
+                    None => Err(Error::not_found(&given.name).into()),
+                }
+            },
+        );
         match written.await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
                 let ids = input.draft.facts.external_ids;

@@ -117,6 +117,7 @@ impl App {
             ..Import::default()
         };
         self.store
+            .within(&name.workspace)
             .write(
                 "imports.analysed",
                 Deadline::after(STEP_TIME),
@@ -142,19 +143,26 @@ impl App {
         let (name, run) = (import.name(), import.run);
         let is_end = offset >= import.uploaded_bytes;
         let deadline = Deadline::after(STEP_TIME);
-        let found = self.store.read("imports.piece", deadline, move |conn| {
-            let import = rows::import_get(conn, &name)?;
-            if import.is_none_or(|import| import.state != State::Running || import.run != run) {
-                return Ok(Err(End::Lost));
-            }
-            if is_end {
-                return Ok(Ok(Vec::new()));
-            }
-            let found = import_files::chunk_at(conn, &name, offset)?;
-            let piece = found.filter(|(begin, _)| *begin == offset);
-            let gone = || End::Failed("the file is gone: upload it with another import".to_owned());
-            Ok::<_, StoreError>(piece.map(|(_, data)| data).ok_or_else(gone))
-        });
+        let found =
+            self.store
+                .within(&name.workspace)
+                .read("imports.piece", deadline, move |conn| {
+                    let import = rows::import_get(conn, &name)?;
+                    if import
+                        .is_none_or(|import| import.state != State::Running || import.run != run)
+                    {
+                        return Ok(Err(End::Lost));
+                    }
+                    if is_end {
+                        return Ok(Ok(Vec::new()));
+                    }
+                    let found = import_files::chunk_at(conn, &name, offset)?;
+                    let piece = found.filter(|(begin, _)| *begin == offset);
+                    let gone = || {
+                        End::Failed("the file is gone: upload it with another import".to_owned())
+                    };
+                    Ok::<_, StoreError>(piece.map(|(_, data)| data).ok_or_else(gone))
+                });
         found.await?
     }
 }

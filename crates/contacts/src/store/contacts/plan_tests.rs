@@ -98,7 +98,9 @@ fn explained(conn: &mut Conn, query: Query<'_>) -> Result<String, Error> {
 }
 
 async fn plan(store: &Store, list: ContactList) -> String {
-    let plan = store.read("plan", soon(), move |conn| explained(conn, query(&list)?));
+    let plan = store
+        .across()
+        .read("plan", soon(), move |conn| explained(conn, query(&list)?));
     plan.await.expect("a plan")
 }
 
@@ -119,10 +121,12 @@ async fn pages_are_read_from_their_index_in_order() {
         let url = engine.fresh_url().await;
         let store = open(&url, &MIGRATIONS);
         store
+            .across()
             .write("fill", soon(), |conn| fill(conn, 20_000))
             .await
             .expect("filled");
         store
+            .across()
             .write("analyze", soon(), analyze)
             .await
             .expect("analysed");
@@ -178,7 +182,7 @@ async fn few_contacts_are_found_by_what_their_filter_names() {
     for engine in engines() {
         let url = engine.fresh_url().await;
         let store = open(&url, &MIGRATIONS);
-        let filled = store.write("fill", soon(), |conn| {
+        let filled = store.across().write("fill", soon(), |conn| {
             fill(conn, 20_000)?;
             analyze(conn)
         });
@@ -232,6 +236,7 @@ async fn a_scan_goes_on_where_it_was() {
         let url = engine.fresh_url().await;
         let store = open(&url, &MIGRATIONS);
         store
+            .across()
             .write("fill", soon(), |conn| {
                 fill(conn, 20_000)?;
                 analyze(conn)
@@ -239,7 +244,7 @@ async fn a_scan_goes_on_where_it_was() {
             .await
             .expect("filled");
         for workspace in [Some("w"), None] {
-            let plan = store.read("plan", soon(), move |conn| {
+            let plan = store.across().read("plan", soon(), move |conn| {
                 let after = ("w".to_owned(), "c9000".to_owned());
                 explained(conn, scan(workspace, Some(&after), 100))
             });

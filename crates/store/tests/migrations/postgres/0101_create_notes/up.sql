@@ -6,6 +6,7 @@ CREATE TABLE notes (
     PRIMARY KEY (workspace, id),
     UNIQUE (workspace, title)
 );
+CALL keep_apart('notes');
 CREATE TABLE remarks (
     workspace TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -13,3 +14,4 @@ CREATE TABLE remarks (
     PRIMARY KEY (workspace, id),
     FOREIGN KEY (workspace, note) REFERENCES notes (workspace, id)
 );
+CALL keep_apart('remarks');
