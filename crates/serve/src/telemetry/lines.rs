@@ -45,8 +45,9 @@ impl Default for Logs {
     }
 }
 
-/// The libraries below tonic, which log every frame; a filter that wants them names them.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tower=warn,tonic=warn,opentelemetry=warn";
+/// Libraries that log every frame, or every attempt to connect; a filter that wants them names them.
+const QUIET: &str = "async_nats=warn,h2=warn,hyper=warn,hyper_util=warn,tower=warn,tonic=warn,\
+                     opentelemetry=warn";
 
 /// The lines of the process, as the settings say.
 pub(super) fn layer<S>(logs: &Logs) -> Result<impl Layer<S> + use<S>, TelemetryError>
