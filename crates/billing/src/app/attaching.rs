@@ -42,7 +42,12 @@ impl Attaching {
         };
         match last.as_ref().filter(serves) {
             Some(ending) => ending.clone(),
-            None => last.insert(begin().shared()).clone(),
+            None => {
+                let ending = begin().shared();
+                // Polled to its end whoever waits: it is known that it is over, and since when.
+                tokio::spawn(ending.clone());
+                last.insert(ending).clone()
+            }
         }
     }
 }

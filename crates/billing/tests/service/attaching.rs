@@ -107,3 +107,31 @@ async fn a_failure_is_told_to_all_and_tried_anew_by_the_next() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_nobody_waited_for_is_told_to_nobody() {
+    on_every_engine(async |engine| {
+        let suite = Suite::new(&engine).await;
+        let billing = suite.start_without_follower().await;
+        let names = detached(&suite, 2).await;
+        let mut gone = Box::pin(billing.draft(&names[0]));
+        tokio::select! {
+            early = &mut gone => panic!("it did not wait: {early:?}"),
+            () = eventually("it attaches", async || suite.pipeline.streams_waiting() == 1) => {}
+        }
+        drop(gone);
+        suite.pipeline.set_down(true);
+        suite.pipeline.hold_streams(false);
+        eventually("the attaching is refused", async || {
+            suite.pipeline.streams_waiting() == 0
+        })
+        .await;
+        // This one is refused before it could wait for the attaching, which is over by then.
+        let refused = billing.draft(&names[1]).await.expect_err("down");
+        assert_refused(&refused, Reason::UpstreamUnavailable);
+        suite.pipeline.set_down(false);
+        billing.draft(&names[1]).await.expect("attached anew");
+        billing.stop().await;
+    })
+    .await;
+}

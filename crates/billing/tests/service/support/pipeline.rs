@@ -69,6 +69,7 @@ struct World {
     attached: BTreeMap<String, i64>,
     /// Whoever opens a stream of recalls, as one does who learns the epoch, is kept waiting.
     streams_held: bool,
+    streams_waiting: usize,
     positions: BTreeMap<String, Position>,
     acquired: usize,
     acknowledged: Vec<(String, i64)>,
@@ -101,6 +102,7 @@ impl Pipeline {
             display_name: "Ada".into(),
             attached: BTreeMap::new(),
             streams_held: false,
+            streams_waiting: 0,
             positions: BTreeMap::new(),
             acquired: 0,
             acknowledged: Vec::new(),
@@ -249,6 +251,11 @@ impl Pipeline {
     /// How often the stream of recalls was opened.
     pub fn streams(&self) -> usize {
         self.look(|world| world.streams)
+    }
+
+    /// How many who open a stream of recalls are kept waiting.
+    pub fn streams_waiting(&self) -> usize {
+        self.look(|world| world.streams_waiting)
     }
 
     /// Gives all contacts another legal name.

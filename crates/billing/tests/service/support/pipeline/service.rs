@@ -10,7 +10,7 @@ use proto::pipeline::v1::entitlement_service_server::EntitlementService;
 use proto::status::Refusal;
 use tonic::{Request, Response, Status};
 
-use super::{Pipeline, Reach, World};
+use super::{Pipeline, Reach};
 
 #[tonic::async_trait]
 impl EntitlementService for Pipeline {
@@ -68,12 +68,18 @@ impl EntitlementService for Pipeline {
         request: Request<v1::WatchRecallsRequest>,
     ) -> Result<Response<Self::WatchRecallsStream>, Status> {
         let holder = request.into_inner().holder;
-        self.change(|world| world.streams += 1);
+        self.change(|world| {
+            world.streams += 1;
+            world.streams_waiting += 1;
+        });
         while self.look(|world| world.streams_held) {
             let changed = self.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(5), changed).await;
         }
-        self.look(World::reachable)?;
+        self.change(|world| {
+            world.streams_waiting -= 1;
+            world.reachable()
+        })?;
         let stream = futures::stream::unfold(
             (self.clone(), holder, true),
             |(pipeline, holder, first)| async move {
