@@ -9,9 +9,13 @@ use harness::suite::{Layout, Suite};
 use prost_reflect::DynamicMessage;
 use relay::testing::{NatsServer, Received};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const WORKSPACE: &str = "workspaces/told";
 const WRITERS: usize = 6;
+
+/// How many contacts are written before the service is killed in the midst of it.
+const DOOMED_MIN: usize = 5;
 
 /// Kinds that no story of seconds comes to: an import that somebody cancels, and what 30 days bring.
 const NOT_TOLD: [&str; 2] = [
@@ -199,12 +203,15 @@ async fn a_killed_relay_loses_nothing_and_another_process_takes_over() {
             Engine::Postgres => Some(suite.replica("contacts").await),
         };
         let people = hammer(&suite.client(), "before").await;
+        let (count, mut counted) = watch::channel(0);
         let doomed = tokio::spawn({
             let client = suite.client();
-            async move { drop(write_until_refused(&client).await) }
+            async move { write_until_refused(&client, &count).await }
         });
+        let some = counted.wait_for(|count| *count >= DOOMED_MIN).await;
+        some.expect("a writer that writes");
         suite.kill("contacts").await;
-        doomed.await.expect("a writer");
+        let doomed = doomed.await.expect("a writer");
         let client = if let Some(replica) = &replica {
             Client::new(&replica.uri, &replica.uri, &replica.uri).expect("a client")
         } else {
@@ -212,7 +219,7 @@ async fn a_killed_relay_loses_nothing_and_another_process_takes_over() {
             suite.client()
         };
         let later = hammer(&client, "after").await;
-        let wanted: BTreeSet<&String> = people.iter().chain(&later).collect();
+        let wanted: BTreeSet<&String> = people.iter().chain(&doomed).chain(&later).collect();
         let received = eventually("everyone is told", async || {
             let received = server.received().await;
             let found: BTreeSet<&String> = updated(&received).collect();
@@ -267,10 +274,12 @@ async fn hammer(client: &Client, run: &'static str) -> Vec<String> {
     all
 }
 
-async fn write_until_refused(client: &Client) -> Vec<String> {
+/// The contacts whose writes were acknowledged; `count` tells how many they are.
+async fn write_until_refused(client: &Client, count: &watch::Sender<usize>) -> Vec<String> {
     let mut names = Vec::new();
     while let Ok(name) = create_and_update(client, "doomed").await {
         names.push(name);
+        count.send_replace(names.len());
     }
     names
 }
