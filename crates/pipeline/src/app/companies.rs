@@ -54,6 +54,7 @@ impl App {
         let company = contact.name.clone();
         let before = self
             .store
+            .within(&company.workspace)
             .read_point("company.primary", deadline, move |conn| {
                 tables::companies::company_primary(conn, &company)
             })

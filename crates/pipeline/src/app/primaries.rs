@@ -7,7 +7,8 @@ use policy::company::{Kind, change_primary};
 use policy::definition::Mode;
 use prost::Message as _;
 use proto::pipeline::v1::SetPrimaryContactResponse;
-use store::{Conn, change_log};
+use store::Conn;
+use store::change_log::{self, Scope};
 use types::ContactName;
 
 use super::companies::{self, By};
@@ -63,6 +64,7 @@ impl App {
             let asked = naming.clone();
             let done = self
                 .store
+                .within(workspace)
                 .write("company.name_primary", call.deadline, move |conn| {
                     name(conn, &scene, &company, &contact, &asked)
                 })
@@ -194,7 +196,8 @@ fn shown(
     let position = tables::positions::position_lock(conn, company)?.ok_or(Stale::Lineage)?;
     let shown = gate::show(conn, &scene.lineage, position)?;
     let position = wire::positions::position(&shown);
-    let newest = change_log::newest(conn)?.ok_or(Stale::Lineage)?;
+    let scope = Scope::Workspace(&company.workspace);
+    let newest = change_log::newest(conn, scope)?.ok_or(Stale::Lineage)?;
     Ok(SetPrimaryContactResponse {
         primary_contact: position.primary_contact.clone(),
         position: Some(position),
