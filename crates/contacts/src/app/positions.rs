@@ -73,6 +73,7 @@ impl App {
         let (now, first) = (self.clock.now(), nobody());
         let completed = self
             .store
+            .across()
             .write("positions.complete", call.deadline, move |conn| {
                 // Those who are recording are waited for, and those who come later find this epoch.
                 let known = positions::projection_lock(conn, PIPELINE)?;
