@@ -123,7 +123,9 @@ async fn look(store: Store, unseen: &Once) {
     let deadline = Deadline::after(LOOK_TIME);
     let store = store.reserved();
     let looking = store.across();
-    let age = looking.read_point("measure.horizon", deadline, held_up).await;
+    let age = looking
+        .read_point("measure.horizon", deadline, held_up)
+        .await;
     if let Ok(None) = age {
         unseen.call_once(|| {
             tracing::warn!(

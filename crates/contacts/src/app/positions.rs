@@ -71,21 +71,22 @@ impl App {
     /// whether nothing was.
     async fn complete(&self, call: &Call, epoch: i64, through: LogPosition) -> Result<bool, Error> {
         let (now, first) = (self.clock.now(), nobody());
-        let completed = self
-            .store
-            .across()
-            .write("positions.complete", call.deadline, move |conn| {
-                // Those who are recording are waited for, and those who come later find this epoch.
-                let known = positions::projection_lock(conn, PIPELINE)?;
-                if known.is_some_and(|known| known >= through) {
-                    return Ok::<_, StoreError>(true);
-                }
-                let is_empty = positions::positions_outdated(conn, epoch, &first, 1)?.is_empty();
-                if is_empty {
-                    positions::projection_advance(conn, PIPELINE, through, now)?;
-                }
-                Ok(is_empty)
-            });
+        let completed =
+            self.store
+                .across()
+                .write("positions.complete", call.deadline, move |conn| {
+                    // Those who are recording are waited for, and those who come later find this epoch.
+                    let known = positions::projection_lock(conn, PIPELINE)?;
+                    if known.is_some_and(|known| known >= through) {
+                        return Ok::<_, StoreError>(true);
+                    }
+                    let is_empty =
+                        positions::positions_outdated(conn, epoch, &first, 1)?.is_empty();
+                    if is_empty {
+                        positions::projection_advance(conn, PIPELINE, through, now)?;
+                    }
+                    Ok(is_empty)
+                });
         Ok(completed.await?)
     }
 
