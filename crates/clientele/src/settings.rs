@@ -218,7 +218,7 @@ mod tests {
         while let Some(command) = commands.pop() {
             for arg in command.get_arguments() {
                 let name = arg.get_long().unwrap_or_default();
-                let holds = name.ends_with("-url") || name == "token";
+                let holds = name.ends_with("database-url") || name == "token";
                 assert!(is_secret(arg) || !holds, "{name}");
             }
             commands.extend(command.get_subcommands().cloned());

@@ -25,6 +25,7 @@ async fn a_late_teller_of_an_earlier_epoch_leaves_nothing_behind() {
             let said = diesel::sql_query(query).execute(&mut other);
             said.expect("PostgreSQL does it")
         };
+        say("SET clientele.workspace = '*'");
         say("BEGIN");
         say("SELECT 1 FROM contacts WHERE contact = 'eve' FOR UPDATE");
         let late = record(&suite, vec![at("eve", "client", Role::Client, 1)], 10);

@@ -27,11 +27,12 @@ const NOT_APART: &str = "\
         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace \
         AND a.attname = 'workspace' AND NOT a.attisdropped), \
     p AS (SELECT polrelid, polname, polcmd, polpermissive AND polroles = '{0}' AS for_all, \
-            pg_get_expr(polqual, polrelid) AS shown, polwithcheck IS NULL AS written_as_shown \
+            regexp_replace(pg_get_expr(polqual, polrelid), '\\s+', ' ', 'g') AS shown, \
+            polwithcheck IS NULL AS written_as_shown \
         FROM pg_policy), \
     own AS (SELECT polrelid FROM p WHERE polname = 'own_workspace' AND polcmd = '*' AND for_all \
-        AND written_as_shown AND shown = '((workspace = current_setting(''clientele.workspace''::text, \
-true)) OR (current_setting(''clientele.workspace''::text, true) = ''*''::text))') \
+        AND written_as_shown AND shown = 'CASE current_setting(''clientele.workspace''::text, true) \
+WHEN ''*''::text THEN true ELSE (workspace = current_setting(''clientele.workspace''::text, true)) END') \
     SELECT t.relname || ' is not kept apart by workspace: CALL keep_apart' AS told FROM t \
         WHERE NOT (t.relrowsecurity AND t.relforcerowsecurity AND t.oid IN (SELECT polrelid FROM own)) \
     UNION ALL \

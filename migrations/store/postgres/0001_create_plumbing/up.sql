@@ -1,14 +1,15 @@
 -- The second wall between workspaces: of a table that is kept apart a session sees and writes the rows
 -- of the workspace it says it acts for, in the setting clientele.workspace; where it says nothing, none;
 -- where it says *, all. Every table with a column `workspace` is kept apart, and that holds for its
--- owner as well.
+-- owner as well. A CASE, since the planner takes half of the rows to be seen by one; of an OR of
+-- comparisons it takes a few in a thousand, and would sort a table rather than read a page from its index.
 CREATE PROCEDURE keep_apart(kept regclass) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', kept);
     EXECUTE format(
         'CREATE POLICY own_workspace ON %s USING ('
-        'workspace = current_setting(''clientele.workspace'', true) '
-        'OR current_setting(''clientele.workspace'', true) = ''*'')', kept);
+        'CASE current_setting(''clientele.workspace'', true) WHEN ''*'' THEN true '
+        'ELSE workspace = current_setting(''clientele.workspace'', true) END)', kept);
 END
 $$;
 
