@@ -278,6 +278,7 @@ impl Suite {
     pub fn sql(&self, text: &str) -> QueryResult<usize> {
         if self.engine.is_postgres() {
             let mut conn = PgConnection::establish(&self.url).expect("a connection");
+            diesel::sql_query("SET clientele.workspace = '*'").execute(&mut conn)?;
             diesel::sql_query(text).execute(&mut conn)
         } else {
             let path = self.url.strip_prefix("sqlite:").expect("a path");

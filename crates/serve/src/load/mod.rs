@@ -140,13 +140,11 @@ impl Load {
             drop(state);
             return Answer::Place(Place::new(Arc::clone(self), class, lane));
         }
-        match state.queue.join(class) {
-            Some(waits) => Answer::Waits(waits),
-            None => {
-                drop(state);
-                Answer::Refused(self.refuse(class))
-            }
+        if let Some(waits) = state.queue.join(class) {
+            return Answer::Waits(waits);
         }
+        drop(state);
+        Answer::Refused(self.refuse(class))
     }
 
     /// The refusal of a call, which the log tells of now and then.

@@ -29,6 +29,10 @@ struct Held {
 
 /// What is counted for a place.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not whatever the others are"
+)]
 struct Standing {
     class: Class,
     lane: Lane,

@@ -183,15 +183,12 @@ impl Link {
     }
 
     async fn connect(&self, address: SocketAddr) -> Option<Channel> {
-        let connected = match &self.connector {
-            Some((connector, _)) => {
-                let connector = connector.clone().to(address);
-                self.endpoint.connect_with_connector(connector).await
-            }
-            None => {
-                let connector = Plain::to(address);
-                self.endpoint.connect_with_connector(connector).await
-            }
+        let connected = if let Some((connector, _)) = &self.connector {
+            let connector = connector.clone().to(address);
+            self.endpoint.connect_with_connector(connector).await
+        } else {
+            let connector = Plain::to(address);
+            self.endpoint.connect_with_connector(connector).await
         };
         connected.ok()
     }

@@ -19,9 +19,9 @@ use super::instruments::Instruments;
 pub const TARGET: &str = "clientele::metric";
 
 /// Records events that are metrics.
-pub(super) fn layer<S: Subscriber>(instruments: Arc<Instruments>) -> impl Layer<S> + use<S>
+pub(super) fn layer<S>(instruments: Arc<Instruments>) -> impl Layer<S> + use<S>
 where
-    S: for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+    S: Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
     Recorder(instruments).with_filter(filter_fn(is_metric))
 }
