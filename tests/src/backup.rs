@@ -24,17 +24,16 @@ impl Backup {
     pub fn of(suite: &Suite, service: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let backup = Self { service, folder };
-        match suite.databases() {
-            Some(databases) => databases.back_up(service),
-            None => {
-                let database = suite.database_url(service);
-                let database = database.strip_prefix("sqlite:").expect("a file");
-                let mut conn = SqliteConnection::establish(database).expect("the database");
-                sql_query(format!("VACUUM INTO '{}'", backup.copy().display()))
-                    .execute(&mut conn)
-                    .expect("a backup");
-            }
+        if let Some(databases) = suite.databases() {
+            databases.back_up(service);
+            return backup;
         }
+        let database = suite.database_url(service);
+        let database = database.strip_prefix("sqlite:").expect("a file");
+        let mut conn = SqliteConnection::establish(database).expect("the database");
+        sql_query(format!("VACUUM INTO '{}'", backup.copy().display()))
+            .execute(&mut conn)
+            .expect("a backup");
         backup
     }
 

@@ -40,15 +40,13 @@ impl Attaching {
             None => true,
             Some((at, outcome)) => outcome.is_ok() && *at >= detached,
         };
-        match last.as_ref().filter(serves) {
-            Some(ending) => ending.clone(),
-            None => {
-                let ending = begin().shared();
-                // Polled to its end whoever waits: it is known that it is over, and since when.
-                tokio::spawn(ending.clone());
-                last.insert(ending).clone()
-            }
+        if let Some(ending) = last.as_ref().filter(serves) {
+            return ending.clone();
         }
+        let ending = begin().shared();
+        // Polled to its end whoever waits: it is known that it is over, and since when.
+        tokio::spawn(ending.clone());
+        last.insert(ending).clone()
     }
 }
 

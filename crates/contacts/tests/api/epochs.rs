@@ -29,24 +29,24 @@ async fn a_late_teller_of_an_earlier_epoch_leaves_nothing_behind() {
         say("BEGIN");
         say("SELECT 1 FROM contacts WHERE contact = 'eve' FOR UPDATE");
         let late = record(&suite, vec![at("eve", "client", Role::Client, 1)], 10);
-        let begin = record_in(&suite, vec![at("ada", "lead", Role::Lead, 1)], 6, 1);
+        let next = record_in(&suite, vec![at("ada", "lead", Role::Lead, 1)], 6, 1);
         let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
                        AND wait_event_type = 'Lock'";
         let mut late = std::pin::pin!(late);
-        let mut begin = std::pin::pin!(begin);
+        let mut next = std::pin::pin!(next);
         tokio::select! {
             _ = &mut late => panic!("it did not wait"),
             () = eventually("one waits", || ready((say(waiting) == 1).then_some(()))) => {}
         }
         let begun = tokio::select! {
             _ = &mut late => panic!("it did not wait"),
-            _ = &mut begin => true,
+            _ = &mut next => true,
             () = eventually("both wait", || ready((say(waiting) == 2).then_some(()))) => false,
         };
         say("COMMIT");
         late.await;
         if !begun {
-            begin.await;
+            next.await;
         }
         assert_eq!(shown(&suite, "ada").await, ("lead".to_owned(), 1));
         assert_eq!(shown(&suite, "eve").await, (String::new(), 0));

@@ -88,11 +88,11 @@ pub fn leader<T>(
     scene: &Scene,
     candidate: &Candidate,
 ) -> Result<Option<Position>, Abort<T>> {
-    let Some(lead) = &candidate.contact else {
+    let Some(named) = &candidate.contact else {
         return Ok(None);
     };
     // Also one that was never opened is held: it could be opened at the same time.
-    let unopened = scene.unopened(lead.name.clone(), lead.kind);
+    let unopened = scene.unopened(named.name.clone(), named.kind);
     let led = tables::positions::position_ensure(conn, &unopened)?;
     if !scene.lineage.reaches(led.activation) {
         return Err(Stale::Lineage.into());
@@ -100,7 +100,7 @@ pub fn leader<T>(
     // One that became no primary contact yet may have left the company meanwhile, and whoever looked
     // at it then did not find that it led anybody.
     let seen = led.facts_time;
-    if !candidate.stays() && seen > lead.update_time && !scene.superseded.contains(&seen) {
+    if !candidate.stays() && seen > named.update_time && !scene.superseded.contains(&seen) {
         return Err(Stale::Facts(seen).into());
     }
     Ok(Some(led))

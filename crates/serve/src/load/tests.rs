@@ -174,15 +174,15 @@ fn the_last_places_are_for_workspaces_that_have_few() {
     let load = few(8, 1, 1);
     let quiet = place(&load, Class::Default);
     quiet.handle().share("quiet").expect("the first");
-    let mut loud = Vec::new();
+    let mut noisy = Vec::new();
     let refused = loop {
         let next = place(&load, Class::Default);
-        match next.handle().share("loud") {
-            Ok(()) => loud.push(next),
+        match next.handle().share("noisy") {
+            Ok(()) => noisy.push(next),
             Err(status) => break status,
         }
     };
-    assert_eq!(loud.len(), 5);
+    assert_eq!(noisy.len(), 5);
     assert_eq!(
         proto::status::reason(&refused),
         Some(proto::errors::v1::Reason::Overloaded)
@@ -190,5 +190,5 @@ fn the_last_places_are_for_workspaces_that_have_few() {
     let again = place(&load, Class::Default);
     again.handle().share("quiet").expect("its share");
     let critical = place(&load, Class::Critical);
-    critical.handle().share("loud").expect("for everybody");
+    critical.handle().share("noisy").expect("for everybody");
 }
