@@ -25,7 +25,7 @@ impl App {
         let year = (request.year != 0).then_some(request.year);
         let (heads, uncounted) = self
             .store
-            .within(workspace)
+            .within(&workspace)
             .read("invoices.series", call.deadline, move |conn| {
                 let series = (!of.is_empty()).then_some(of.as_str());
                 let heads = series::head_list(conn, &within, series, year)?;
@@ -62,7 +62,7 @@ impl App {
             );
             let slice: Result<Head, rows::Break> = self
                 .store
-                .within(&workspace)
+                .within(workspace)
                 .read("invoices.verify", call.deadline, move |conn| {
                     rows::invoice_verify_slice(conn, &within, &of, &from, &to)
                 })
