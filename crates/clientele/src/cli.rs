@@ -239,6 +239,10 @@ pub struct Migrate {
 
 /// A service's database.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field's name is the setting's"
+)]
 pub struct Database {
     /// The file that settings can stand in.
     #[command(flatten)]

@@ -10,7 +10,7 @@ use super::support::{
 };
 
 /// Billing that is attached nowhere yet, whose attaching is kept waiting, and so many clients.
-async fn detached(suite: &Suite, count: usize) -> Vec<String> {
+fn detached(suite: &Suite, count: usize) -> Vec<String> {
     let names: Vec<String> = (0..count)
         .map(|number| contact(&format!("c{number}")))
         .collect();
@@ -26,7 +26,7 @@ async fn many_calls_at_once_attach_once() {
     on_every_engine(async |engine| {
         let suite = Suite::new(&engine).await;
         let billing = suite.start_without_follower().await;
-        let names = detached(&suite, 24).await;
+        let names = detached(&suite, 24);
         let drafting = futures::future::join_all(names.iter().map(|name| billing.draft(name)));
         let releasing = async {
             eventually("all have found themselves detached", async || {
@@ -51,7 +51,7 @@ async fn whoever_gives_up_takes_it_away_from_nobody() {
     on_every_engine(async |engine| {
         let suite = Suite::new(&engine).await;
         let billing = suite.start_without_follower().await;
-        let names = detached(&suite, 3).await;
+        let names = detached(&suite, 3);
         // One hangs up, one has little time; the last one waits for what they began.
         let mut gone = Box::pin(billing.draft(&names[0]));
         tokio::select! {
@@ -87,7 +87,7 @@ async fn a_failure_is_told_to_all_and_tried_anew_by_the_next() {
     on_every_engine(async |engine| {
         let suite = Suite::new(&engine).await;
         let billing = suite.start_without_follower().await;
-        let names = detached(&suite, 4).await;
+        let names = detached(&suite, 4);
         let drafting = futures::future::join_all(names.iter().map(|name| billing.draft(name)));
         let failing = async {
             eventually("all have found themselves detached", async || {
@@ -113,7 +113,7 @@ async fn a_failure_that_nobody_waited_for_is_told_to_nobody() {
     on_every_engine(async |engine| {
         let suite = Suite::new(&engine).await;
         let billing = suite.start_without_follower().await;
-        let names = detached(&suite, 2).await;
+        let names = detached(&suite, 2);
         let mut gone = Box::pin(billing.draft(&names[0]));
         tokio::select! {
             early = &mut gone => panic!("it did not wait: {early:?}"),

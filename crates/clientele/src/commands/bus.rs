@@ -13,12 +13,16 @@ pub async fn connect(args: &Bus) -> Result<Option<relay::Bus>> {
     let Some(url) = &args.nats_url else {
         return Ok(None);
     };
-    let mut settings = Settings::new(url).map_err(wrong)?;
-    settings = settings.with_prefix(&args.events_prefix).map_err(wrong)?;
-    settings = settings.with_stream(&args.events_stream).map_err(wrong)?;
+    let mut settings = Settings::new(url).map_err(|error| wrong(&error))?;
+    settings = settings
+        .with_prefix(&args.events_prefix)
+        .map_err(|error| wrong(&error))?;
+    settings = settings
+        .with_stream(&args.events_stream)
+        .map_err(|error| wrong(&error))?;
     settings = settings
         .with_replicas(args.events_replicas)
-        .map_err(wrong)?;
+        .map_err(|error| wrong(&error))?;
     settings
         .credentials_file
         .clone_from(&args.nats_credentials_file);
@@ -28,7 +32,11 @@ pub async fn connect(args: &Bus) -> Result<Option<relay::Bus>> {
         EventsFormat::Protobuf => Format::Protobuf,
         EventsFormat::Json => Format::Json,
     };
-    Ok(Some(relay::Bus::connect(settings).await.map_err(wrong)?))
+    Ok(Some(
+        relay::Bus::connect(settings)
+            .await
+            .map_err(|error| wrong(&error))?,
+    ))
 }
 
 /// Publishes what happens in a service until `stop` is done, on one process at a time.
@@ -42,7 +50,7 @@ pub async fn relay(
     relay.run(&Ids::system().next(), stop).await;
 }
 
-fn wrong(error: SettingError) -> WrongSetting {
+fn wrong(error: &SettingError) -> WrongSetting {
     let setting = match error.setting {
         Setting::Url => "--nats-url",
         Setting::Credentials => "--nats-credentials-file",
@@ -53,5 +61,5 @@ fn wrong(error: SettingError) -> WrongSetting {
         Setting::Stream => "--events-stream",
         Setting::Replicas => "--events-replicas",
     };
-    WrongSetting::new(setting, &error)
+    WrongSetting::new(setting, error)
 }

@@ -55,6 +55,7 @@ enum Reach {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mishap of its own")]
 struct World {
     epoch: i64,
     activation: i64,
