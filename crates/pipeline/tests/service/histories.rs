@@ -111,7 +111,7 @@ async fn histories_are_sealed_and_a_broken_seal_is_found() {
         .await;
         assert!(suite.sql("UPDATE checkpoints SET heads = 0").is_err());
         let disarm = if suite.engine.is_postgres() {
-            "ALTER TABLE checkpoint_heads DISABLE TRIGGER ALL"
+            "ALTER TABLE checkpoint_heads DISABLE TRIGGER USER"
         } else {
             "DROP TRIGGER checkpoint_heads_update"
         };
@@ -132,8 +132,8 @@ async fn histories_are_sealed_and_a_broken_seal_is_found() {
 fn disarm(suite: &Suite) {
     let disarm: &[&str] = if suite.engine.is_postgres() {
         &[
-            "ALTER TABLE transitions DISABLE TRIGGER ALL",
-            "ALTER TABLE positions DISABLE TRIGGER ALL",
+            "ALTER TABLE transitions DISABLE TRIGGER USER",
+            "ALTER TABLE positions DISABLE TRIGGER USER",
         ]
     } else {
         &[
