@@ -5,6 +5,7 @@ use proto::pipeline::v1::{
     BatchConvertContactsRequest, ConvertContactRequest, PreviewConversionsRequest,
 };
 use tonic::Code;
+use types::Deadline;
 
 use crate::suite::{metadata, on_each_engine, reason};
 
@@ -119,7 +120,8 @@ async fn a_thousand_contacts_are_converted_at_once() {
             .collect();
         for atomic in [false, true] {
             let mut request = tonic::Request::new(batch(&moves, atomic));
-            request.set_timeout(std::time::Duration::from_secs(30));
+            let patience = std::time::Duration::from_secs(30);
+            request.extensions_mut().insert(Deadline::after(patience));
             let done = suite.one.positions().batch_convert_contacts(request).await;
             match done {
                 Ok(done) => {
