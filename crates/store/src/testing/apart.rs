@@ -27,7 +27,7 @@ const NOT_APART: &str = "\
         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace \
         AND a.attname = 'workspace' AND NOT a.attisdropped), \
     p AS (SELECT polrelid, polname, polcmd, polpermissive AND polroles = '{0}' AS for_all, \
-            regexp_replace(pg_get_expr(polqual, polrelid), '\\s+', ' ', 'g') AS shown, \
+            btrim(regexp_replace(pg_get_expr(polqual, polrelid), '\\s+', ' ', 'g')) AS shown, \
             polwithcheck IS NULL AS written_as_shown \
         FROM pg_policy), \
     own AS (SELECT polrelid FROM p WHERE polname = 'own_workspace' AND polcmd = '*' AND for_all \
