@@ -45,8 +45,8 @@ pub fn e164(number: &str, region: &str) -> Option<String> {
     is_e164(&text).then_some(text)
 }
 
-/// Reads the numbering plans of all countries. Whoever meets the first number waits for that
-/// otherwise: a twentieth of a second, and seconds where the code is not optimised.
+/// Reads the numbering plans of all countries. The call that meets the first number waits for that
+/// otherwise, where the code is not optimised up to its whole deadline.
 pub fn load_plans() {
     let _plans: &Database = &DATABASE;
 }
