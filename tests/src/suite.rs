@@ -317,7 +317,7 @@ impl Process {
     }
 }
 
-/// The binary under test: the one named by `CLIENTELE_BIN`, else the one built beside the tests.
+/// The binary under test: the one named by `CLIENTELE_BIN`, else the one built beside the tests and the bench.
 ///
 /// # Panics
 ///
@@ -326,11 +326,12 @@ pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("CLIENTELE_BIN") {
         return path.into();
     }
-    let test = std::env::current_exe().expect("the path of this test");
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("the target folder");
+    let program = std::env::current_exe().expect("the path of this program");
+    let mut folder = program.parent().expect("the program's folder");
+    // Tests are built one folder below the programs.
+    if folder.ends_with("deps") {
+        folder = folder.parent().expect("the folder of the programs");
+    }
     let path = folder.join("clientele");
     assert!(
         path.is_file(),

@@ -45,6 +45,7 @@ pub mod idempotency;
 pub mod leases;
 pub mod order;
 pub mod pages;
+pub mod points;
 pub mod single;
 pub mod together;
 

@@ -157,6 +157,11 @@ impl Store {
         }
     }
 
+    /// Whether point reads are done on the calling thread, which costs nothing but the read.
+    pub(crate) fn reads_on_the_calling_thread(&self) -> bool {
+        matches!(self.inner.engine, Engine::Sqlite(_))
+    }
+
     /// The clock the store was opened with.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock

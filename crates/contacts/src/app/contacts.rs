@@ -169,14 +169,11 @@ impl App {
         deadline: Deadline,
     ) -> Result<Contact, Error> {
         self.await_freshness(freshness, deadline).await?;
-        let resource = name.clone();
-        let found =
-            self.store
-                .within(&name.workspace)
-                .read_point("contacts.get", deadline, move |conn| {
-                    rows::contact_get(conn, &name)
-                });
-        found.await?.ok_or_else(|| Error::not_found(&resource))
+        let ContactName { workspace, contact } = &name;
+        let found = self
+            .reads
+            .get(&self.store, workspace, contact.clone(), deadline);
+        found.await?.ok_or_else(|| Error::not_found(&name))
     }
 }
 

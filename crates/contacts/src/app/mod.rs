@@ -20,9 +20,13 @@ mod watch;
 use std::sync::Arc;
 
 use store::Store;
+use store::points::Points;
 use store::together::Queue;
 use tokio::sync::Notify;
 use types::{Clock, Ids};
+
+use crate::domain::contacts::Contact;
+use crate::store::contacts::contacts_found;
 
 pub use calls::{Call, Once, Written};
 pub use contacts::{CreateInput, ListInput, UpdateInput, contact_filter};
@@ -45,6 +49,8 @@ pub struct App {
     pub(crate) ids: Ids,
     /// Creates that wait to be written together.
     creates: Queue<contacts::Creation>,
+    /// Reads of one contact that wait to be read together.
+    reads: Points<String, Contact>,
     /// Rings when the pipeline service has told where contacts stand.
     pub(crate) told: Arc<Notify>,
     /// Rings when an import begins to run.
@@ -59,6 +65,7 @@ impl App {
             clock,
             ids,
             creates: Queue::new(contacts::STATEMENTS_MAX),
+            reads: Points::new("contacts.get", contacts_found),
             told: Arc::default(),
             import_ran: Arc::default(),
         }

@@ -6,6 +6,8 @@ mod list;
 mod plan_tests;
 mod row;
 
+use std::collections::HashMap;
+
 use ::store::{Beyond, Conn, Error, each, locked, steady};
 use diesel::prelude::*;
 use types::{ContactName, Micros};
@@ -36,12 +38,29 @@ pub fn contacts_get(
     workspace: &str,
     ids: &[String],
 ) -> Result<Vec<Contact>, Error> {
-    let rows: Vec<ContactRow> = joined()
+    let rows: Vec<ContactRow> = each!(conn, |c| joined()
         .filter(contacts::workspace.eq(workspace))
         .filter(contacts::contact.eq_any(ids))
         .select(columns())
-        .load(conn)?;
+        .load(c))?;
     rows.into_iter().map(Contact::try_from).collect()
+}
+
+/// Those of these contacts that exist, by their ids; a single one by the plan that [`contact_get`] keeps.
+pub fn contacts_found(
+    conn: &mut Conn,
+    workspace: &str,
+    ids: &[String],
+) -> Result<HashMap<String, Contact>, Error> {
+    let found = match ids {
+        [id] => {
+            let name = ContactName::new(workspace.to_owned(), id.clone());
+            contact_get(conn, &name)?.into_iter().collect()
+        }
+        several => contacts_get(conn, workspace, several)?,
+    };
+    let by_id = |contact: Contact| (contact.name.contact.clone(), contact);
+    Ok(found.into_iter().map(by_id).collect())
 }
 
 /// The contact of this name, locked until the transaction ends.

@@ -26,6 +26,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry};
 
 pub use collector::Export;
 pub use lines::{Format, Logs};
@@ -130,13 +131,19 @@ pub async fn init(logs: &Logs, export: &Export) -> Result<Telemetry, TelemetryEr
     let tracers = traces::provider(&collector)?;
     let meters = metrics::Meters::start(&collector)?;
     let loggers = logs::provider(&collector)?;
-    let sent_lines = loggers.as_ref().map(|loggers| logs::layer(loggers, logs));
-    tracing_subscriber::registry()
-        .with(traces::layer(&tracers, collector.exports_traces()))
-        .with(meters.as_ref().map(metrics::Meters::layer))
-        .with(sent_lines.transpose()?)
-        .with(lines::layer(logs)?)
-        .try_init()?;
+    // Not one `Option` among them: a layer that is not there is one without a filter, for which every
+    // span of every library would be opened.
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![
+        traces::layer(&tracers, collector.exports_traces()).boxed(),
+        lines::layer(logs)?.boxed(),
+    ];
+    if let Some(meters) = &meters {
+        layers.push(meters.layer().boxed());
+    }
+    if let Some(loggers) = &loggers {
+        layers.push(logs::layer(loggers, logs)?.boxed());
+    }
+    tracing_subscriber::registry().with(layers).try_init()?;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     opentelemetry::global::set_tracer_provider(tracers.clone());
     std::panic::set_hook(Box::new(log_panic));

@@ -10,5 +10,6 @@ mod peers;
 mod raw;
 mod replicas;
 mod rotation;
+mod spans;
 mod support;
 mod tls;

@@ -379,7 +379,7 @@ pub fn request_id(status: &Status) -> String {
 }
 
 /// Sets up tracing once for the test binary.
-async fn trace() {
+pub async fn trace() {
     static TELEMETRY: OnceCell<Telemetry> = OnceCell::const_new();
     let init = async || {
         let logs = Logs {

@@ -15,6 +15,7 @@ mod feeds;
 mod idempotency;
 mod leases;
 mod logs;
+mod points;
 mod postgres;
 mod queries;
 mod schema;
