@@ -301,9 +301,10 @@ async fn settings_that_cannot_be_meant_end_the_start_and_are_named() {
     std::fs::write(&file, "hunter2").expect("a file");
     let file = file.display().to_string();
     let url = "nats://127.0.0.1:1";
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--nats-url", "http://127.0.0.1"], "--nats-url"),
         (&["--nats-url", "nats://me:hunter2@127.0.0.1"], "--nats-url"),
+        (&["--nats-url", url, "--nats-inbox", ">"], "--nats-inbox"),
         (
             &["--nats-url", url, "--events-prefix", "a.*"],
             "--events-prefix",

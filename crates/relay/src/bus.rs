@@ -51,6 +51,7 @@ impl Bus {
         let (losses, lost) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name("clientele")
+            .custom_inbox_prefix(&settings.inbox)
             .retry_on_initial_connect()
             .max_reconnects(None)
             .connection_timeout(ACKNOWLEDGED)

@@ -23,6 +23,8 @@ pub struct Settings {
     pub certificate_files: Option<(PathBuf, PathBuf)>,
     /// How data is encoded.
     pub format: Format,
+    /// What the subjects begin with on which the server answers.
+    pub(crate) inbox: String,
     /// What all subjects begin with.
     pub(crate) prefix: String,
     /// The stream that keeps the events.
@@ -63,6 +65,8 @@ pub enum Setting {
     Certificate,
     /// Its key.
     Key,
+    /// Where the server answers.
+    Inbox,
     /// What subjects begin with.
     Prefix,
     /// The stream's name.
@@ -76,6 +80,8 @@ impl Settings {
     pub const PREFIX: &str = "clientele";
     /// The stream's name, where nothing else is said.
     pub const STREAM: &str = "CLIENTELE";
+    /// What the subjects begin with on which the server answers, where nothing else is said.
+    pub const INBOX: &str = "_INBOX_clientele";
     /// The replicas that JetStream has for a stream: an odd number, of which more than half decide.
     const REPLICAS: [usize; 3] = [1, 3, 5];
 
@@ -106,6 +112,7 @@ impl Settings {
             credentials_file: None,
             authority_file: None,
             certificate_files: None,
+            inbox: Self::INBOX.to_owned(),
             format: Format::default(),
             prefix: Self::PREFIX.to_owned(),
             stream: Self::STREAM.to_owned(),
@@ -115,14 +122,18 @@ impl Settings {
 
     /// The same with another prefix: words of letters, digits, `-` and `_` with dots between them.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self, SettingError> {
-        let fits = prefix.len() <= NAME_MAX && prefix.split('.').all(is_word);
-        if !fits {
-            let problem = format!(
-                "must be words of letters, digits, - and _ with dots between them, at most {NAME_MAX} characters"
-            );
-            return Err(SettingError::new(Setting::Prefix, problem));
-        }
+        are_words(prefix, Setting::Prefix)?;
         prefix.clone_into(&mut self.prefix);
+        Ok(self)
+    }
+
+    /// The same with answers of the server on subjects that begin otherwise, in words as those of a prefix.
+    ///
+    /// Whoever may listen there reads what the server tells this user, so no two users should share it, and
+    /// a server's permissions can hold them to that.
+    pub fn with_inbox(mut self, inbox: &str) -> Result<Self, SettingError> {
+        are_words(inbox, Setting::Inbox)?;
+        inbox.clone_into(&mut self.inbox);
         Ok(self)
     }
 
@@ -157,6 +168,17 @@ impl SettingError {
             problem: problem.to_string(),
         }
     }
+}
+
+/// Refuses what can't be the beginning of a subject.
+fn are_words(text: &str, setting: Setting) -> Result<(), SettingError> {
+    if text.len() <= NAME_MAX && text.split('.').all(is_word) {
+        return Ok(());
+    }
+    let problem = format!(
+        "must be words of letters, digits, - and _ with dots between them, at most {NAME_MAX} characters"
+    );
+    Err(SettingError::new(setting, problem))
 }
 
 /// Whether a text is one word of a subject, without wildcards.
@@ -214,6 +236,8 @@ mod tests {
         ] {
             let error = settings().with_prefix(prefix).expect_err(prefix);
             assert_eq!(error.setting, Setting::Prefix);
+            let error = settings().with_inbox(prefix).expect_err(prefix);
+            assert_eq!(error.setting, Setting::Inbox);
         }
         assert!(settings().with_stream("CRM_2").is_ok());
         for stream in ["", "a.b", "a b", "*", "a/b"] {

@@ -14,10 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-use crate::objects::{Objects, list, text};
+use crate::objects::{Objects, list, root, text};
 
 /// Who may read and do everything, beside those of the overlay.
 pub const READER: &str = "reader";
+
+/// Who consumes events, as the README has it.
+pub const CONSUMER: &str = "newsletter";
 
 /// Servers that know each other.
 pub struct Servers {
@@ -59,6 +62,7 @@ impl Servers {
         let program = std::env::var_os(NATS_SERVER).filter(|path| !path.is_empty())?;
         certificates.renew("nats");
         certificates.renew(READER);
+        certificates.renew(CONSUMER);
         let set = objects.get("StatefulSet", "nats").expect("the servers");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut ports = Vec::new();
@@ -111,7 +115,8 @@ impl Servers {
         format!("tls://localhost:{}", self.port)
     }
 
-    /// Connects with the certificate of this name; `tell` hears what the server says.
+    /// Connects with the certificate of this name and answers on its own inbox; `tell` hears what the
+    /// server says.
     pub async fn connect(
         &self,
         name: &str,
@@ -120,6 +125,7 @@ impl Servers {
         let file = |ending: &str| self.certificates.join(format!("{name}.{ending}"));
         let options = ConnectOptions::new()
             .add_client_certificate(file("pem"), file("key"))
+            .custom_inbox_prefix(inbox(name))
             .event_callback(move |event| {
                 tell(event);
                 async {}
@@ -138,6 +144,19 @@ impl Servers {
     }
 }
 
+/// What the subjects begin with on which a user is answered.
+pub fn inbox(user: &str) -> String {
+    format!("_INBOX_{user}")
+}
+
+/// The user that the README shows for a consumer.
+fn consumer() -> String {
+    let readme = std::fs::read_to_string(root().join("k8s/README.md")).expect("the README");
+    let block = readme.split("```conf\n").nth(1);
+    let block = block.and_then(|block| block.split("```").next());
+    block.expect("a user in the README").to_owned()
+}
+
 /// The configuration that the overlay gives the servers.
 fn configuration(objects: &Objects) -> String {
     let set = objects.get("StatefulSet", "nats").expect("the servers");
@@ -147,7 +166,8 @@ fn configuration(objects: &Objects) -> String {
     text(&map.expect("a ConfigMap")["data"]["nats.conf"]).to_owned()
 }
 
-/// The configuration with what stands on this machine in place of what is in the cluster, and a reader.
+/// The configuration with what stands on this machine in place of what is in the cluster, and two users
+/// more.
 fn placed(
     written: String,
     home: &Path,
@@ -158,8 +178,10 @@ fn placed(
     let file = |name: &str| certificates.join(name).display().to_string();
     let own = |name: &str| home.join(name).display().to_string();
     let here = |port: u16| format!("127.0.0.1:{port}");
-    let reader = format!("users: [{{ user: \"{}\" }}\n", spiffe(READER));
+    let reader = format!("{{ user: \"{}\" }}", spiffe(READER));
+    let users = format!("users: [\n{reader}\n{}", consumer());
     let mut places = vec![
+        ("users: [\n", users),
         ("spiffe://cluster.local/ns/clientele/sa/", spiffe("")),
         ("/etc/nats-tls/tls.crt", file("nats.pem")),
         ("/etc/nats-tls/tls.key", file("nats.key")),
@@ -169,7 +191,6 @@ fn placed(
         ("0.0.0.0:4222", here(ports[index].client)),
         ("0.0.0.0:8222", here(ports[index].monitor)),
         ("0.0.0.0:6222", here(ports[index].cluster)),
-        ("users: [\n", reader),
     ]
     .into_iter()
     .map(|(written, place)| (written.to_owned(), place))

@@ -27,6 +27,11 @@ pub struct Bus {
     /// The key of that certificate, a PEM file.
     #[arg(long, env = "CLIENTELE_NATS_KEY", requires = "nats_certificate")]
     pub nats_key: Option<PathBuf>,
+    /// What the subjects begin with on which NATS answers: `_INBOX_SERVICE` where not said,
+    /// `_INBOX_clientele` for `up`. Whoever may listen there reads the answers, so each user of the NATS
+    /// server has its own.
+    #[arg(long, env = "CLIENTELE_NATS_INBOX", requires = "nats_url")]
+    pub nats_inbox: Option<String>,
     /// How the data of events is encoded.
     #[arg(long, env = "CLIENTELE_EVENTS_FORMAT", default_value = "protobuf")]
     pub events_format: EventsFormat,

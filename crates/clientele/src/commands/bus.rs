@@ -8,12 +8,17 @@ use types::{Clock, Ids};
 use crate::cli::{Bus, EventsFormat};
 use crate::exit::WrongSetting;
 
-/// The connection to the bus, if the settings turn it on. The server need not be there yet.
-pub async fn connect(args: &Bus) -> Result<Option<relay::Bus>> {
+/// The connection to the bus, if the settings turn it on, with answers on an inbox of `name` where no
+/// other is set. The server need not be there yet.
+pub async fn connect(args: &Bus, name: &str) -> Result<Option<relay::Bus>> {
     let Some(url) = &args.nats_url else {
         return Ok(None);
     };
     let mut settings = Settings::new(url).map_err(|error| wrong(&error))?;
+    let own = format!("_INBOX_{name}");
+    settings = settings
+        .with_inbox(args.nats_inbox.as_deref().unwrap_or(&own))
+        .map_err(|error| wrong(&error))?;
     settings = settings
         .with_prefix(&args.events_prefix)
         .map_err(|error| wrong(&error))?;
@@ -57,6 +62,7 @@ fn wrong(error: &SettingError) -> WrongSetting {
         Setting::Authority => "--nats-ca",
         Setting::Certificate => "--nats-certificate",
         Setting::Key => "--nats-key",
+        Setting::Inbox => "--nats-inbox",
         Setting::Prefix => "--events-prefix",
         Setting::Stream => "--events-stream",
         Setting::Replicas => "--events-replicas",

@@ -18,7 +18,7 @@ use crate::exit::WrongSetting;
 pub async fn run(args: Serve) -> Result<()> {
     let name = format!("clientele-{}", args.service.name());
     let _telemetry = running::telemetry(&args.server, &name).await?;
-    let bus = bus::connect(&args.bus).await?;
+    let bus = bus::connect(&args.bus, args.service.name()).await?;
     let config = running::config(args.listen, &args.server, &args.identity);
     let protection = identity::protection(&args.identity, &args.encryption, None).await?;
     let uri = match args.service {

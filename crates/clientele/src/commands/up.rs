@@ -18,7 +18,7 @@ use crate::exit::WrongSetting;
 /// Runs the command.
 pub async fn run(args: Up) -> Result<()> {
     let _telemetry = running::telemetry(&args.server, "clientele").await?;
-    let bus = bus::connect(&args.bus).await?;
+    let bus = bus::connect(&args.bus, "clientele").await?;
     let config = running::config(args.listen, &args.server, &args.identity);
     let (protection, credential) =
         identity::within_process(&args.identity, &args.encryption).await?;
