@@ -43,7 +43,10 @@ fn server_url() -> Option<String> {
 const OWNER: &str = "clientele_e2e_owner";
 
 /// Whom the services connect as: a role that owns nothing, before whom the second wall stands.
-const ROLE: &str = "clientele_e2e_service";
+pub const ROLE: &str = "clientele_e2e_service";
+
+/// Whose members the private server asks for their passwords.
+const GUARDED: &str = "clientele_test_passwords";
 
 /// Three fresh databases on the private server, migrated, dropped with this value.
 pub struct Databases {
@@ -75,12 +78,7 @@ impl Databases {
                 "CREATE DATABASE {}_{service} OWNER {OWNER}",
                 databases.prefix
             ));
-            let migrated = std::process::Command::new(binary())
-                .args(["migrate", service, "--grant-to", ROLE])
-                .args(["--database-url", &databases.owner_url(service)])
-                .output()
-                .expect("the clientele binary");
-            assert!(migrated.status.success(), "{migrated:?}");
+            migrate(service, &databases.owner_url(service), ROLE);
         }
         databases
     }
@@ -93,6 +91,44 @@ impl Databases {
     /// The URL of a service's database, as its owner.
     pub fn owner_url(&self, service: &str) -> String {
         self.url_of(service, OWNER)
+    }
+
+    /// Gives a service's database a role that has to show this password, and from now on no other. False
+    /// where the server lets everybody in, unlike that of `./dev postgres`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the server refuses.
+    pub fn guard(&self, service: &str, password: &str) -> bool {
+        let role = self.guarded();
+        self.run(&format!(
+            "DO $$ BEGIN CREATE ROLE {GUARDED}; \
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        ));
+        self.run(&format!(
+            "DO $$ BEGIN CREATE ROLE {role} LOGIN IN ROLE {GUARDED}; \
+             EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        ));
+        self.run(&format!("ALTER ROLE {role} PASSWORD '{password}'"));
+        migrate(service, &self.owner_url(service), &role);
+        PgConnection::establish(&self.guarded_url(service, "wrong")).is_err()
+    }
+
+    /// The URL of a service's database, as the role with the password.
+    pub fn guarded_url(&self, service: &str, password: &str) -> String {
+        self.url_of(service, &format!("{}:{password}", self.guarded()))
+    }
+
+    /// Has the server close the connections of the role with the password.
+    pub fn cut_guarded(&self) {
+        self.run(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}'",
+            self.guarded()
+        ));
+    }
+
+    fn guarded(&self) -> String {
+        format!("{}_guarded", self.prefix)
     }
 
     fn url_of(&self, service: &str, role: &str) -> String {
@@ -149,6 +185,16 @@ impl Databases {
     }
 }
 
+/// Brings a service's database to the present schema, and lets a role serve from it.
+fn migrate(service: &str, url: &str, role: &str) {
+    let migrated = std::process::Command::new(binary())
+        .args(["migrate", service, "--grant-to", role])
+        .args(["--database-url", url])
+        .output()
+        .expect("the clientele binary");
+    assert!(migrated.status.success(), "{migrated:?}");
+}
+
 impl Drop for Databases {
     fn drop(&mut self) {
         for service in SERVICES {
@@ -159,5 +205,6 @@ impl Drop for Databases {
                 ));
             }
         }
+        self.run(&format!("DROP ROLE IF EXISTS {}", self.guarded()));
     }
 }

@@ -104,6 +104,24 @@ impl Suite {
         suite
     }
 
+    /// Starts one service and no other, with these arguments.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not come up.
+    pub async fn alone(service: &'static str, more: &[&str]) -> Self {
+        let mut suite = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            databases: None,
+            listen: "127.0.0.1:0",
+            processes: Vec::new(),
+        };
+        let arguments = ["serve", service].into_iter().chain(more.iter().copied());
+        let arguments = arguments.map(str::to_owned).collect();
+        suite.add(service, arguments).await;
+        suite
+    }
+
     /// A client of this suite.
     ///
     /// # Panics

@@ -1,13 +1,14 @@
 //! The settings of the service.
 
 use serde::Deserialize;
+use store::DatabaseUrl;
 
 /// What billing needs to know to run.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `sqlite:PATH` or `postgres://...`.
-    pub database_url: String,
+    pub database_url: DatabaseUrl,
     /// Whether to bring an older schema up to date; otherwise it is refused. Default: no.
     #[serde(default)]
     pub migrate: bool,

@@ -37,8 +37,8 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, said: &Said) -> anyhow::Result<()> {
     match cli.command {
-        Command::Up(args) => commands::up::run(args).await,
-        Command::Serve(args) => commands::serve::run(args).await,
+        Command::Up(args) => commands::up::run(args, &said.origins).await,
+        Command::Serve(args) => commands::serve::run(args, &said.origins).await,
         Command::Migrate(args) => commands::migrate::run(&args),
         Command::Epoch(args) => commands::epoch::run(args).await,
         Command::Holders(args) => commands::holders::run(args).await,

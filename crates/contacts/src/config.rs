@@ -1,13 +1,14 @@
 //! What the service needs to be told.
 
 use serde::Deserialize;
+use store::DatabaseUrl;
 
 /// The service's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The database: `sqlite:PATH` or `postgres://...`.
-    pub database_url: String,
+    pub database_url: DatabaseUrl,
     /// Whether to bring an older schema up to date at the start; otherwise it is refused. Default:
     /// false.
     #[serde(default)]
@@ -20,7 +21,7 @@ pub struct Config {
 
 impl Config {
     /// The configuration with this database and the defaults.
-    pub fn new(database_url: impl Into<String>) -> Self {
+    pub fn new(database_url: impl Into<DatabaseUrl>) -> Self {
         Self {
             database_url: database_url.into(),
             migrate: false,

@@ -1,13 +1,14 @@
 //! The settings of the pipeline service.
 
 use serde::Deserialize;
+use store::DatabaseUrl;
 
 /// The settings of the pipeline service. Every field has a default but `database_url`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where its database is: `sqlite:PATH` or `postgres://...`.
-    pub database_url: String,
+    pub database_url: DatabaseUrl,
     /// Whether to bring an older schema up to date at start; otherwise it is refused.
     #[serde(default)]
     pub migrate: bool,
@@ -42,7 +43,7 @@ fn seal_interval_seconds() -> u64 {
 
 impl Config {
     /// The defaults, with this database.
-    pub fn new(database_url: impl Into<String>) -> Self {
+    pub fn new(database_url: impl Into<DatabaseUrl>) -> Self {
         Self {
             database_url: database_url.into(),
             migrate: false,

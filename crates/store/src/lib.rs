@@ -60,7 +60,7 @@ pub use scope::Scoped;
 pub use steady::{KeptIf, ROWS_MAX, Steady, kept_if};
 pub use store::Store;
 pub use text::prefix_end;
-pub use url::UrlError;
+pub use url::{DatabaseUrl, UrlError};
 pub use wake::Seen;
 
 #[doc(hidden)]

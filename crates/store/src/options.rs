@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel_migrations::EmbeddedMigrations;
 use types::Clock;
 
-use crate::url::UrlError;
+use crate::url::{DatabaseUrl, UrlError};
 
 /// A service's migrations, the same names for both engines.
 ///
@@ -24,7 +24,7 @@ pub struct Migrations {
 /// What [`Store::open`](crate::Store::open) needs to know.
 pub struct Options {
     /// `sqlite:PATH` or `postgres://...`.
-    pub url: String,
+    pub url: DatabaseUrl,
     /// The service's name: PostgreSQL's `application_name`, and a label in logs.
     pub service: &'static str,
     /// The service's tables.
@@ -46,7 +46,7 @@ impl Options {
     /// The defaults: no migration, the system's clock, 16 connections, 8 readers, 1 s for locks.
     pub fn new(
         service: &'static str,
-        url: impl Into<String>,
+        url: impl Into<DatabaseUrl>,
         migrations: &'static Migrations,
     ) -> Self {
         Self {

@@ -11,7 +11,7 @@ use types::Clock;
 use crate::attempt::Mode;
 use crate::failure::Note;
 use crate::options::{OpenError, Options};
-use crate::url::Target;
+use crate::url::{DatabaseUrl, Target};
 use crate::{Conn, epoch, postgres, sqlite};
 
 /// A pool of connections to one database.
@@ -46,6 +46,7 @@ pub(crate) struct Ready {
 /// failover is noticed by the first connection to the new primary.
 #[derive(Clone)]
 pub(crate) struct Manager {
+    url: DatabaseUrl,
     target: Target,
     service: &'static str,
     lock_timeout: Duration,
@@ -57,7 +58,8 @@ pub(crate) struct Manager {
 impl Manager {
     pub(crate) fn new(options: &Options) -> Result<Self, OpenError> {
         Ok(Self {
-            target: Target::parse(&options.url)?,
+            url: options.url.clone(),
+            target: Target::parse(options.url.text())?,
             service: options.service,
             lock_timeout: options.lock_timeout,
             clock: options.clock.clone(),
@@ -79,8 +81,12 @@ impl Manager {
     pub(crate) fn first(&self) -> Result<Conn, OpenError> {
         match &self.target {
             Target::Sqlite(path) => sqlite::connect(path, sqlite::Access::Write),
-            Target::Postgres(url) => postgres::connect(url, self.service, self.lock_timeout),
+            Target::Postgres(_) => self.connect_to_postgres(),
         }
+    }
+
+    fn connect_to_postgres(&self) -> Result<Conn, OpenError> {
+        postgres::connect(&self.url.now()?, self.service, self.lock_timeout)
     }
 
     /// A connection was found closed: those that idle in the pool are doubtful from now on.
@@ -124,8 +130,8 @@ impl r2d2::ManageConnection for Manager {
         let outage = self.outages.load(Ordering::Relaxed);
         let mut conn = match &self.target {
             Target::Sqlite(path) => sqlite::connect(path, sqlite::Access::Read)?,
-            Target::Postgres(url) => {
-                let mut conn = postgres::connect(url, self.service, self.lock_timeout)?;
+            Target::Postgres(_) => {
+                let mut conn = self.connect_to_postgres()?;
                 let epoch = epoch::reconcile(&mut conn, self.clock.now())
                     .map_err(|error| OpenError::Unreachable(format!("{error:?}")))?;
                 self.epoch.fetch_max(epoch.number, Ordering::Relaxed);

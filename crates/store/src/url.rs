@@ -8,8 +8,73 @@
 //! `sslmode` and what belongs to it are libpq's too (`sslmode=verify-full&sslrootcert=ca.pem`), in builds
 //! with the cargo feature `postgres-tls`; others refuse a URL that asks for TLS.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::options::OpenError;
+
+/// Where a database is: a URL, and the file that holds it, if one does.
+///
+/// The file is read again for each new connection to PostgreSQL, so that a password which was changed
+/// there needs no restart. Which engine it is, and SQLite's file, are those of the start.
+///
+/// `Debug` shows neither password nor host.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct DatabaseUrl {
+    text: String,
+    file: Option<PathBuf>,
+}
+
+impl DatabaseUrl {
+    /// The same, which is also the content of this file.
+    #[must_use]
+    pub fn in_file(mut self, file: PathBuf) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// The URL as it was at the start.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The URL of PostgreSQL as it is now. Errors: the file can't be read or holds no such URL; the text
+    /// names the file and nothing of what is in it.
+    pub(crate) fn now(&self) -> Result<Cow<'_, str>, OpenError> {
+        let Some(file) = &self.file else {
+            return Ok(Cow::Borrowed(&self.text));
+        };
+        let refused = |problem: &dyn fmt::Display| {
+            OpenError::Unreachable(format!("the URL in {}: {problem}", file.display()))
+        };
+        let read = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
+        match Target::parse(read.trim_end()) {
+            Ok(Target::Postgres(url)) => Ok(Cow::Owned(url)),
+            Ok(Target::Sqlite(_)) => Err(refused(&"it was of PostgreSQL at the start")),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for DatabaseUrl {
+    fn from(text: T) -> Self {
+        Self {
+            text: text.into(),
+            file: None,
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DatabaseUrl");
+        shown.field("file", &self.file).finish_non_exhaustive()
+    }
+}
 
 /// Where a store keeps its data, parsed from a URL.
 ///
@@ -121,6 +186,28 @@ mod tests {
         }
         assert_eq!(Target::parse("sqlite::memory:"), Err(UrlError::FileMissing));
         assert_eq!(Target::parse("sqlite://"), Err(UrlError::FileMissing));
+    }
+
+    #[test]
+    fn a_url_in_a_file_is_what_the_file_says_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        let url = DatabaseUrl::from("postgres://u:first@h/d").in_file(file.clone());
+        assert!(!format!("{url:?}").contains("first"));
+        assert_eq!(
+            DatabaseUrl::from("postgres://h/d").now().unwrap(),
+            "postgres://h/d"
+        );
+        std::fs::write(&file, "postgres://u:second@h/d\n").unwrap();
+        assert_eq!(url.now().unwrap(), "postgres://u:second@h/d");
+        for content in ["", "sqlite:third.db", "mysql://u:third@h/d", "third"] {
+            std::fs::write(&file, content).unwrap();
+            let told = url.now().unwrap_err().to_string();
+            assert!(told.contains(file.to_str().unwrap()), "{told}");
+            assert!(!told.contains("third"), "{told}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(url.now().is_err());
     }
 
     #[test]

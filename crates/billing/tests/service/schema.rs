@@ -18,7 +18,7 @@ async fn an_old_schema_is_refused_unless_asked_to_migrate() {
     on_every_engine(async |engine| {
         let url = engine.fresh_url().await;
         let config = |migrate| Config {
-            database_url: url.to_string(),
+            database_url: (&*url).into(),
             migrate,
             pool_max: 4,
             pipeline_uri: "http://127.0.0.1:1".into(),

@@ -8,7 +8,7 @@ use anyhow::Result;
 use proto::Admission;
 use serve::telemetry::{self, Export, Format, Logs, Telemetry, TelemetryError};
 use serve::{Concurrency, Config, Limits, NotLoopback, Protection, Server, ServerError, Services};
-use store::Store;
+use store::{DatabaseUrl, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use super::announce::announce;
 use super::{bus, files};
 use crate::cli::{self, LogFormat};
 use crate::exit::WrongSetting;
+use crate::settings::{Origin, Origins};
 
 /// What the three services have in common once they are open.
 pub trait Running: Send + Sync {
@@ -133,6 +134,14 @@ fn missing(refused: &NotLoopback) -> String {
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     parts.join(", and ")
+}
+
+/// The URL of a database, which is read again where `setting` came from a file.
+pub fn database_url(origins: &Origins, setting: &str, text: String) -> DatabaseUrl {
+    match origins.of(setting) {
+        Some(Origin::SecretFile { path, .. }) => DatabaseUrl::from(text).in_file(path.clone()),
+        _ => text.into(),
+    }
 }
 
 /// A database URL that can't be read is a wrong setting, `setting`; a database that does not answer is

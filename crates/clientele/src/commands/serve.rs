@@ -13,9 +13,10 @@ use super::running::{self, Running};
 use super::{bus, identity, tls};
 use crate::cli::{Serve, Service};
 use crate::exit::WrongSetting;
+use crate::settings::Origins;
 
-/// Runs the command.
-pub async fn run(args: Serve) -> Result<()> {
+/// Runs the command, whose settings are those of `origins`.
+pub async fn run(args: Serve, origins: &Origins) -> Result<()> {
     let name = format!("clientele-{}", args.service.name());
     let _telemetry = running::telemetry(&args.server, &name).await?;
     let bus = bus::connect(&args.bus, args.service.name()).await?;
@@ -35,10 +36,11 @@ pub async fn run(args: Serve) -> Result<()> {
     )?;
     let server = running::bind(config, protection).await?;
     let (clock, ids) = (Clock::system(), Ids::system());
+    let database_url = running::database_url(origins, "--database-url", args.database_url);
     let opened: Arc<dyn Running> = match args.service {
         Service::Contacts => {
             let config = contacts::Config {
-                database_url: args.database_url,
+                database_url,
                 migrate: args.migrate,
                 pool_max: args.server.pool_max,
             };
@@ -55,7 +57,7 @@ pub async fn run(args: Serve) -> Result<()> {
                 contacts_uri: needed("--contacts-uri", args.contacts_uri)?,
                 credential,
                 tls,
-                ..pipeline::Config::new(args.database_url)
+                ..pipeline::Config::new(database_url)
             };
             Arc::new(
                 Pipeline::open(config, clock, ids)
@@ -65,7 +67,7 @@ pub async fn run(args: Serve) -> Result<()> {
         }
         Service::Billing => {
             let config = billing::Config {
-                database_url: args.database_url,
+                database_url,
                 migrate: args.migrate,
                 pool_max: args.server.pool_max,
                 pipeline_uri: needed("--pipeline-uri", args.pipeline_uri)?,

@@ -14,9 +14,10 @@ use types::{Clock, Ids};
 use super::{bus, identity, running, tls};
 use crate::cli::Up;
 use crate::exit::WrongSetting;
+use crate::settings::Origins;
 
-/// Runs the command.
-pub async fn run(args: Up) -> Result<()> {
+/// Runs the command, whose settings are those of `origins`.
+pub async fn run(args: Up, origins: &Origins) -> Result<()> {
     let _telemetry = running::telemetry(&args.server, "clientele").await?;
     let bus = bus::connect(&args.bus, "clientele").await?;
     let config = running::config(args.listen, &args.server, &args.identity);
@@ -31,8 +32,9 @@ pub async fn run(args: Up) -> Result<()> {
             &format!("{}: {error}", args.data_dir.display()),
         )
     })?;
-    let url = |given: Option<String>, service: &str| {
-        given.unwrap_or_else(|| sqlite_url(&args.data_dir, service))
+    let url = |given: Option<String>, service: &str| match given {
+        Some(url) => running::database_url(origins, &format!("--{service}-database-url"), url),
+        None => sqlite_url(&args.data_dir, service).into(),
     };
     let here = tls::own_uri(server.address(), server.is_encrypted());
     let (clock, ids) = (Clock::system(), Ids::system());

@@ -37,7 +37,7 @@ impl Running {
         follow: bool,
     ) -> Self {
         let config = Config {
-            database_url: url.to_owned(),
+            database_url: url.into(),
             migrate: true,
             pool_max: 16,
             pipeline_uri: pipeline_uri.to_owned(),
