@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use harness::certificates::Certificates;
 use harness::client::Client;
-use harness::engine::{Databases, Engine, SERVICES};
+use harness::engine::{Databases, Engine, ROLE, SERVICES};
 use harness::eventually::eventually;
 use harness::realm::Realm;
 use harness::suite::binary;
@@ -178,8 +178,13 @@ impl Cluster {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
-        let places = self.places(service, ports);
+        let mut places = self.places(service, ports);
+        places.insert("CLIENTELE_DATABASE_URL_FILE", self.secret(kind, service));
         for (setting, written) in self.objects.environment(container) {
+            if setting == "CLIENTELE_GRANT_TO" && self.databases.is_none() {
+                // SQLite has no roles.
+                continue;
+            }
             let place = places.get(setting.as_str()).cloned();
             let value = place
                 .or(written)
@@ -189,14 +194,24 @@ impl Cluster {
         command
     }
 
+    /// The file that a workload's Secret is mounted as: a Job is the owner of its database, a service is
+    /// not.
+    fn secret(&self, kind: &str, service: &str) -> String {
+        let folder = self.certificates.folder();
+        let url = match &self.databases {
+            Some(databases) if kind == "Job" => databases.owner_url(service),
+            Some(databases) => databases.url(service),
+            None => format!("sqlite:{}", folder.join(format!("{service}.db")).display()),
+        };
+        let file = folder.join(format!("{service}-{kind}.url"));
+        std::fs::write(&file, url).expect("a file");
+        file.display().to_string()
+    }
+
     /// What stands on this machine in place of what is in the cluster.
     fn places(&self, service: &str, [port, health]: [u16; 2]) -> BTreeMap<&'static str, String> {
         let file = |name: &str| self.certificates.folder().join(name).display().to_string();
         let uri = |service| format!("https://localhost:{}", self.doors[service].port);
-        let database = match &self.databases {
-            Some(databases) => databases.url(service),
-            None => format!("sqlite:{}", file(&format!("{service}.db"))),
-        };
         let nowhere = || "tls://localhost:1".to_owned();
         let bus = self.bus.as_ref().map_or_else(nowhere, Servers::url);
         let keys = self.realm.arguments().swap_remove(1);
@@ -218,7 +233,7 @@ impl Cluster {
             ("CLIENTELE_JWKS", keys),
             ("CLIENTELE_ISSUER", ISSUER.to_owned()),
             ("CLIENTELE_AUDIENCE", AUDIENCE.to_owned()),
-            ("CLIENTELE_DATABASE_URL", database),
+            ("CLIENTELE_GRANT_TO", ROLE.to_owned()),
             ("CLIENTELE_CONTACTS_URI", uri("contacts")),
             ("CLIENTELE_PIPELINE_URI", uri("pipeline")),
             // Connections of a machine that others test on too, and news that travel faster.

@@ -6,6 +6,7 @@ mod images;
 mod network;
 mod pods;
 mod probes;
+mod roles;
 mod secrets;
 mod settings;
 mod wiring;
@@ -32,6 +33,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("addresses", settings::addresses),
     ("certificates", settings::certificates),
     ("secrets", secrets::secrets),
+    ("roles", roles::roles),
     ("bus", bus::bus),
     ("drain", drain::drain),
     ("connections", drain::connections),

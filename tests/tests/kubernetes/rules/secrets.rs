@@ -1,6 +1,7 @@
 //! Secrets are in Secrets.
 
 use super::Findings;
+use super::settings::secret_at;
 use crate::objects::{Objects, full_name, labels, list, text};
 
 /// Words of settings that are secrets.
@@ -13,7 +14,8 @@ const SECRET: [&str; 5] = [
 ];
 
 /// No secret is written into a ConfigMap, an environment or an argument, and none comes as a Secret
-/// that stands in the repository.
+/// that stands in the repository. They come as files, which can change under a running pod, and which
+/// no child process inherits.
 pub fn secrets(objects: &Objects) -> Vec<String> {
     let mut findings = Findings::new();
     findings.require(
@@ -31,7 +33,7 @@ pub fn secrets(objects: &Objects) -> Vec<String> {
             for variable in list(&container["env"]) {
                 let (name, value) = (text(&variable["name"]), text(&variable["value"]));
                 let from_secret = !variable["valueFrom"]["secretKeyRef"].is_null();
-                let good = from_secret || !is_secret(name, value);
+                let good = !from_secret && !is_secret(name, value);
                 findings.require(good, &workload.name, name);
             }
             for argument in list(&container["args"]) {
@@ -41,12 +43,10 @@ pub fn secrets(objects: &Objects) -> Vec<String> {
         }
         if workload.clientele().is_some_and(|c| c["args"][0] != "up") {
             let clientele = workload.clientele().expect("is there");
-            let variables = list(&clientele["env"]).iter();
-            let mut urls = variables.filter(|v| v["name"] == "CLIENTELE_DATABASE_URL");
-            let url = urls
-                .next()
-                .map(|url| &url["valueFrom"]["secretKeyRef"]["key"]);
-            let good = url.is_some_and(|key| key == "url");
+            let environment = objects.environment(clientele);
+            let file = environment.get("CLIENTELE_DATABASE_URL_FILE");
+            let file = file.cloned().flatten().unwrap_or_default();
+            let good = secret_at(workload.pod, clientele, &file).is_some();
             findings.require(good, &workload.name, "has its database from a Secret");
         }
     }
@@ -61,7 +61,8 @@ fn is_secret(name: &str, value: &str) -> bool {
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         user.is_some_and(|user| user.contains(':'))
     });
-    SECRET.iter().any(|word| name.contains(word))
+    let names_a_file = name.ends_with("_FILE");
+    !names_a_file && SECRET.iter().any(|word| name.contains(word))
         || value.contains("PRIVATE KEY-----")
         || value.contains("postgres://")
         || with_password

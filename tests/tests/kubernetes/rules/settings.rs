@@ -48,7 +48,15 @@ fn settings_of(arguments: &[String]) -> Option<BTreeSet<String>> {
     let help = String::from_utf8(help).ok()?;
     let marks = help.split("[env: ").skip(1);
     let names = marks.filter_map(|mark| mark.split([']', '=']).next());
-    Some(names.map(str::to_owned).collect())
+    let mut settings: BTreeSet<String> = names.map(str::to_owned).collect();
+    // Files of secrets have no line of their own.
+    let words = help.split_whitespace();
+    let files = words.filter_map(|word| word.strip_prefix("--")?.strip_suffix("-file"));
+    settings.extend(files.map(|secret| {
+        let name = secret.to_uppercase().replace('-', "_");
+        format!("CLIENTELE_{name}_FILE")
+    }));
+    Some(settings)
 }
 
 /// A service listens at the port of its Services, and calls the others at Services whose every address
@@ -145,4 +153,17 @@ pub fn mounted(pod: &Value, container: &Value, secret: &str, key: &str) -> Optio
         text(&mount["mountPath"]),
         text(&item["path"])
     ))
+}
+
+/// The name of the Secret whose key is found at a path in a container.
+pub fn secret_at<'a>(pod: &'a Value, container: &Value, path: &str) -> Option<&'a str> {
+    let secrets = list(&pod["volumes"]).iter().filter_map(|volume| {
+        let secret = &volume["secret"];
+        Some((secret["secretName"].as_str()?, list(&secret["items"])))
+    });
+    let mut keys = secrets.flat_map(|(name, items)| items.iter().map(move |item| (name, item)));
+    let found = keys.find(|(name, item)| {
+        mounted(pod, container, name, text(&item["key"])).is_some_and(|at| at == path)
+    });
+    found.map(|(name, _)| name)
 }
