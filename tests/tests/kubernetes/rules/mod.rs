@@ -1,5 +1,6 @@
 //! What must be true of an installation, as rules that each list what is wrong with it.
 
+mod alerts;
 mod bus;
 mod drain;
 mod images;
@@ -34,6 +35,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("certificates", settings::certificates),
     ("secrets", secrets::secrets),
     ("roles", roles::roles),
+    ("memory", alerts::memory),
     ("bus", bus::bus),
     ("drain", drain::drain),
     ("connections", drain::connections),
