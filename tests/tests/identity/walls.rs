@@ -1,5 +1,5 @@
-//! What one caller left does nothing for another: page tokens, request ids, consistency tokens; and
-//! services that prove themselves to each other.
+//! Who did what, and who may have it answered again; moves with a permission of their own; services that
+//! prove themselves to each other.
 
 use harness::client::{Client, refusal};
 use harness::engine::engines;
@@ -20,7 +20,7 @@ fn reason(answer: Result<Value, tonic::Status>) -> String {
     )
 }
 
-/// Three contacts with positions, policies and projects, so that lists have a second page.
+/// Three contacts with positions, policies, projects and invoices.
 async fn furnish(client: &Client, workspace: &str) {
     let parent = format!("workspaces/{workspace}");
     for number in 0..3 {
@@ -42,51 +42,6 @@ async fn furnish(client: &Client, workspace: &str) {
         let invoice = json!({"contact": format!("{parent}/contacts/c{number}"), "currency_code": "EUR", "lines": [{"description": "Work", "unit_price": {"value": "1"}}]});
         let request = json!({"parent": parent, "invoice": invoice});
         ok(client, "InvoiceService/CreateInvoice", request).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_token_opens_no_other_workspace() {
-    for engine in engines() {
-        let realm = Realm::new();
-        let suite = Suite::start_in(engine, Layout::One, Some(&realm)).await;
-        let client = |subject: &str, workspace: &str| {
-            suite
-                .client()
-                .bearing(&realm.token_of(subject, &json!({workspace: ["admin"]})))
-        };
-        let (ours, theirs) = (client("ada", "home"), client("eve", "other"));
-        furnish(&theirs, "other").await;
-        for method in [
-            "ContactService/ListContacts",
-            "PositionService/ListPositions",
-            "PolicyService/ListPolicies",
-            "ProjectService/ListProjects",
-            "InvoiceService/ListInvoices",
-        ] {
-            let page = ok(
-                &theirs,
-                method,
-                json!({"parent": "workspaces/other", "page_size": 1}),
-            )
-            .await;
-            let token = page["next_page_token"].as_str().expect(method);
-            let with =
-                |parent: &str| json!({"parent": parent, "page_size": 1, "page_token": token});
-            ok(&theirs, method, with("workspaces/other")).await;
-            let taken_home = ours.call(method, with("workspaces/home")).await;
-            assert_eq!(
-                reason(taken_home),
-                "PAGE_TOKEN_MISMATCH",
-                "{engine} {method}"
-            );
-            let taken_there = ours.call(method, with("workspaces/other")).await;
-            assert_eq!(
-                reason(taken_there),
-                "RESOURCE_NOT_FOUND",
-                "{engine} {method}"
-            );
-        }
     }
 }
 
