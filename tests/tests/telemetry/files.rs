@@ -86,7 +86,7 @@ fn alerts_watch_metrics_that_there_are_and_say_what_to_do() {
         .flatten()
         .collect();
     assert!(alerts.len() >= 10);
-    let operations = read("docs/operations.md");
+    let (operations, tried) = (read("docs/operations.md"), read("tests/alerts.yaml"));
     for rule in alerts {
         let name = rule["alert"].as_str().expect("a name");
         check(name, rule["expr"].as_str().expect("an expression"));
@@ -99,6 +99,10 @@ fn alerts_watch_metrics_that_there_are_and_say_what_to_do() {
         let heading = format!("### {name}");
         let is_there = operations.lines().any(|line| line == heading);
         assert!(is_there, "docs/operations.md has no {heading}");
+        let is_tried = tried
+            .lines()
+            .any(|line| line.trim() == format!("alertname: {name}"));
+        assert!(is_tried, "tests/alerts.yaml does not try {name}");
     }
 }
 
