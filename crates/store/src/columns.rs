@@ -1,9 +1,9 @@
-//! Rows of one table, column by column: an insert that has one text, and so one plan, however many
+//! Rows of one table, column by column: a statement that has one text, and so one plan, however many
 //! rows there are.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 
 /// Rows for PostgreSQL. All columns have as many values; a column that is left out has its default.
@@ -23,6 +23,12 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 pub struct Columns<'a> {
     table: &'static str,
     columns: Vec<(&'static str, Values<'a>)>,
+}
+
+/// The statement of [`Columns::update`], for [`Steady`](crate::Steady).
+pub struct Update<'a> {
+    columns: Columns<'a>,
+    keys: &'static [&'static str],
 }
 
 enum Values<'a> {
@@ -91,6 +97,15 @@ impl<'a> Columns<'a> {
         self.walk_rows(out)
     }
 
+    /// The statement that changes, of rows that are there, all columns but these `keys`, by which each is
+    /// found.
+    pub fn update(self, keys: &'static [&'static str]) -> Update<'a> {
+        Update {
+            columns: self,
+            keys,
+        }
+    }
+
     /// Writes the names of the columns, with commas between them.
     pub(crate) fn walk_names(&self, out: &mut AstPass<'_, '_, Pg>) {
         for (place, (name, _)) in self.columns.iter().enumerate() {
@@ -119,6 +134,39 @@ impl<'a> Columns<'a> {
             }
         }
         out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Update<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Columns { table, columns } = &self.columns;
+        let (keys, rest): (Vec<_>, Vec<_>) = columns
+            .iter()
+            .map(|(name, _)| *name)
+            .partition(|name| self.keys.contains(name));
+        out.push_sql("UPDATE ");
+        out.push_sql(table);
+        out.push_sql(" SET ");
+        for (place, name) in rest.into_iter().enumerate() {
+            out.push_sql(if place > 0 { ", " } else { "" });
+            out.push_sql(name);
+            out.push_sql(" = new.");
+            out.push_sql(name);
+        }
+        out.push_sql(" FROM ");
+        self.columns.walk_rows(out.reborrow())?;
+        out.push_sql(" AS new (");
+        self.columns.walk_names(&mut out);
+        out.push_sql(")");
+        for (place, name) in keys.into_iter().enumerate() {
+            out.push_sql(if place > 0 { " AND " } else { " WHERE " });
+            out.push_sql(table);
+            out.push_sql(".");
+            out.push_sql(name);
+            out.push_sql(" = new.");
+            out.push_sql(name);
+        }
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ pub mod single;
 pub mod together;
 
 pub use beyond::Beyond;
-pub use columns::Columns;
+pub use columns::{Columns, Update};
 pub use conn::Conn;
 pub use error::{Driver, Error};
 pub use migrate::{migrate, pending};

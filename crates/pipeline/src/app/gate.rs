@@ -301,8 +301,9 @@ fn finish_all(
     tables::transitions::transitions_insert(conn, transitions)?;
     for one in &mut finished {
         one.position.change += 1;
-        tables::positions::position_update(conn, &one.position)?;
     }
+    let positions: Vec<&Position> = finished.iter().map(|one| &one.position).collect();
+    tables::positions::positions_update(conn, &positions)?;
     let mut outcomes = Vec::with_capacity(finished.len());
     for Finished {
         position,

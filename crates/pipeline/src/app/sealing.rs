@@ -11,8 +11,6 @@ use crate::store::checkpoints::{Checkpoint, Head};
 
 /// Heads of one seal.
 const HEADS_MAX: i64 = 200;
-/// Workspaces that are looked at at once.
-const SCAN: i64 = 100;
 const STEP_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl App {
@@ -42,28 +40,26 @@ impl App {
                 .store
                 .across()
                 .read("histories.scan", Deadline::after(STEP_TIME), move |conn| {
-                    tables::positions::workspaces_unsealed(conn, &from, SCAN)
+                    tables::positions::workspace_unsealed(conn, &from)
                 })
                 .await?;
-            let Some(last) = unsealed.last().cloned() else {
+            let Some(workspace) = unsealed else {
                 return Ok(more);
             };
-            after = last;
-            for workspace in unsealed {
-                let (lease, clock, sealed) = (lease.clone(), self.clock.clone(), workspace.clone());
-                let full = self
-                    .store
-                    .within(&workspace)
-                    .write("histories.seal", Deadline::after(STEP_TIME), move |conn| {
-                        leases::hold(conn, &lease, clock.now())?;
-                        seal(conn, &sealed, clock.now())
-                    })
-                    .await;
-                match full {
-                    Ok(full) => more |= full,
-                    Err(error) => tracing::warn!(%error, workspace, "it is not sealed now"),
-                }
+            let (lease, clock, sealed) = (lease.clone(), self.clock.clone(), workspace.clone());
+            let full = self
+                .store
+                .within(&workspace)
+                .write("histories.seal", Deadline::after(STEP_TIME), move |conn| {
+                    leases::hold(conn, &lease, clock.now())?;
+                    seal(conn, &sealed, clock.now())
+                })
+                .await;
+            match full {
+                Ok(full) => more |= full,
+                Err(error) => tracing::warn!(%error, workspace, "it is not sealed now"),
             }
+            after = workspace;
         }
     }
 }

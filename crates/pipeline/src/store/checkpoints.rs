@@ -102,20 +102,30 @@ pub fn checkpoint_insert(
             table::record_time.eq(now.0),
         ))
         .execute(conn)?;
-    for head in sealed {
-        diesel::insert_into(heads::table)
-            .values((
+    let rows: Vec<_> = sealed
+        .iter()
+        .map(|head| {
+            (
                 heads::workspace.eq(workspace),
                 heads::number.eq(new.number),
                 heads::contact.eq(&head.contact),
                 heads::revision.eq(head.revision),
                 heads::hash.eq(&head.hash[..]),
-            ))
-            .execute(conn)?;
-        diesel::update(positions::table.find((workspace, &head.contact)))
-            .set(positions::sealed_revision.eq(head.revision))
-            .execute(conn)?;
-    }
+            )
+        })
+        .collect();
+    store::all!(conn, rows, |some| diesel::insert_into(heads::table)
+        .values(some))?;
+    let sealed: Vec<&str> = sealed.iter().map(|head| head.contact.as_str()).collect();
+    let revision = heads::table
+        .find((workspace, new.number, positions::contact))
+        .select(heads::revision)
+        .single_value();
+    diesel::update(positions::table)
+        .filter(positions::workspace.eq(workspace))
+        .filter(positions::contact.eq_any(sealed))
+        .set(positions::sealed_revision.eq(revision.assume_not_null()))
+        .execute(conn)?;
     Ok(())
 }
 

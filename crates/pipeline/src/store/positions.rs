@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 use policy::company::Kind;
-use store::{Beyond, Conn, Error};
+use store::{Beyond, Columns, Conn, Error, Steady};
 use types::{ContactName, Micros, Role};
 
 use super::schema::{positions as table, workspaces};
@@ -192,6 +192,48 @@ pub fn position_update(conn: &mut Conn, position: &Position) -> Result<(), Error
     Ok(())
 }
 
+/// The same for several, each of another contact: on PostgreSQL as one statement.
+pub fn positions_update(conn: &mut Conn, positions: &[&Position]) -> Result<(), Error> {
+    match conn {
+        Conn::Postgres(conn) if positions.len() > 1 => {
+            let rows: Vec<Row> = positions.iter().map(|one| Row::from(*one)).collect();
+            let update = columns_of(&rows).update(&["workspace", "contact"]);
+            Steady(update).execute(conn)?;
+            Ok(())
+        }
+        conn => positions
+            .iter()
+            .try_for_each(|position| position_update(conn, position)),
+    }
+}
+
+fn columns_of(rows: &[Row]) -> Columns<'_> {
+    let text = |of: fn(&Row) -> &str| rows.iter().map(of);
+    let number = |of: fn(&Row) -> i64| rows.iter().map(of);
+    Columns::of("positions")
+        .text("workspace", text(|row| &row.workspace))
+        .text("contact", text(|row| &row.contact))
+        .text("kind", text(|row| &row.kind))
+        .text("stage", text(|row| &row.stage))
+        .text("role", text(|row| &row.role))
+        .text("state", text(|row| &row.state))
+        .big_int("revision", number(|row| row.revision))
+        .big_int("change", number(|row| row.change))
+        .big_int("activation", number(|row| row.activation))
+        .text("policy", text(|row| &row.policy))
+        .big_int("policy_revision", number(|row| row.policy_revision))
+        .big_int("enter_time", number(|row| row.enter_time))
+        .binary("head_hash", rows.iter().map(|row| &row.head_hash[..]))
+        .big_int("sealed_revision", number(|row| row.sealed_revision))
+        .big_int("grant_revision", number(|row| row.grant_revision))
+        .big_int("facts_time", number(|row| row.facts_time))
+        .text("refusal", text(|row| &row.refusal))
+        .bool(
+            "documents_exist",
+            rows.iter().map(|row| row.documents_exist),
+        )
+}
+
 /// The positions of these contacts of one workspace that have a row, in no order.
 pub fn positions_of(
     conn: &mut Conn,
@@ -267,17 +309,16 @@ pub fn positions_oldest_activation(conn: &mut Conn, workspace: &str) -> Result<O
         .first(conn)?)
 }
 
-/// Workspaces after `after` with histories that grew since they were sealed, in the order of their
-/// ids.
-pub fn workspaces_unsealed(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<String>, Error> {
+/// The first workspace after `after` with histories that grew since they were sealed.
+pub fn workspace_unsealed(conn: &mut Conn, after: &str) -> Result<Option<String>, Error> {
+    // Asked for one by one, for a DISTINCT reads all that is unsealed.
     Ok(table::table
         .filter(table::workspace.gt(after))
         .filter(table::revision.gt(table::sealed_revision))
-        .select(table::workspace)
-        .distinct()
         .order(table::workspace)
-        .limit(limit)
-        .load(conn)?)
+        .select(table::workspace)
+        .first(conn)
+        .optional()?)
 }
 
 /// Contacts of a workspace whose histories grew since they were sealed, in the order of their ids.
