@@ -290,7 +290,7 @@ pub fn associate_with(
         .filter(|company: &ContactName| company.workspace == contact.name.workspace);
     for led in tables::companies::companies_of_primary(conn, &contact.name)? {
         if company.as_ref() != Some(&led) {
-            tables::companies::company_delete(conn, &led)?;
+            tables::companies::company_release(conn, &led, &contact.name)?;
             tables::evaluations::evaluation_request(conn, &led, scene.now)?;
         }
     }

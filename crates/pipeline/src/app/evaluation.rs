@@ -309,7 +309,7 @@ fn leave(
     // A company that is gone follows nobody, and nobody follows whoever is gone.
     tables::companies::company_delete(conn, &contact.name)?;
     for led in tables::companies::companies_of_primary(conn, &contact.name)? {
-        tables::companies::company_delete(conn, &led)?;
+        tables::companies::company_release(conn, &led, &contact.name)?;
         tables::evaluations::evaluation_request(conn, &led, scene.now)?;
     }
     if position.stage.is_none() {

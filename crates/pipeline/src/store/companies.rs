@@ -71,7 +71,21 @@ pub fn company_insert(
     Ok(inserted == 1)
 }
 
-/// Forgets who was primary.
+/// Forgets that a contact is primary. One who was named instead meanwhile stays: whoever looks at the
+/// contact of before holds that one's position, not the company's.
+pub fn company_release(
+    conn: &mut Conn,
+    company: &ContactName,
+    primary: &ContactName,
+) -> Result<(), Error> {
+    let led = table::table
+        .find((&company.workspace, &company.contact))
+        .filter(table::primary_contact.eq(&primary.contact));
+    diesel::delete(led).execute(conn)?;
+    Ok(())
+}
+
+/// Forgets who was primary, of a company that is held.
 pub fn company_delete(conn: &mut Conn, company: &ContactName) -> Result<(), Error> {
     diesel::delete(table::table.find((&company.workspace, &company.contact))).execute(conn)?;
     Ok(())

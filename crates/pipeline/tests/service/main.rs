@@ -27,6 +27,7 @@ mod recalls;
 mod recoveries;
 mod refusals;
 mod restored;
+mod rivals;
 mod suite;
 mod turns;
 mod waits;
