@@ -28,6 +28,12 @@ pub enum Error {
         /// The resource's name.
         resource: String,
     },
+    /// The name is that of a contact that was removed for good.
+    #[error("{resource} was the name of a contact that is purged")]
+    NamePurged {
+        /// The name.
+        resource: String,
+    },
     /// An external id belongs to another contact.
     #[error("an external id of {system} belongs to {existing}")]
     DuplicateIdentity {

@@ -28,6 +28,11 @@ pub(super) fn status(error: Error) -> Status {
             let text = "exists; take another id, or use the one that exists";
             about(Reason::ResourceExists, &resource, text)
         }
+        Error::NamePurged { resource } => {
+            let text = "was a contact that is purged, to whom old invoices and histories refer, \
+                so the name is not given again; take another id";
+            about(Reason::ResourceExists, &resource, text)
+        }
         Error::EtagMismatch { resource } => {
             let text = "has changed since it was read; read it again";
             about(Reason::EtagMismatch, &resource, text)

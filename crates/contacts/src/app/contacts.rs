@@ -22,7 +22,7 @@ use crate::domain::facts::ExternalId;
 use crate::error::Error;
 use crate::store::contacts as rows;
 use crate::wire::contacts::{Draft, message};
-use references::{check_references, duplicate};
+use references::{check_references, duplicate, require_unused};
 
 pub(super) use creates::{Creation, STATEMENTS_MAX};
 pub use list::{ListInput, contact_filter};
@@ -48,7 +48,8 @@ impl App {
             id,
             draft,
         } = input;
-        let id = if id.is_empty() { self.ids.next() } else { id };
+        let is_named = !id.is_empty();
+        let id = if is_named { id } else { self.ids.next() };
         let name = ContactName::new(workspace, id);
         let now = self.clock.now();
         let contact = Contact::created(name, draft.facts.clone(), &call.actor, now);
@@ -58,12 +59,12 @@ impl App {
         let contact = Arc::new(contact);
         let mut done = Err(Stop::KeyTaken);
         if draft.references.is_empty() && !call.validate_only {
-            let contact = Arc::clone(&contact);
-            done = self.create_at_once(&call, contact, &event_id, now).await;
+            let new = (Arc::clone(&contact), is_named);
+            done = self.create_at_once(&call, new, &event_id, now).await;
         }
         if matches!(done, Err(Stop::KeyTaken)) {
             done = self
-                .create_checked(&call, contact, draft, event_id, now)
+                .create_checked(&call, (contact, is_named), draft, event_id, now)
                 .await;
         }
         match self.answer(&call, done).await {
@@ -74,12 +75,12 @@ impl App {
         }
     }
 
-    /// The hot path: nothing to look up, so one statement does it all. [`Stop::KeyTaken`] where that
-    /// does not do.
+    /// The hot path: nothing to look up before, so one statement does it all. [`Stop::KeyTaken`] where
+    /// that does not do.
     async fn create_at_once(
         &self,
         call: &Call,
-        contact: Arc<Contact>,
+        (contact, is_named): (Arc<Contact>, bool),
         event_id: &str,
         now: Micros,
     ) -> Result<Done, Stop> {
@@ -93,7 +94,7 @@ impl App {
                 .map_or_else(Vec::new, |_| stored_answer(Some(&shown), "")),
         };
         let entry = Entry::of(Change::Created, &shown, event_id);
-        let creation = Creation::new(call, contact, entry, answer, now);
+        let creation = Creation::new(call, (contact, is_named), entry, answer, now);
         match self.create_with_others(creation).await? {
             Created::At(at) => Ok(Done::Fresh(Some(Box::new(shown)), Some(at))),
             Created::KeyTaken => Err(Stop::KeyTaken),
@@ -105,7 +106,7 @@ impl App {
     async fn create_checked(
         &self,
         call: &Call,
-        contact: Arc<Contact>,
+        (contact, is_named): (Arc<Contact>, bool),
         draft: Draft,
         event_id: String,
         now: Micros,
@@ -119,7 +120,7 @@ impl App {
                     return Ok(Done::Replay(stored));
                 }
                 check_references(conn, &contact.name, &draft.references)?;
-                insert(conn, &owned, &contact, &event_id, now)
+                insert(conn, &owned, (&contact, is_named), &event_id, now)
             },
         );
         write.await
@@ -144,8 +145,12 @@ impl App {
             call.deadline,
             move |conn| {
                 let twin = rows::contact_get(conn, &target)?;
+                if twin.is_none() && is_new {
+                    // It may have been purged just now.
+                    require_unused(conn, &target.workspace, &[&target.contact])?;
+                }
                 let owners = rows::external_id_owners(conn, &target.workspace, &ids)?;
-                Ok::<_, StoreError>((twin, owners))
+                Ok::<_, Error>((twin, owners))
             },
         );
         let (twin, owners) = found.await?;
@@ -177,11 +182,11 @@ impl App {
     }
 }
 
-/// Inserts a contact in a transaction whose key is claimed.
+/// Inserts a contact in a transaction whose key is claimed, and whether its id was chosen.
 pub(super) fn insert(
     conn: &mut Conn,
     call: &Call,
-    contact: &Contact,
+    (contact, is_named): (&Contact, bool),
     event_id: &str,
     now: Micros,
 ) -> Result<Done, Stop> {
@@ -193,19 +198,20 @@ pub(super) fn insert(
         key: None,
         change,
     };
-    match rows::contact_create(conn, new)? {
-        Created::KeyTaken => Err(Stop::KeyTaken),
-        Created::At(_) if call.validate_only => {
-            // What a call that only checks made is gone at once: it has no name.
-            shown.name = String::new();
-            Err(Stop::Checked(Some(Box::new(unstored(shown)))))
-        }
-        Created::At(at) => {
-            let answer = stored_answer(Some(&shown), &consistency_token(at));
-            call.complete(conn, &shown.name, contact.revision, &answer)?;
-            Ok(Done::Fresh(Some(Box::new(shown)), Some(at)))
-        }
+    let Created::At(at) = rows::contact_create(conn, new)? else {
+        return Err(Stop::KeyTaken);
+    };
+    if is_named {
+        require_unused(conn, &contact.name.workspace, &[&contact.name.contact])?;
     }
+    if call.validate_only {
+        // What a call that only checks made is gone at once: it has no name.
+        shown.name = String::new();
+        return Err(Stop::Checked(Some(Box::new(unstored(shown)))));
+    }
+    let answer = stored_answer(Some(&shown), &consistency_token(at));
+    call.complete(conn, &shown.name, contact.revision, &answer)?;
+    Ok(Done::Fresh(Some(Box::new(shown)), Some(at)))
 }
 
 /// Ends a write with its answer, or takes it back where it was only to be checked.

@@ -16,7 +16,9 @@ pub use create::{NewContact, contact_create, contacts_create};
 pub use list::{ContactList, SortKey, contacts_list};
 use row::{ContactRow, Keys, columns, joined, terms_of};
 
-use super::schema::{contact_external_ids, contact_positions, contact_terms, contacts};
+use super::schema::{
+    contact_external_ids, contact_positions, contact_terms, contacts, purged_contacts,
+};
 use crate::domain::contacts::Contact;
 use crate::domain::facts::ExternalId;
 
@@ -231,7 +233,7 @@ pub fn contacts_overdue(
 }
 
 /// Removes a contact for good, with all that hangs on its row, if it may still be purged; answers
-/// its last revision.
+/// its last revision. Its name is kept, so that nobody else gets it.
 pub fn contact_purge(
     conn: &mut Conn,
     name: &ContactName,
@@ -244,5 +246,28 @@ pub fn contact_purge(
     )
     .returning(contacts::revision)
     .get_results(c))?;
-    Ok(gone.into_iter().next())
+    let Some(revision) = gone.into_iter().next() else {
+        return Ok(None);
+    };
+    diesel::insert_into(purged_contacts::table)
+        .values((
+            purged_contacts::workspace.eq(&name.workspace),
+            purged_contacts::contact.eq(&name.contact),
+        ))
+        .execute(conn)?;
+    Ok(Some(revision))
+}
+
+/// Which of these ids were those of contacts that are purged. To be asked after contacts of these ids
+/// were found missing, or were inserted: then a purge that was under way has been committed.
+pub fn contacts_purged(
+    conn: &mut Conn,
+    workspace: &str,
+    ids: &[&str],
+) -> Result<Vec<String>, Error> {
+    Ok(purged_contacts::table
+        .filter(purged_contacts::workspace.eq(workspace))
+        .filter(purged_contacts::contact.eq_any(ids))
+        .select(purged_contacts::contact)
+        .load(conn)?)
 }

@@ -67,6 +67,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    purged_contacts (workspace, contact) {
+        workspace -> Text,
+        contact -> Text,
+    }
+}
+
+diesel::table! {
     imports (workspace, import) {
         workspace -> Text,
         import -> Text,

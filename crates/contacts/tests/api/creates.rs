@@ -15,10 +15,10 @@ use crate::support::{
 /// So many that some of them wait while others are written.
 const MANY: usize = 40;
 
-type Answer = Result<Response<CreateContactResponse>, Status>;
+pub type Answer = Result<Response<CreateContactResponse>, Status>;
 
 /// The answers to requests that are made at once, in their order.
-async fn at_once(suite: &Suite, requests: Vec<CreateContactRequest>) -> Vec<Answer> {
+pub async fn at_once(suite: &Suite, requests: Vec<CreateContactRequest>) -> Vec<Answer> {
     let calls = requests.into_iter().map(|request| {
         let mut contacts = suite.contacts.clone();
         async move { contacts.create_contact(request).await }
@@ -26,7 +26,7 @@ async fn at_once(suite: &Suite, requests: Vec<CreateContactRequest>) -> Vec<Answ
     futures::future::join_all(calls).await
 }
 
-fn numbered(number: usize) -> CreateContactRequest {
+pub fn numbered(number: usize) -> CreateContactRequest {
     CreateContactRequest {
         contact_id: format!("c{number}"),
         request_id: REQUEST_ID.replace("ad90", &format!("{number:04}")),

@@ -7,7 +7,8 @@ use proto::contacts::v1::{Contact, DeleteContactRequest, ExternalId};
 use crate::support::{Suite, name, on_each_engine};
 use crate::transfer_support::{create, import, outcomes, rows, to_end, upload};
 
-async fn checked_and_run(suite: &mut Suite, file: &str) -> Vec<(Outcome, Vec<String>)> {
+/// What a dry run and then the run itself say of the rows of a file.
+pub async fn checked_and_run(suite: &mut Suite, file: &str) -> Vec<(Outcome, Vec<String>)> {
     let import = create(suite, import(Format::Ndjson)).await;
     upload(suite, &import, file.as_bytes()).await;
     let checked = to_end(suite, &import, true).await;

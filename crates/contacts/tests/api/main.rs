@@ -10,6 +10,7 @@ mod imports;
 mod list_limits;
 mod lists;
 mod positions;
+mod purged;
 mod refusals;
 mod removals;
 mod repetitions;

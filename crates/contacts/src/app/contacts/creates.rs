@@ -2,6 +2,9 @@
 //!
 //! Whatever keeps such a statement from being carried out may be the fault of one of them, so then each
 //! is written for itself and gets an answer of its own.
+//!
+//! Those whose ids were chosen go apart from the others: no such id may be a purged contact's, and to
+//! look that up takes a transaction of two statements.
 
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ use futures::future::join_all;
 use store::idempotency::Stored;
 use store::single::Created;
 use store::together::{self, Lost};
-use store::{Error as StoreError, Store};
+use store::{Conn, Error as StoreError, Store};
 use types::{Deadline, Micros};
 
 use crate::app::log::Entry;
@@ -28,6 +31,8 @@ pub(in crate::app) struct Creation(Arc<Parts>);
 struct Parts {
     call: Call,
     contact: Arc<Contact>,
+    /// Whether the caller chose its id.
+    is_named: bool,
     entry: Entry,
     answer: Stored,
     now: Micros,
@@ -45,7 +50,7 @@ impl together::Job for Creation {
 impl Creation {
     pub(super) fn new(
         call: &Call,
-        contact: Arc<Contact>,
+        (contact, is_named): (Arc<Contact>, bool),
         entry: Entry,
         answer: Stored,
         now: Micros,
@@ -54,6 +59,7 @@ impl Creation {
         Self(Arc::new(Parts {
             call,
             contact,
+            is_named,
             entry,
             answer,
             now,
@@ -62,6 +68,13 @@ impl Creation {
 
     fn workspace(&self) -> &str {
         &self.0.contact.name.workspace
+    }
+
+    /// Those of one workspace go together, but for those whose ids were chosen: what has to be looked
+    /// up for them costs the others nothing.
+    fn lane(&self) -> String {
+        let suffix = if self.0.is_named { "/named" } else { "" };
+        format!("{}{suffix}", self.workspace())
     }
 
     fn new_contact(&self) -> rows::NewContact<'_> {
@@ -81,14 +94,10 @@ impl App {
         creation: Creation,
     ) -> Result<Created, StoreError> {
         let parts = &creation.0;
-        let (workspace, deadline) = (creation.workspace().to_owned(), parts.call.deadline);
+        let (lane, deadline) = (creation.lane(), parts.call.deadline);
         let store = self.store.clone();
         let together = move |creations| create_together(store.clone(), creations);
-        match self
-            .creates
-            .run(&workspace, creation, deadline, together)
-            .await
-        {
+        match self.creates.run(&lane, creation, deadline, together).await {
             Ok(outcome) => outcome,
             Err(Lost::Late) => Err(StoreError::DeadlineExceeded),
             Err(Lost::Panicked) => Err(StoreError::Panicked {
@@ -109,7 +118,7 @@ async fn create_together(
         && let Some(latest) = latest
     {
         let all = creations.iter().map(|(creation, _)| creation.clone());
-        match create_all(&store, all.collect(), latest).await {
+        match create_all(&store, "contacts.create_together", all.collect(), latest).await {
             Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
             Err(unknown @ StoreError::CommitUnknown(_)) => doubt = Some(unknown),
             Err(_) => {}
@@ -122,23 +131,44 @@ async fn create_together(
     .await
 }
 
+/// Creates all of them or none: in one statement, or where their ids were chosen in a transaction that
+/// looks afterwards whether one of them was a purged contact's.
 async fn create_all(
     store: &Store,
+    op: &'static str,
     creations: Vec<Creation>,
     deadline: Deadline,
 ) -> Result<Vec<Created>, StoreError> {
-    // Whoever waits together is of one workspace.
-    let workspace = creations.first().map_or("", Creation::workspace).to_owned();
-    store
-        .within(&workspace)
-        .write_single("contacts.create_together", deadline, move |conn| {
-            let new: Vec<_> = creations.iter().map(Creation::new_contact).collect();
-            let positions = rows::contacts_create(conn, &new)?;
-            // Nothing may stay of the others where a key was taken.
-            let positions = positions.ok_or(StoreError::RequestInProgress)?;
-            Ok(positions.into_iter().map(Created::At).collect())
+    // Whoever waits together is of one lane.
+    let first = creations.first();
+    let workspace = first.map_or("", Creation::workspace).to_owned();
+    let are_named = first.is_some_and(|first| first.0.is_named);
+    let within = store.within(&workspace);
+    if !are_named {
+        let write = within.write_single(op, deadline, move |conn| insert(conn, &creations));
+        return write.await;
+    }
+    let write = within.write(op, deadline, move |conn| {
+        let created = insert(conn, &creations)?;
+        let names = creations.iter().map(|creation| &creation.0.contact.name);
+        let ids: Vec<&str> = names.map(|name| name.contact.as_str()).collect();
+        if rows::contacts_purged(conn, &workspace, &ids)?.is_empty() {
+            return Ok(created);
+        }
+        Err(StoreError::UniqueViolation {
+            table: "purged_contacts".to_owned(),
+            constraint: "purged_contacts_pkey".to_owned(),
         })
-        .await
+    });
+    write.await
+}
+
+fn insert(conn: &mut Conn, creations: &[Creation]) -> Result<Vec<Created>, StoreError> {
+    let new: Vec<_> = creations.iter().map(Creation::new_contact).collect();
+    let positions = rows::contacts_create(conn, &new)?;
+    // Nothing may stay of the others where a key was taken.
+    let positions = positions.ok_or(StoreError::RequestInProgress)?;
+    Ok(positions.into_iter().map(Created::At).collect())
 }
 
 /// Where it is in doubt whether the creation was written with others, only its key can tell; without
@@ -154,11 +184,9 @@ async fn create_alone(
     {
         return Err(doubt.clone());
     }
-    let created = store
-        .within(creation.workspace())
-        .write_single("contacts.create", deadline, move |conn| {
-            rows::contact_create(conn, creation.new_contact())
-        })
-        .await;
-    created.map_err(|refused| doubt.unwrap_or(refused))
+    match create_all(store, "contacts.create", vec![creation], deadline).await {
+        Ok(mut created) => Ok(created.pop().unwrap_or(Created::KeyTaken)),
+        Err(StoreError::RequestInProgress) => Ok(Created::KeyTaken),
+        Err(refused) => Err(doubt.unwrap_or(refused)),
+    }
 }

@@ -1,4 +1,5 @@
-//! What a contact points at, and what points at it: other contacts, and keys in other systems.
+//! What a contact points at, and what points at it: other contacts, keys in other systems, and what
+//! is left of a contact that had its name.
 
 use store::Conn;
 use types::ContactName;
@@ -58,6 +59,17 @@ pub(super) fn require_identities(
         .next()
     {
         Some((id, owner)) => Err(duplicate(workspace, &id, &owner)),
+        None => Ok(()),
+    }
+}
+
+/// No contact whose id somebody chose gets the name of one that is purged. Those of this workspace were
+/// found missing, or inserted, earlier in the transaction.
+pub(super) fn require_unused(conn: &mut Conn, workspace: &str, ids: &[&str]) -> Result<(), Error> {
+    match rows::contacts_purged(conn, workspace, ids)?.pop() {
+        Some(id) => Err(Error::NamePurged {
+            resource: ContactName::new(workspace, id).to_string(),
+        }),
         None => Ok(()),
     }
 }

@@ -53,7 +53,7 @@ impl App {
                         let contact =
                             Contact::created(given.name.clone(), facts, &owned.actor, now);
                         check_references(conn, &contact.name, &given.draft.references)?;
-                        insert(conn, &owned, &contact, &event_id, now)
+                        insert(conn, &owned, (&contact, true), &event_id, now)
                     }
                     None => Err(Error::not_found(&given.name).into()),
                 }

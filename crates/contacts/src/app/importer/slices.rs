@@ -143,6 +143,13 @@ impl Slice {
                 Owner::Row(_) => Ok(Verdict::Match(String::new())),
             };
         }
+        if let Some(own) = &own
+            && !contacts::contacts_purged(conn, workspace, &[&own.contact])?.is_empty()
+        {
+            return Ok(Verdict::Refuse(vec![format!(
+                "the contact {own} is purged, and its name is not given again: leave the name out"
+            )]));
+        }
         let id = own.map_or_else(|| row.contact_id.clone(), |own| own.contact);
         Ok(Verdict::Create(ContactName::new(workspace, id), content))
     }
