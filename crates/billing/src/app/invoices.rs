@@ -17,7 +17,7 @@ use crate::domain::invoices::{self, Content, Invoice};
 use crate::error::{Error, Kind};
 use crate::store::{grants, invoices as rows};
 use crate::wire::invoices::{content_from_wire, invoice_to_wire};
-use crate::wire::masks;
+use crate::wire::{Resource as _, masks};
 
 /// A resource name in the field of a request.
 pub fn name<N>(field: &str, text: &str) -> Result<N, Error>
@@ -78,9 +78,11 @@ impl App {
             .await;
         settled(outcome, |response| {
             response.consistency_token.clear();
-            if let Some(invoice) = response.invoice.as_mut().filter(|_| !given) {
-                invoice.name.clear();
-                invoice.etag.clear();
+            if let Some(invoice) = &mut response.invoice {
+                invoice.unstore();
+                if !given {
+                    invoice.name.clear();
+                }
             }
         })
     }
@@ -323,8 +325,8 @@ impl ByMask for Invoice {
         }
     }
 
-    fn token(response: &mut v1::UpdateInvoiceResponse) -> &mut String {
-        &mut response.consistency_token
+    fn parts(response: &mut v1::UpdateInvoiceResponse) -> (Option<&mut v1::Invoice>, &mut String) {
+        (response.invoice.as_mut(), &mut response.consistency_token)
     }
 }
 

@@ -23,9 +23,9 @@ use crate::domain::grants::{Entitlement as _, Invoice as InvoiceEntitlement};
 use crate::domain::invoices::{self, Invoice, Ready, Refused};
 use crate::error::{Error, Kind};
 use crate::store::{grants, invoices as rows};
-use crate::wire::invoices::invoice_to_wire;
+use crate::wire::{Resource as _, invoices::invoice_to_wire};
 
-/// Issues that wait to share a transaction, by workspace.
+/// Issues that wait to share a transaction, by [`Job::lane`].
 pub type Queue = together::Queue<Job>;
 
 /// What is asked for: one invoice to be issued.
@@ -357,11 +357,12 @@ impl App {
 
 /// What issuing would give; the number and hash are not given out, since others may come before.
 fn rehearsed(invoice: &Invoice) -> v1::IssueInvoiceResponse {
-    let invoice = v1::Invoice {
+    let mut invoice = v1::Invoice {
         number: String::new(),
         hash: String::new(),
         ..invoice_to_wire(invoice)
     };
+    invoice.unstore();
     v1::IssueInvoiceResponse {
         invoice: Some(invoice),
         consistency_token: String::new(),

@@ -14,8 +14,8 @@ use super::{Abort, App};
 use crate::domain::projects::Project;
 use crate::error::{Error, Kind};
 use crate::store::projects as rows;
-use crate::wire::masks;
 use crate::wire::projects::{content_from_wire, project_to_wire};
+use crate::wire::{Resource as _, masks};
 
 impl App {
     /// Creates a project without members.
@@ -65,9 +65,11 @@ impl App {
             .await;
         settled(outcome, |response| {
             response.consistency_token.clear();
-            if let Some(project) = response.project.as_mut().filter(|_| !given) {
-                project.name.clear();
-                project.etag.clear();
+            if let Some(project) = &mut response.project {
+                project.unstore();
+                if !given {
+                    project.name.clear();
+                }
             }
         })
     }
@@ -250,8 +252,8 @@ impl ByMask for Project {
         }
     }
 
-    fn token(response: &mut v1::UpdateProjectResponse) -> &mut String {
-        &mut response.consistency_token
+    fn parts(response: &mut v1::UpdateProjectResponse) -> (Option<&mut v1::Project>, &mut String) {
+        (response.project.as_mut(), &mut response.consistency_token)
     }
 }
 

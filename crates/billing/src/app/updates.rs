@@ -11,14 +11,14 @@ use prost_types::FieldMask;
 use super::calls::{Call, Done, Sent, Write, log_all, replayed, settled};
 use super::{Abort, App};
 use crate::error::{Error, Kind};
-use crate::wire::masks;
+use crate::wire::{Resource, masks};
 
 /// A resource that is changed by a mask.
 pub(super) trait ByMask: Sized {
     /// Its resource name.
     type Name: std::fmt::Display + Send + Sync + 'static;
     /// Its message.
-    type Wire: Message + Send + Sync + 'static;
+    type Wire: Resource + Message + Send + Sync + 'static;
     /// The answer of the rpc.
     type Response: Message + Default + Send + 'static;
 
@@ -52,8 +52,8 @@ pub(super) trait ByMask: Sized {
     /// The answer.
     fn response(wire: Self::Wire, consistency_token: String) -> Self::Response;
 
-    /// The answer's token.
-    fn token(response: &mut Self::Response) -> &mut String;
+    /// The answer's resource and token.
+    fn parts(response: &mut Self::Response) -> (Option<&mut Self::Wire>, &mut String);
 }
 
 /// What is asked for: the fields of `given` that `mask` names, in the place of what is stored.
@@ -104,7 +104,11 @@ impl App {
                 change::<R>(conn, &name, &given, &paths, &etag, &write)
             })
             .await;
-        settled(outcome, |response| R::token(response).clear())
+        settled(outcome, |response| {
+            let (resource, token) = R::parts(response);
+            token.clear();
+            resource.into_iter().for_each(Resource::unstore);
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use proto::billing::v1;
 use proto::convert;
 use proto::google::r#type as google;
 use rust_decimal::Decimal;
@@ -17,6 +18,27 @@ pub mod invoices;
 pub mod masks;
 pub mod projects;
 mod tax;
+
+/// A resource's message.
+pub trait Resource {
+    /// Takes away what only a stored revision has: its time, and its etag, which would pass once
+    /// somebody else has made that revision.
+    fn unstore(&mut self);
+}
+
+impl Resource for v1::Invoice {
+    fn unstore(&mut self) {
+        self.etag.clear();
+        self.update_time = None;
+    }
+}
+
+impl Resource for v1::Project {
+    fn unstore(&mut self) {
+        self.etag.clear();
+        self.update_time = None;
+    }
+}
 
 /// Notes a text that PostgreSQL could not keep; both engines refuse it alike.
 fn check_text(text: &str, field: &str, faults: &mut Faults) {

@@ -6,7 +6,7 @@ use proto::errors::v1::Reason;
 use tonic::Status;
 
 use super::support::{
-    PARENT, Running, assert_refused, contact, create_request, decimal, fields, invoice, money,
+    Running, assert_refused, contact, create_request, decimal, fields, invoice, money,
     on_every_engine, refusal, with_client,
 };
 
@@ -269,67 +269,6 @@ async fn drafts_change_by_mask_and_issued_ones_never() {
             .expect_err("issued");
         assert_refused(&refused, Reason::InvoiceStateInvalid);
         assert_eq!(refusal(&refused).2["state"], "ISSUED");
-        billing.stop().await;
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_only_tried_leaves_nothing() {
-    on_every_engine(async |engine| {
-        let (suite, billing, ada) = with_client(&engine).await;
-        let tried = v1::CreateInvoiceRequest {
-            invoice: Some(invoice(&ada)),
-            validate_only: true,
-            ..create_request()
-        };
-        let would_be = billing.create(tried.clone()).await.expect("a client");
-        assert_eq!(
-            (would_be.name.as_str(), would_be.net_total),
-            ("", money(21, 0))
-        );
-        suite.pipeline.put(&contact("ben"), "lead");
-        let refused = v1::CreateInvoiceRequest {
-            invoice: Some(invoice(&contact("ben"))),
-            ..tried.clone()
-        };
-        assert_refused(
-            &billing.create(refused).await.expect_err("a lead"),
-            Reason::EntitlementMissing,
-        );
-        let draft = billing.draft(&ada).await.expect("a client");
-        let request = v1::IssueInvoiceRequest {
-            name: draft.name.clone(),
-            validate_only: true,
-            ..Default::default()
-        };
-        let response = billing
-            .invoices
-            .clone()
-            .issue_invoice(request)
-            .await
-            .expect("it would do");
-        let would_be = response.into_inner().invoice.expect("an invoice");
-        assert_eq!((would_be.state, would_be.number.as_str()), (2, ""));
-        assert_eq!(
-            billing.get(&draft.name).await.expect("a draft still"),
-            draft
-        );
-        assert_eq!(
-            billing.issue(&draft.name).await.expect("a client").number[9..],
-            *"000001"
-        );
-        let listed = v1::ListInvoicesRequest {
-            parent: PARENT.into(),
-            ..Default::default()
-        };
-        let listed = billing
-            .invoices
-            .clone()
-            .list_invoices(listed)
-            .await
-            .expect("the list");
-        assert_eq!(listed.into_inner().invoices.len(), 1);
         billing.stop().await;
     })
     .await;

@@ -16,4 +16,5 @@ mod recalls;
 mod refused;
 mod schema;
 mod support;
+mod tried;
 mod waiting;

@@ -83,6 +83,7 @@ fn cancel(
     };
     if validate_only {
         response.consistency_token.clear();
+        response.position = response.position.map(wire::positions::unstored);
         return Err(Abort::Preview(Box::new((response, false))));
     }
     let name = contact.position().to_string();

@@ -13,6 +13,7 @@ use super::{ATTEMPTS_MAX, Abort, App, Call, Stale, companies, completions};
 use crate::domain::contacts::{Contact, Presence};
 use crate::error::Error;
 use crate::store as tables;
+use crate::wire;
 
 /// A conversion that somebody asks for.
 #[derive(Clone, Debug)]
@@ -223,10 +224,11 @@ pub fn difference(step: &Step) -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// The answer of a call that was only tried: ids and tokens are left out.
+/// The answer of a call that was only tried: ids, etag and tokens are left out.
 pub fn tried(mut conversion: Conversion) -> Conversion {
     if let Some(response) = &mut conversion.response {
         response.consistency_token.clear();
+        response.position = response.position.take().map(wire::positions::unstored);
         if let Some(transition) = &mut response.transition {
             transition.name.clear();
             transition.hash.clear();

@@ -132,6 +132,7 @@ fn name(
     let mut response = shown(conn, scene, &company.name)?;
     if naming.validate_only {
         response.consistency_token.clear();
+        response.position = response.position.map(wire::positions::unstored);
         return Err(Abort::Preview(Box::new((response, false))));
     }
     let resource = company.name.position().to_string();

@@ -43,6 +43,15 @@ pub fn position(shown: &Shown) -> v1::Position {
     }
 }
 
+/// The position as it would be: without the etag, which would pass once somebody else has made that
+/// change.
+pub fn unstored(position: v1::Position) -> v1::Position {
+    v1::Position {
+        etag: String::new(),
+        ..position
+    }
+}
+
 /// The state on the wire.
 pub fn state(state: State) -> v1::position::State {
     match state {

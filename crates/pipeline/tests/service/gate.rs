@@ -138,6 +138,17 @@ async fn giving_up_keeps_the_holder_and_voids_the_recall() {
             request_id: "0190163d-8694-739b-aea5-966c26f8ad92".to_owned(),
             ..CancelTransitionRequest::default()
         };
+        let tried = CancelTransitionRequest {
+            validate_only: true,
+            ..request.clone()
+        };
+        let tried = suite.one.positions().cancel_transition(tried).await;
+        let would_be = tried.expect("tried").into_inner().position;
+        let would_be = would_be.expect("a position");
+        assert_eq!(
+            (would_be.state(), would_be.etag.as_str()),
+            (position::State::Open, "")
+        );
         let cancelled = suite
             .one
             .positions()
