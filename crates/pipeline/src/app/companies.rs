@@ -169,13 +169,13 @@ pub fn catch_up(
     by: &By<'_>,
 ) -> Result<Option<Step>, Abort<()>> {
     let company = position.name.clone();
-    let to = led.and_then(|led| mapped(scene, led));
+    let to = led.and_then(|led| mapped(&scene.lineage, led));
     let refusal = match (led, &to) {
         (None, _) => "The company has no primary contact.",
         (Some(_), None) => "The primary contact has no position.",
         (Some(_), Some(_)) => "",
     };
-    let stays = mapped(scene, &position) == to;
+    let stays = mapped(&scene.lineage, &position) == to;
     let seen = position.refusal != refusal || named && stays;
     refusal.clone_into(&mut position.refusal);
     gate::note(conn, scene, position, seen)?;
@@ -198,9 +198,15 @@ pub fn catch_up(
 }
 
 /// The stage somebody stands in, in the words of the policy in force.
-pub fn mapped(scene: &Scene, position: &Position) -> Option<String> {
+pub fn mapped(lineage: &Lineage, position: &Position) -> Option<String> {
     let stage = position.stage.as_deref()?;
-    Some(scene.lineage.mapped(position.activation, stage))
+    Some(lineage.mapped(position.activation, stage))
+}
+
+/// Whether a company that follows somebody who stood in `stood`, empty for nowhere, moves along. One
+/// that went its own way while companies did not come first does not.
+pub fn goes_along(lineage: &Lineage, company: &Position, stood: &str) -> bool {
+    mapped(lineage, company).unwrap_or_default() == stood
 }
 
 /// Has a company that is held follow nobody any more who does not belong to it. False where others
@@ -233,8 +239,8 @@ fn refused(
     position: &Position,
     led: Option<&Position>,
 ) -> Result<Option<Effect>, store::Error> {
-    let from = mapped(scene, position);
-    let to = led.and_then(|led| mapped(scene, led));
+    let from = mapped(&scene.lineage, position);
+    let to = led.and_then(|led| mapped(&scene.lineage, led));
     let policy = &scene.lineage.active().policy;
     let Err(refusal) = change_primary(policy, from.as_deref(), to.as_deref(), true) else {
         return Ok(None);
@@ -332,10 +338,10 @@ pub fn follow_primaries(
             if primary.as_ref() != Some(&step.position.name) || is_gone(conn, &position)? {
                 continue;
             }
-            if mapped(scene, &position).unwrap_or_default() == *stood {
+            if goes_along(&scene.lineage, &position, stood) {
                 followers.extend(copy(conn, scene, position, last)?);
             } else {
-                // It went its own way while companies did not come first, and may lose by this.
+                // It may lose by this.
                 tables::evaluations::evaluation_request(conn, &company, scene.now)?;
             }
         }

@@ -8,9 +8,11 @@ use policy::{Permissions, Request, StagePreview};
 use store::Conn;
 use types::{ContactName, Deadline};
 
+use super::reopening::reopening;
 use super::steps::Walk;
-use super::{App, conversions};
-use crate::domain::positions::{Shown, State};
+use super::{App, companies, conversions};
+use crate::domain::activations::Lineage;
+use crate::domain::positions::{Position, Shown, State};
 use crate::error::Error;
 use crate::store as tables;
 
@@ -53,18 +55,19 @@ impl App {
         let contact = self.contacts.get(name, deadline).await?;
         conversions::present(&contact)?;
         let (shown, lineage) = self.position_shown(name, &[], deadline).await?;
-        let asked = name.clone();
-        let waiting = self
+        let scene = self.scene(lineage, &name.workspace, &tried.actor, "");
+        let (asked, position) = (scene.clone(), shown.position.clone());
+        let (waiting, reopening) = self
             .store
             .within(&name.workspace)
             .read_snapshot("conversions.preview", deadline, move |conn| {
-                waiting(conn, &asked)
+                let waiting = waiting(conn, &asked.lineage, &position)?;
+                Ok::<_, store::Error>((waiting, reopening(conn, &asked, &position)?))
             })
             .await?;
-        let scene = self.scene(lineage, &name.workspace, &tried.actor, "");
         let active = scene.lineage.active();
-        // From where the maps of later activations lead, as the move itself would begin.
-        let walk = Walk::begin(&scene, &contact, shown.position.clone());
+        let (position, reopening) = (shown.position.clone(), reopening.as_ref());
+        let walk = Walk::begin_conversion(&scene, &contact, position, reopening);
         let request = Request {
             actor: &tried.actor,
             reason: &tried.reason,
@@ -93,19 +96,24 @@ impl App {
     }
 }
 
-fn waiting(conn: &mut Conn, contact: &ContactName) -> Result<Waiting, store::Error> {
-    let workspace = &contact.workspace;
+fn waiting(
+    conn: &mut Conn,
+    lineage: &Lineage,
+    position: &Position,
+) -> Result<Waiting, store::Error> {
+    let workspace = &position.name.workspace;
     let state = tables::workspaces::workspace_get(conn, workspace)?;
-    let followers = tables::companies::companies_of_primary(conn, contact)?;
+    let followers = tables::companies::companies_of_primary(conn, &position.name)?;
     let ids: Vec<String> = followers.into_iter().map(|one| one.contact).collect();
     let followers = match ids.as_slice() {
         [] => Vec::new(),
         ids => tables::positions::positions_of(conn, workspace, ids)?,
     };
+    let stood = companies::mapped(lineage, position).unwrap_or_default();
     Ok(Waiting {
         all: state.is_some_and(|state| state.activating.is_some()),
-        followers: followers
-            .iter()
-            .any(|position| position.state == State::Revoking),
+        followers: followers.iter().any(|follower| {
+            follower.state == State::Revoking && companies::goes_along(lineage, follower, &stood)
+        }),
     })
 }

@@ -175,8 +175,8 @@ fn refuse_loss(
 ) -> Result<(), Error> {
     let active = scene.lineage.active();
     let (from, to) = (
-        companies::mapped(scene, position),
-        companies::mapped(scene, led),
+        companies::mapped(&scene.lineage, position),
+        companies::mapped(&scene.lineage, led),
     );
     let documents = companies::may_have_documents(conn, position)?;
     change_primary(&active.policy, from.as_deref(), to.as_deref(), documents)

@@ -128,6 +128,25 @@ impl<'a> Walk<'a> {
         walk
     }
 
+    /// Begins where a conversion does: whoever asks before the contact was looked at opens it, or opens
+    /// it again.
+    pub fn begin_conversion(
+        scene: &'a Scene,
+        contact: &'a Contact,
+        position: Position,
+        reopening: Option<&Reopening>,
+    ) -> Self {
+        let unseen = position.revision == 0 && position.refusal.is_empty();
+        let mut walk = Self::begin(scene, contact, position);
+        if unseen {
+            walk.open();
+        }
+        if let Some(Ok(decision)) = reopening.map(|reopening| walk.reopen(reopening)) {
+            walk.settle(&decision);
+        }
+        walk
+    }
+
     /// The stage one stands in by now.
     pub fn stage(&self) -> Option<&str> {
         self.standing.stage.as_deref()
@@ -321,14 +340,7 @@ pub fn convert(
             resource: contact.name.position().to_string(),
         });
     }
-    let unseen = position.revision == 0 && position.refusal.is_empty();
-    let mut walk = Walk::begin(scene, contact, position);
-    if unseen {
-        walk.open();
-    }
-    if let Some(Ok(decision)) = reopening.map(|reopening| walk.reopen(reopening)) {
-        walk.settle(&decision);
-    }
+    let walk = Walk::begin_conversion(scene, contact, position, reopening);
     let decision = walk
         .decide(Command::Convert {
             stage: &ask.stage,

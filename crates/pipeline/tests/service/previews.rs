@@ -2,13 +2,15 @@
 
 use proto::contacts::v1::contact;
 use proto::pipeline::v1::{
-    ConvertContactRequest, PreviewConversionsRequest, StagePreview, policy_definition::Mode,
+    ConvertContactRequest, PreviewConversionsRequest, SetPrimaryContactRequest, StagePreview,
+    policy_definition::Mode, position,
 };
 
 use crate::activating::{ADA, BOB, activate, create, populated, preset};
+use crate::companies::{COMPANY, associate, companies_first, company, follows, stands};
+use crate::company_switches::look_at;
+use crate::holding::new_epoch;
 use crate::suite::{Suite, eventually, on_each_engine, reason};
-
-const COMPANY: &str = "workspaces/default/contacts/example-ltd";
 
 /// What is previewed, each compared with what the call says that is only tried.
 async fn compared(suite: &Suite, name: &str) -> Vec<StagePreview> {
@@ -102,6 +104,68 @@ async fn where_companies_come_first() {
         for stage in compared(suite, ADA).await {
             assert_eq!(stage.refusal, "TRANSITION_PENDING");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_company_that_nobody_leads_any_more() {
+    on_each_engine(async |suite| {
+        companies_first(suite).await;
+        company(suite);
+        associate(suite, ADA);
+        stands(suite, COMPANY, "lead").await;
+        suite.directory.change(ADA, |ada| ada.company.clear());
+        look_at(suite, ADA).await;
+        stands(suite, COMPANY, "").await;
+        for stage in compared(suite, COMPANY).await {
+            assert_eq!(stage.refusal, "TRANSITION_NOT_ALLOWED");
+        }
+        // Where contacts come first it stands by itself, whoever asks first.
+        let contacts = preset(&suite.one, "one-way").await;
+        let contacts = create(&suite.one, "contacts", contacts).await;
+        let contacts = contacts.expect("created").revision;
+        activate(&suite.one, &contacts, &[], false)
+            .await
+            .expect("activated");
+        let stages = compared(suite, COMPANY).await;
+        assert!(stages.iter().any(|stage| stage.reachable));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_whoever_is_named_while_the_company_waits() {
+    on_each_engine(async |suite| {
+        suite.one.attach().await;
+        let mut definition = preset(&suite.one, "free-switch").await;
+        definition.mode = Mode::CompanyFirst as i32;
+        let new = create(&suite.one, "companies", definition).await;
+        let new = new.expect("created").revision;
+        activate(&suite.one, &new, &[], false)
+            .await
+            .expect("activated");
+        company(suite);
+        associate(suite, ADA);
+        follows(suite, ADA).await;
+        associate(suite, BOB);
+        suite.one.convert(ADA, "client").await.expect("a client");
+        stands(suite, COMPANY, "client").await;
+        // Nobody knows what may be held until the holder has attached again.
+        new_epoch(suite).await;
+        let naming = SetPrimaryContactRequest {
+            company: COMPANY.to_owned(),
+            primary_contact: BOB.to_owned(),
+            ..Default::default()
+        };
+        let named = suite.one.positions().set_primary_contact(naming).await;
+        let position = named.expect("named").into_inner().position;
+        let waits = position.expect("a position");
+        assert_eq!(waits.state(), position::State::Revoking);
+        // The company stands elsewhere than he does: it does not go along.
+        let stages = compared(suite, BOB).await;
+        assert!(stages.iter().any(|stage| stage.reachable));
+        suite.one.convert(BOB, "lead").await.expect("a lead");
     })
     .await;
 }

@@ -122,11 +122,11 @@ pub(crate) fn check(
 ) -> Result<(Option<StageIndex>, StageIndex), Refusal> {
     let to = engine.target(stage)?;
     let from = engine.stage()?;
-    if engine.position.is_closed() {
-        return Err(Refusal::PositionClosed);
-    }
     if engine.follows_primary() {
         return Err(Refusal::CompanyFollowsPrimary);
+    }
+    if engine.position.is_closed() {
+        return Err(Refusal::PositionClosed);
     }
     let Some(at) = from else {
         // Whoever has no position gets one as at opening: only where the policy opens contacts.
