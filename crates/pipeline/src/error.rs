@@ -56,8 +56,10 @@ pub enum Error {
     TransitionPending {
         /// The contact.
         contact: ContactName,
-        /// Where it goes; empty for a removal.
+        /// The stage it goes to; empty where to none.
         to: String,
+        /// Whether the contact goes away, which can't be given up.
+        is_removal: bool,
         /// Since when.
         since: Micros,
     },

@@ -77,15 +77,20 @@ fn of(error: &Error) -> Status {
             policy,
             refusal,
         } => verdicts::refused(contact, policy, refusal),
-        Error::TransitionPending { contact, to, since } => {
-            let goal = if to.is_empty() {
-                "removal"
-            } else {
-                to.as_str()
+        Error::TransitionPending {
+            contact,
+            to,
+            is_removal,
+            since,
+        } => {
+            let (goal, advice) = match to.as_str() {
+                _ if *is_removal => ("removal", "; wait until it is gone"),
+                "" => ("no position", "; wait, or abort it with CancelTransition"),
+                stage => (stage, "; wait, or abort it with CancelTransition"),
             };
             let message = format!(
                 "{contact} is on its way to {goal} until others have given back what its stage \
-                 granted; wait, or abort it with CancelTransition"
+                 granted{advice}"
             );
             Refusal::new(Reason::TransitionPending, message)
                 .metadata("contact", contact.to_string())

@@ -176,6 +176,7 @@ pub fn refuse_pending(conn: &mut Conn, position: &Position) -> Result<(), Error>
             .as_ref()
             .map(|pending| pending.to_stage().to_owned())
             .unwrap_or_default(),
+        is_removal: pending.as_ref().is_some_and(Pending::is_removal),
         since: pending
             .map(|pending| pending.create_time)
             .unwrap_or_default(),

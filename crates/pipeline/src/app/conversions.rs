@@ -205,6 +205,7 @@ pub fn present(contact: &Contact) -> Result<(), Error> {
         Presence::Deleting | Presence::Merging => Err(Error::TransitionPending {
             contact: contact.name.clone(),
             to: String::new(),
+            is_removal: true,
             since: contact.update_time,
         }),
         Presence::Absent => Err(Error::no_contact(&contact.name)),

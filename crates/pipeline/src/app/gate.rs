@@ -378,8 +378,8 @@ pub fn shown(
         role: lineage.role(stage.as_deref()),
         entitlements: position.entitlements(lineage.active(), stage.as_deref()),
         pending: pending.map(|pending| {
-            let to = (!pending.is_removal())
-                .then(|| lineage.mapped(pending.activation, pending.to_stage()));
+            let to = pending.to_stage();
+            let to = (!to.is_empty()).then(|| lineage.mapped(pending.activation, to));
             (to, pending.create_time)
         }),
         remaining: pending

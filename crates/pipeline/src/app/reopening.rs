@@ -1,6 +1,5 @@
 //! Positions that were closed: for good, or until their contact is there again.
 
-use policy::Cause;
 use store::Conn;
 
 use super::gate::Scene;
@@ -21,7 +20,7 @@ pub struct Reopening {
 
 /// Whether the position was closed because its contact is gone.
 pub fn is_gone(conn: &mut Conn, position: &Position) -> Result<bool, store::Error> {
-    Ok(closing(conn, position)?.is_some_and(|last| removes(&last)))
+    Ok(closing(conn, position)?.is_some_and(|last| last.moved.is_removal()))
 }
 
 /// How to open a position again; `None` where it is open, or never was.
@@ -52,7 +51,7 @@ pub fn reopening(
     }
     Ok(Some(Reopening {
         stage,
-        restored: removes(&last),
+        restored: last.moved.is_removal(),
     }))
 }
 
@@ -62,10 +61,4 @@ fn closing(conn: &mut Conn, position: &Position) -> Result<Option<Transition>, s
         return Ok(None);
     }
     tables::transitions::transition_get(conn, &position.name, position.revision)
-}
-
-fn removes(last: &Transition) -> bool {
-    [Cause::Deletion, Cause::Merge]
-        .iter()
-        .any(|cause| cause.as_str() == last.moved.cause)
 }

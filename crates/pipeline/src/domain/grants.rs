@@ -77,19 +77,20 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Where the contact goes; empty for a removal.
+    /// Where the contact goes; empty where to no position.
     pub fn to_stage(&self) -> &str {
         self.moves.last().map_or("", |last| last.to.as_str())
     }
 
-    /// The role of that stage; empty for a removal.
+    /// The role of that stage; empty where there is none.
     pub fn to_role(&self) -> &str {
         self.moves.last().map_or("", |last| last.to_role.as_str())
     }
 
-    /// Whether the contact goes away.
+    /// Whether the contact goes away. A company that lost its primary contact does not: it goes to no
+    /// position and stays.
     pub fn is_removal(&self) -> bool {
-        self.to_stage().is_empty()
+        self.moves.last().is_some_and(Move::is_removal)
     }
 }
 

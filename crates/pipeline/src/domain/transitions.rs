@@ -1,5 +1,6 @@
 //! Moves: decided, and then written for ever.
 
+use policy::Cause;
 use policy::history::{self, Hash, SealedRow, TransitionRow};
 use serde::{Deserialize, Serialize};
 use types::{ContactName, Micros, Role, TransitionName};
@@ -12,7 +13,7 @@ use super::policies::PolicyRef;
 pub struct Move {
     /// The stage that is left; empty for an opening.
     pub from: String,
-    /// The stage that is entered; empty for a removal.
+    /// The stage that is entered; empty where the position is closed.
     pub to: String,
     /// The role that is left.
     pub from_role: String,
@@ -34,6 +35,15 @@ pub struct Move {
     pub activity: String,
     /// When it takes effect, in UTC microseconds.
     pub effective_time: i64,
+}
+
+impl Move {
+    /// Whether the contact goes away by it: it is deleted or merged.
+    pub fn is_removal(&self) -> bool {
+        [Cause::Deletion, Cause::Merge]
+            .iter()
+            .any(|cause| cause.as_str() == self.cause)
+    }
 }
 
 impl From<&policy::Transition> for Move {

@@ -15,6 +15,7 @@ mod fresh;
 mod gate;
 mod histories;
 mod holding;
+mod leaderless;
 mod lists;
 mod openings;
 mod policies;
