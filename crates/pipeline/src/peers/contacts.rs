@@ -34,6 +34,16 @@ pub enum Followed {
     Expired,
 }
 
+/// What asking for several contacts in one call comes to.
+enum Batch {
+    /// The contacts.
+    Found(Vec<Contact>),
+    /// The directory does not know one of them.
+    Unknown,
+    /// They have more data than one answer holds.
+    TooLarge,
+}
+
 impl Contacts {
     /// A channel that connects at the first call.
     pub fn connect_lazy(
@@ -75,13 +85,40 @@ impl Contacts {
     }
 
     /// Contacts of one workspace as they are now, in the order of `ids`; `None` where the directory
-    /// does not know one of them.
+    /// does not know one of them. Asked for in one call, or in several where they have more data than
+    /// one answer holds.
     pub async fn batch_get(
         &self,
         workspace: &str,
         ids: &[String],
         deadline: Deadline,
     ) -> Result<Option<Vec<Contact>>, Error> {
+        let mut found = Vec::with_capacity(ids.len());
+        let (mut rest, mut share) = (ids, ids.len());
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(share.min(rest.len()));
+            match self.batch_get_at_once(workspace, now, deadline).await? {
+                Batch::Found(contacts) => {
+                    found.extend(contacts);
+                    rest = later;
+                }
+                Batch::Unknown => return Ok(None),
+                // One contact fits into any answer.
+                Batch::TooLarge if now.len() == 1 => {
+                    return Err(Error::Upstream { service: CONTACTS });
+                }
+                Batch::TooLarge => share = now.len() / 2,
+            }
+        }
+        Ok(Some(found))
+    }
+
+    async fn batch_get_at_once(
+        &self,
+        workspace: &str,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Batch, Error> {
         let message = BatchGetContactsRequest {
             parent: format!("workspaces/{workspace}"),
             names: ids
@@ -106,9 +143,14 @@ impl Contacts {
                     .iter()
                     .map(wire::contacts::contact)
                     .collect();
-                found.map(Some).ok_or(Error::Upstream { service: CONTACTS })
+                found
+                    .map(Batch::Found)
+                    .ok_or(Error::Upstream { service: CONTACTS })
             }
-            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) if status.code() == Code::NotFound => Ok(Batch::Unknown),
+            Err(status) if proto::status::reason(&status) == Some(Reason::MessageTooLarge) => {
+                Ok(Batch::TooLarge)
+            }
             Err(status) => Err(failed(&status)),
         }
     }

@@ -2,7 +2,8 @@
 
 use proto::contacts::v1::Contact;
 use proto::pipeline::v1::{
-    BatchConvertContactsRequest, ConvertContactRequest, PreviewConversionsRequest,
+    BatchConvertContactsRequest, BatchGetPositionsRequest, ConvertContactRequest,
+    PreviewConversionsRequest,
 };
 use tonic::Code;
 use types::Deadline;
@@ -177,6 +178,49 @@ async fn a_preview_agrees_with_the_call() {
                 );
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_that_fit_into_no_answer_together_are_read_in_several() {
+    on_each_engine(async |suite| {
+        let ids: Vec<String> = (0..21).map(|number| format!("c{number:02}")).collect();
+        let name = |id: &String| format!("workspaces/default/contacts/{id}");
+        for id in &ids {
+            let person = suite.directory.person(&name(id), "");
+            let note = "x".repeat(700_000);
+            suite.directory.put(Contact { note, ..person });
+        }
+        for (stage, atomic) in [("prospect", true), ("client", false)] {
+            let moves: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), stage)).collect();
+            let mut positions = suite.one.positions();
+            let done = positions
+                .batch_convert_contacts(batch(&moves, atomic))
+                .await;
+            let done = done.expect("converted").into_inner().conversions;
+            let answered: Vec<String> = done
+                .into_iter()
+                .filter_map(|one| one.response?.position)
+                .map(|position| format!("{} {}", position.contact, position.stage))
+                .collect();
+            let expected: Vec<String> = ids
+                .iter()
+                .map(|id| format!("{} {stage}", name(id)))
+                .collect();
+            assert_eq!(answered, expected);
+        }
+        let request = BatchGetPositionsRequest {
+            parent: "workspaces/default".to_owned(),
+            names: ids
+                .iter()
+                .map(|id| format!("{}/position", name(id)))
+                .collect(),
+            at_least_as_fresh_as: vec![suite.directory.token()],
+        };
+        let read = suite.one.positions().batch_get_positions(request).await;
+        let read = read.expect("read").into_inner().positions;
+        assert!(read.len() == ids.len() && read.iter().all(|one| one.stage == "client"));
     })
     .await;
 }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use prost::Message as _;
 use proto::contacts::v1::contact_service_server::ContactService;
 use proto::contacts::v1::watch_contacts_request::Start;
 use proto::contacts::v1::watch_contacts_response::Event;
@@ -14,6 +15,9 @@ use tonic::{Request, Response, Status};
 use types::{Token, TokenKind};
 
 use super::{Directory, absent, token};
+
+/// The largest answer that the directory gives.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 fn response(restores: i64, at: usize, event: Event) -> v1::WatchContactsResponse {
     v1::WatchContactsResponse {
@@ -87,7 +91,12 @@ impl ContactService for Directory {
             .collect();
         let contacts = contacts?;
         names.iter().try_for_each(|name| self.check(name))?;
-        Ok(Response::new(v1::BatchGetContactsResponse { contacts }))
+        let answer = v1::BatchGetContactsResponse { contacts };
+        if answer.encoded_len() > ANSWER_BYTES_MAX {
+            let refusal = Refusal::new(Reason::MessageTooLarge, "ask for fewer at once");
+            return Err(refusal.into_status());
+        }
+        Ok(Response::new(answer))
     }
 
     async fn list_contacts(
