@@ -15,7 +15,8 @@ pub(crate) enum KeyFate {
     /// There is none.
     #[default]
     None,
-    /// It is written with the rest, which therefore cannot be done twice.
+    /// It is written with the rest, which therefore cannot be done twice. Of several requests in one
+    /// transaction all must have a key: what a second run says is taken for true of each.
     Written,
     /// It was there, and with it what an earlier run left.
     Found,

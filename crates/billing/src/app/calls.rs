@@ -102,6 +102,11 @@ impl Write {
         }
     }
 
+    /// Whether a repetition of the request is recognised.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// What an earlier call with the same key left. To be asked before anything that may have changed
     /// since is checked.
     pub async fn look_up(&self, store: &Store, call: &Call) -> Result<Option<Stored>, Error> {

@@ -46,6 +46,16 @@ impl together::Job for Job {
     }
 }
 
+impl Job {
+    /// Those of one workspace go together, but those with a request id apart from those without. Where
+    /// a commit is in doubt, a transaction with keys is run again and finds by them what it did before;
+    /// whoever had none would be told that the invoice is issued already, by that very commit.
+    fn lane(&self) -> String {
+        let suffix = if self.write.has_key() { "/keyed" } else { "" };
+        format!("{}{suffix}", self.name.workspace)
+    }
+}
+
 /// An issued invoice and the token of the write.
 #[derive(Clone, Debug)]
 pub struct Issued {
@@ -327,9 +337,9 @@ impl App {
         if job.write.validate_only {
             return issue_alone(&self.store, job, deadline).await;
         }
-        let (store, workspace) = (self.store.clone(), job.name.workspace.clone());
+        let (store, lane) = (self.store.clone(), job.lane());
         let together = move |jobs| issue_together(store.clone(), jobs);
-        match self.issues.run(&workspace, job, deadline, together).await {
+        match self.issues.run(&lane, job, deadline, together).await {
             Ok(outcome) => outcome.map_err(Abort::from),
             Err(Lost::Late) => Err(Error::DeadlineExceeded.into()),
             Err(Lost::Panicked) => Err(Error::Defect("a batch of issues panicked").into()),

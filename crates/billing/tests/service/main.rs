@@ -9,6 +9,7 @@ mod epochs;
 mod frozen;
 mod gate;
 mod lists;
+mod lost;
 mod numbers;
 mod outside;
 mod projects;

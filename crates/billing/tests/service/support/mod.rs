@@ -76,6 +76,11 @@ impl Suite {
         Running::start(&self.url, &self.pipeline.uri(), clock, false).await
     }
 
+    /// The same over another way to the database.
+    pub async fn start_over(&self, url: &str) -> Running {
+        Running::start(url, &self.pipeline.uri(), Clock::system(), false).await
+    }
+
     /// A store over the same database, to look behind the service.
     pub fn store(&self) -> store::Store {
         store::testing::open(&self.url, &billing::MIGRATIONS)
