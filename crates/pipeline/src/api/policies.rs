@@ -20,7 +20,8 @@ use super::Api;
 use super::activations::{activation, watch};
 use super::calls::{call, identity, parse, respond, workspace};
 use super::policy_requests::{
-    activations_page, definition, etag, partial, policies_page, preset, presets_from, revision,
+    activations_page, definition, etag, partial, policies_page, preset, presets_after,
+    presets_from, revision,
 };
 use super::status::status;
 use crate::app::activations::Activate;
@@ -54,14 +55,13 @@ impl PolicyService for Api {
                 })
             })
             .collect();
-        let next = from.saturating_add(size);
+        // The last of this page, unless it is the last of all.
+        let last = from.saturating_add(size).saturating_sub(1);
+        let ended = last + 1 >= all.len();
+        let last = all.get(last).filter(|_| !ended);
         Ok(Response::new(ListPresetsResponse {
             presets,
-            next_page_token: if next < all.len() {
-                next.to_string()
-            } else {
-                String::new()
-            },
+            next_page_token: last.map_or_else(String::new, |preset| presets_after(preset.id)),
         }))
     }
 

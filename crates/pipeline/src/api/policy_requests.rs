@@ -4,6 +4,7 @@ use proto::Violations;
 use proto::pipeline::v1::{
     ListPoliciesRequest, ListPolicyActivationsRequest, PolicyDefinition, UpdatePolicyRequest,
 };
+use store::pages::{Key, PageToken, args_hash};
 use tonic::Status;
 use types::{PolicyName, PolicyRevisionName};
 
@@ -38,14 +39,29 @@ pub(super) fn preset(id: &str) -> Result<policy::Definition, Status> {
     })
 }
 
-/// Where a list of presets goes on.
+/// What tokens of lists of presets are bound to: there is nothing to choose.
+const PRESETS: [&str; 1] = ["ListPresets"];
+
+/// Where a list of presets goes on: behind the preset that the token names.
 pub(super) fn presets_from(token: &str) -> Result<usize, Status> {
-    match token {
-        "" => Ok(0),
-        token => token
-            .parse()
-            .map_err(|_| status(store::Error::PageTokenInvalid.into())),
-    }
+    let last =
+        PageToken::decode(token, &args_hash(&PRESETS)).map_err(|error| status(error.into()))?;
+    let Some(last) = last else {
+        return Ok(0);
+    };
+    let mut all = policy::presets::all().iter();
+    let place = all.position(|preset| last == [Key::Text(preset.id.to_owned())]);
+    let place = place.ok_or_else(|| status(store::Error::PageTokenInvalid.into()))?;
+    Ok(place + 1)
+}
+
+/// The token of a list of presets that goes on behind this one.
+pub(super) fn presets_after(preset: &str) -> String {
+    let token = PageToken {
+        args_hash: args_hash(&PRESETS),
+        keys: vec![Key::Text(preset.to_owned())],
+    };
+    token.encode()
 }
 
 /// The etag that an update is conditional on; empty for none.

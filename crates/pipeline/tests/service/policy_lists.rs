@@ -2,8 +2,8 @@
 
 use prost_types::FieldMask;
 use proto::pipeline::v1::{
-    ListPoliciesRequest, ListPolicyActivationsRequest, Policy, PolicyDefinition,
-    UpdatePolicyRequest,
+    ListPoliciesRequest, ListPolicyActivationsRequest, ListPresetsRequest, Policy,
+    PolicyDefinition, UpdatePolicyRequest,
 };
 
 use crate::activating::WORKSPACE;
@@ -129,6 +129,48 @@ async fn activations_are_filtered_and_paged() {
                 }
                 assert_eq!(found, expected, "{filter} by {page_size}");
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presets_are_paged_by_tokens_of_their_own() {
+    on_each_engine(async |suite| {
+        suite.one.activate_preset("default", "free-switch").await;
+        let list = async |page_size, page_token: &str| {
+            let request = ListPresetsRequest {
+                page_size,
+                page_token: page_token.to_owned(),
+            };
+            let page = suite.one.policies().list_presets(request).await;
+            page.map(|page| {
+                let page = page.into_inner();
+                let ids = page.presets.into_iter().map(|preset| preset.id);
+                (ids.collect::<Vec<_>>(), page.next_page_token)
+            })
+        };
+        let (all, end) = list(0, "").await.expect("all");
+        assert_eq!((all.len(), end.as_str()), (5, ""));
+        let (mut paged, mut token) = (Vec::new(), String::new());
+        for expected in [2, 2, 1] {
+            let (page, next) = list(2, &token).await.expect("a page");
+            assert_eq!(page.len(), expected);
+            paged.extend(page);
+            token = next;
+        }
+        assert_eq!((paged, token.as_str()), (all, ""));
+
+        let request = ListPoliciesRequest {
+            parent: WORKSPACE.to_owned(),
+            page_size: 1,
+            ..ListPoliciesRequest::default()
+        };
+        let foreign = suite.one.policies().list_policies(request).await;
+        let foreign = foreign.expect("a page").into_inner().next_page_token;
+        for token in ["2", &foreign] {
+            let refused = list(2, token).await.expect_err("not one of its own");
+            assert_eq!(reason(&refused), "PAGE_TOKEN_MISMATCH", "{token}");
         }
     })
     .await;
