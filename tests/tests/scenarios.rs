@@ -1,4 +1,5 @@
-//! The five definitions, each as a story of calls, on both engines, in one process and in three.
+//! The five definitions and companies that come first, each as a story of calls, on both engines, in
+//! one process and in three.
 
 #![expect(clippy::print_stdout, reason = "what was tried is said in one line")]
 
@@ -6,8 +7,9 @@ use harness::engine::{Engine, engines};
 use harness::scenario::Scenario;
 use harness::suite::{Layout, Suite};
 
-const SCENARIOS: [&str; 5] = [
+const SCENARIOS: [&str; 6] = [
     "one-way",
+    "company-first",
     "free-switch",
     "relationship",
     "verified-interest",
