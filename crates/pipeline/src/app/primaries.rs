@@ -6,7 +6,7 @@
 use policy::company::{Kind, change_primary};
 use policy::definition::Mode;
 use prost::Message as _;
-use proto::pipeline::v1::SetPrimaryContactResponse;
+use proto::pipeline::v1::{SetPrimaryContactResponse, position};
 use store::Conn;
 use store::change_log::{self, Scope};
 use types::ContactName;
@@ -44,7 +44,7 @@ impl App {
     pub async fn set_primary_contact(&self, call: &Call, naming: Naming) -> Result<Named, Error> {
         let identity = naming.identity.as_ref().filter(|_| !naming.validate_only);
         if let Some(stored) = requests::look_up(&self.store, identity, call.deadline).await? {
-            return Ok((decoded(&stored)?, true));
+            return self.named_before(decoded(&stored)?, call).await;
         }
         // Whoever was never looked at is opened first.
         for name in [&naming.contact, &naming.company] {
@@ -70,6 +70,7 @@ impl App {
                 })
                 .await;
             match done {
+                Ok((response, true)) => return self.named_before(response, call).await,
                 Ok(done) => return Ok(done),
                 Err(Abort::Preview(done)) => return Ok(*done),
                 Err(Abort::Error(error)) => return Err(*error),
@@ -82,6 +83,24 @@ impl App {
         Err(Error::ConcurrentUpdate {
             resource: naming.company.position().to_string(),
         })
+    }
+
+    /// The answer to a repetition. Where the company's move waited, the company is shown as it stands
+    /// by now.
+    async fn named_before(
+        &self,
+        mut response: SetPrimaryContactResponse,
+        call: &Call,
+    ) -> Result<Named, Error> {
+        let waited = response
+            .position
+            .as_ref()
+            .filter(|position| position.state() == position::State::Revoking);
+        if let Some(company) = waited.and_then(|position| position.contact.parse().ok()) {
+            let (shown, _) = self.position_shown(&company, &[], call.deadline).await?;
+            response.position = Some(wire::positions::position(&shown));
+        }
+        Ok((response, true))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::companies::{
     COMPANY, associate, companies_first, company, delete, follows, one_way, stands,
 };
 use crate::company_switches::look_at;
-use crate::holding::hasty;
+use crate::holding::{hasty, new_epoch};
 use crate::suite::{Suite, metadata, on_each_engine, reason};
 
 const REQUEST_ID: &str = "7f1c1f6e-9a57-4f0a-8f0d-0d6c6f3b2a11";
@@ -141,6 +141,44 @@ async fn naming_is_done_once_however_often_it_is_asked_for() {
         let after = the_company(suite).await;
         assert_ne!(after.etag, before.etag);
         assert_eq!(after.revision, before.revision);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_shows_where_the_company_stands_once_its_move_is_over() {
+    on_each_engine(async |suite| {
+        suite.one.attach().await;
+        let mut definition = preset(&suite.one, "free-switch").await;
+        definition.mode = Mode::CompanyFirst as i32;
+        let new = create(&suite.one, "free", definition).await;
+        let activated = activate(&suite.one, &new.expect("created").revision, &[], false).await;
+        activated.expect("activated");
+        company(suite);
+        associate(suite, ADA);
+        follows(suite, ADA).await;
+        associate(suite, BOB);
+        suite.one.convert(ADA, "client").await.expect("a client");
+        stands(suite, COMPANY, "client").await;
+        // Nobody knows what may be held until the holder has attached again.
+        new_epoch(suite).await;
+        let request = SetPrimaryContactRequest {
+            request_id: REQUEST_ID.to_owned(),
+            ..naming(BOB)
+        };
+        let state = async || {
+            let named = name_with(suite, request.clone()).await.expect("named");
+            let position = named.position.expect("a position");
+            (position.state(), position.stage)
+        };
+        for _ in 0..2 {
+            let waits = (position::State::Revoking, "client".to_owned());
+            assert_eq!(state().await, waits);
+        }
+        suite.one.attach().await;
+        stands(suite, COMPANY, "contact").await;
+        let done = (position::State::Open, "contact".to_owned());
+        assert_eq!(state().await, done);
     })
     .await;
 }
