@@ -165,6 +165,8 @@ pub enum Error {
     MaskInvalid {
         /// The path.
         path: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// The filter is wrong.
     #[error(transparent)]

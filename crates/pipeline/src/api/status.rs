@@ -204,11 +204,11 @@ fn of(error: &Error) -> Status {
                 .field_violation("update_mask", problem)
                 .into()
         }
-        Error::MaskInvalid { path } => {
-            let message = format!("update_mask: there is no field `{path}` that can be changed");
-            Refusal::new(Reason::UpdateMaskInvalid, message)
+        Error::MaskInvalid { path, problem } => {
+            let problem = format!("`{path}` {problem}");
+            Refusal::new(Reason::UpdateMaskInvalid, format!("update_mask: {problem}"))
                 .metadata("path", path.as_str())
-                .field_violation("update_mask", format!("`{path}` can't be changed"))
+                .field_violation("update_mask", problem)
                 .into()
         }
         Error::Filter(error) => {

@@ -261,9 +261,16 @@ pub fn mask_fault(mask: &[String]) -> Option<Error> {
     if mask.is_empty() {
         return Some(Error::MaskRequired);
     }
+    if mask.len() > 1 && mask.iter().any(|path| path == "*") {
+        return Some(Error::MaskInvalid {
+            path: "*".to_owned(),
+            problem: "stands for all fields and so must stand alone",
+        });
+    }
     let unknown = mask.iter().find(|path| !is_path(path))?;
     Some(Error::MaskInvalid {
         path: unknown.clone(),
+        problem: UNKNOWN,
     })
 }
 
@@ -273,6 +280,9 @@ fn is_path(path: &str) -> bool {
         || OUTPUT_ONLY.contains(&path)
         || part.is_some_and(|part| PARTS.contains(&part))
 }
+
+/// What is wrong with a path that names nothing.
+const UNKNOWN: &str = "is no field of a policy that can be changed";
 
 /// What callers cannot set is passed over in a mask (AIP-203).
 const OUTPUT_ONLY: [&str; 9] = [
@@ -301,6 +311,7 @@ fn masked(present: &Definition, wanted: &Definition, mask: &[String]) -> Result<
                 if !known {
                     return Err(Error::MaskInvalid {
                         path: path.to_owned(),
+                        problem: UNKNOWN,
                     });
                 }
             }

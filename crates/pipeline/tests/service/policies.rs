@@ -193,6 +193,10 @@ async fn an_update_makes_the_next_revision() {
         for (paths, expected) in [
             (vec![], "UPDATE_MASK_REQUIRED"),
             (vec!["colour".to_owned()], "UPDATE_MASK_INVALID"),
+            (
+                vec!["*".to_owned(), "definition".to_owned()],
+                "UPDATE_MASK_INVALID",
+            ),
         ] {
             let mut update = update.clone();
             update.policy.as_mut().expect("a policy").etag.clear();
