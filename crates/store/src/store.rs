@@ -7,6 +7,7 @@ use std::time::Instant;
 use types::{Clock, Deadline};
 
 use crate::attempt::{Act, Attempt, Mode};
+use crate::change_log::LogPosition;
 use crate::epoch::Epoch;
 use crate::operation::Operation;
 use crate::options::{OpenError, Options};
@@ -124,6 +125,17 @@ impl Store {
     /// [`epoch::current`].
     pub fn epoch(&self) -> i64 {
         self.inner.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The place in the log of a read after which the log had `newest` as its newest row
+    /// ([`change_log::newest`](crate::change_log::newest)): that, or the beginning of the present epoch
+    /// where it has logged nothing yet.
+    pub fn place(&self, newest: Option<LogPosition>) -> LogPosition {
+        let beginning = LogPosition {
+            epoch: self.epoch(),
+            ..LogPosition::START
+        };
+        newest.map_or(beginning, |newest| newest.max(beginning))
     }
 
     /// Declares the database restored; answers the epoch that begins.

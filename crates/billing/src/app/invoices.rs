@@ -181,7 +181,8 @@ impl App {
             .store
             .across()
             .read("server.info", call.deadline, |conn| {
-                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+                let newest = change_log::newest(conn, change_log::Scope::All)?;
+                Ok::<_, StoreError>((change_log::oldest(conn)?, newest))
             })
             .await
             .map_err(Error::from)?;
@@ -193,7 +194,7 @@ impl App {
                 .to_owned(),
             capabilities: capabilities.map(|name| (name.to_owned(), true)).into(),
             oldest_token: super::calls::consistency_token(oldest),
-            newest_token: super::calls::consistency_token(newest),
+            newest_token: super::calls::consistency_token(self.store.place(newest)),
         })
     }
 }

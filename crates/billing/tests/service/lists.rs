@@ -3,6 +3,8 @@
 use proto::billing::v1;
 use proto::errors::v1::Reason;
 use proto::google::r#type as google;
+use store::testing::older_transaction;
+use types::Token;
 
 use super::support::{
     PARENT, Running, assert_refused, contact, create_request, fields, invoice, on_every_engine,
@@ -212,6 +214,31 @@ async fn a_page_that_would_be_too_large_is_shorter_and_the_next_goes_on() {
         let tail = lengths[1..].iter().sum::<usize>();
         assert_eq!((lengths.len(), lengths[0] + tail), (2, LARGE + SMALL));
         assert!(lengths[1] > 51, "more than is read at once");
+        billing.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_token_covers_what_was_written() {
+    on_every_engine(async |engine| {
+        let (suite, billing, ada) = with_client(&engine).await;
+        let older = older_transaction(&suite.url);
+        let request = v1::CreateInvoiceRequest {
+            invoice: Some(invoice(&ada)),
+            ..create_request()
+        };
+        let made = billing.invoices.clone().create_invoice(request).await;
+        let made = made.expect("a client").into_inner().consistency_token;
+        let info = v1::GetServerInfoRequest {};
+        let info = billing.invoices.clone().get_server_info(info).await;
+        let newest = info.expect("the server's word").into_inner().newest_token;
+        let [made, newest] = [made, newest].map(|token| {
+            let Token { epoch, tx, id, .. } = token.parse().expect("a token");
+            (epoch, tx, id)
+        });
+        assert!(newest >= made, "{newest:?} and {made:?}");
+        drop(older);
         billing.stop().await;
     })
     .await;

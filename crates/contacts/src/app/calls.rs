@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::contacts::v1;
-use store::change_log::{self, LogPosition};
+use store::change_log::{self, LogPosition, Scope};
 use store::idempotency::{self, Claim, Keep, Key, RequestHash, Stored};
 use store::single::Completed;
 use store::{Conn, Error as StoreError};
@@ -174,11 +174,12 @@ impl App {
     {
         let within = self.store.within(workspace);
         let done = within.write(op, call.deadline, f).await;
-        self.answer(call, done).await
+        self.answer(workspace, call, done).await
     }
 
     pub(super) async fn answer(
         &self,
+        workspace: &str,
         call: &Call,
         done: Result<Done, Stop>,
     ) -> Result<Written, Error> {
@@ -190,17 +191,17 @@ impl App {
             }),
             Ok(Done::Fresh(contact, None)) => Ok(Written {
                 contact: contact.map(|contact| *contact),
-                consistency_token: self.newest_token(call.deadline).await?,
+                consistency_token: self.newest_token(workspace, call.deadline).await?,
                 replayed: false,
             }),
-            Ok(Done::Replay(stored)) => self.replayed(call, &stored).await,
+            Ok(Done::Replay(stored)) => self.replayed(workspace, call, &stored).await,
             Err(Stop::Checked(contact)) => Ok(Written {
                 contact: contact.map(|contact| *contact),
                 consistency_token: String::new(),
                 replayed: false,
             }),
             Err(Stop::KeyTaken) => match self.earlier(call).await? {
-                Some(stored) => self.replayed(call, &stored).await,
+                Some(stored) => self.replayed(workspace, call, &stored).await,
                 None => Err(Error::Store(StoreError::RequestInProgress)),
             },
             Err(Stop::Refused(error)) => Err(error),
@@ -208,12 +209,17 @@ impl App {
     }
 
     /// The answer of an earlier call. One that was stored without its place in the log gets the
-    /// newest, which covers it.
-    pub(super) async fn replayed(&self, call: &Call, stored: &Stored) -> Result<Written, Error> {
+    /// workspace's newest, which covers it.
+    pub(super) async fn replayed(
+        &self,
+        workspace: &str,
+        call: &Call,
+        stored: &Stored,
+    ) -> Result<Written, Error> {
         let answer = v1::UpdateContactResponse::decode(stored.response.as_slice())
             .map_err(|_| corrupt_key(stored))?;
         let consistency_token = if answer.consistency_token.is_empty() {
-            self.newest_token(call.deadline).await?
+            self.newest_token(workspace, call.deadline).await?
         } else {
             answer.consistency_token
         };
@@ -224,13 +230,21 @@ impl App {
         })
     }
 
-    /// The token of the newest change.
-    pub(crate) async fn newest_token(&self, deadline: Deadline) -> Result<String, Error> {
-        let newest = self
-            .store
-            .across()
-            .read_point("log.newest", deadline, change_log::horizon);
-        Ok(consistency_token(newest.await?))
+    /// The token of the workspace's newest change. Asked for after what is answered was read or
+    /// written, it covers that; the horizon of the log would not, which may lie below.
+    pub(super) async fn newest_token(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+    ) -> Result<String, Error> {
+        let of = workspace.to_owned();
+        let newest =
+            self.store
+                .within(workspace)
+                .read_point("log.newest", deadline, move |conn| {
+                    change_log::newest(conn, Scope::Workspace(&of))
+                });
+        Ok(consistency_token(self.store.place(newest.await?)))
     }
 }
 

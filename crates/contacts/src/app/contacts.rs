@@ -67,7 +67,7 @@ impl App {
                 .create_checked(&call, (contact, is_named), draft, event_id, now)
                 .await;
         }
-        match self.answer(&call, done).await {
+        match self.answer(&name.workspace, &call, done).await {
             Err(Error::Store(error @ StoreError::UniqueViolation { .. })) => {
                 self.conflict(&call, error, name, ids, true).await
             }
@@ -137,7 +137,7 @@ impl App {
         is_new: bool,
     ) -> Result<Written, Error> {
         if let Some(stored) = self.earlier(call).await? {
-            return self.replayed(call, &stored).await;
+            return self.replayed(&name.workspace, call, &stored).await;
         }
         let target = name.clone();
         let found = self.store.within(&target.workspace).read(

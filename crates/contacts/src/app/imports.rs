@@ -87,7 +87,8 @@ impl App {
         dry_run: Option<bool>,
     ) -> Result<ImportWritten, Error> {
         if let Some(stored) = self.earlier(&call).await? {
-            return import_replayed(&stored);
+            let within = &name.workspace;
+            return self.import_replayed(within, call.deadline, &stored).await;
         }
         let target = name.clone();
         let head =
@@ -216,7 +217,7 @@ impl App {
             });
         let (import, at) = match done.await {
             Ok(Done::Fresh(import, at)) => (import, at),
-            Ok(Done::Replay(stored)) => return import_replayed(&stored),
+            Ok(Done::Replay(stored)) => return self.import_replayed(workspace, deadline, &stored).await,
             Err(Stop::Refused(error)) => return Err(error),
             Err(Stop::Checked(import)) => {
                 return Ok(ImportWritten {
@@ -232,7 +233,7 @@ impl App {
         };
         let token = match at {
             Some(at) => consistency_token(at),
-            None => self.newest_token(deadline).await?,
+            None => self.newest_token(workspace, deadline).await?,
         };
         Ok(ImportWritten {
             import: message(&import),
@@ -240,17 +241,28 @@ impl App {
             replayed: false,
         })
     }
-}
 
-/// The answer of an earlier call.
-fn import_replayed(stored: &Stored) -> Result<ImportWritten, Error> {
-    let answer = v1::RunImportResponse::decode(stored.response.as_slice())
-        .map_err(|_| corrupt_key(stored))?;
-    Ok(ImportWritten {
-        import: answer.import.ok_or_else(|| corrupt_key(stored))?,
-        consistency_token: answer.consistency_token,
-        replayed: true,
-    })
+    /// The answer of an earlier call. One that had changed nothing gets the workspace's newest place
+    /// in the log.
+    async fn import_replayed(
+        &self,
+        workspace: &str,
+        deadline: Deadline,
+        stored: &Stored,
+    ) -> Result<ImportWritten, Error> {
+        let answer = v1::RunImportResponse::decode(stored.response.as_slice())
+            .map_err(|_| corrupt_key(stored))?;
+        let consistency_token = if answer.consistency_token.is_empty() {
+            self.newest_token(workspace, deadline).await?
+        } else {
+            answer.consistency_token
+        };
+        Ok(ImportWritten {
+            import: answer.import.ok_or_else(|| corrupt_key(stored))?,
+            consistency_token,
+            replayed: true,
+        })
+    }
 }
 
 pub(super) fn require(conn: &mut Conn, name: &ImportName) -> Result<Import, Error> {

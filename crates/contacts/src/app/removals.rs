@@ -33,7 +33,7 @@ impl App {
         allow_missing: bool,
     ) -> Result<Written, Error> {
         if let Some(stored) = self.earlier(&call).await? {
-            return self.deletion_replayed(&call, &stored).await;
+            return self.deletion_replayed(&name, &call, &stored).await;
         }
         let event_id = self.ids.next();
         let now = self.clock.now();
@@ -67,10 +67,10 @@ impl App {
             },
         );
         let done = match done.await {
-            Ok(Done::Replay(stored)) => return self.deletion_replayed(&call, &stored).await,
+            Ok(Done::Replay(stored)) => return self.deletion_replayed(&name, &call, &stored).await,
             done => done,
         };
-        let mut written = self.answer(&call, done).await?;
+        let mut written = self.answer(&name.workspace, &call, done).await?;
         let is_going = written
             .contact
             .as_ref()
@@ -82,10 +82,15 @@ impl App {
     }
 
     /// The answer of a deletion that was accepted before is the contact's present state.
-    async fn deletion_replayed(&self, call: &Call, stored: &Stored) -> Result<Written, Error> {
-        let mut written = self.replayed(call, stored).await?;
-        let name: Result<ContactName, _> = stored.resource.parse();
-        if let (Ok(name), Some(_)) = (name, &written.contact) {
+    async fn deletion_replayed(
+        &self,
+        name: &ContactName,
+        call: &Call,
+        stored: &Stored,
+    ) -> Result<Written, Error> {
+        let mut written = self.replayed(&name.workspace, call, stored).await?;
+        if written.contact.is_some() {
+            let name = name.clone();
             let found = self.store.within(&name.workspace).read_point(
                 "contacts.get",
                 call.deadline,
@@ -136,7 +141,7 @@ impl App {
         etag: String,
     ) -> Result<Written, Error> {
         if let Some(stored) = self.earlier(&call).await? {
-            return self.replayed(&call, &stored).await;
+            return self.replayed(&name.workspace, &call, &stored).await;
         }
         let event_id = self.ids.next();
         let now = self.clock.now();

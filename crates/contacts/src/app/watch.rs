@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use proto::contacts::v1;
-use store::change_log::{self, LogPosition};
+use store::change_log::{self, LogPosition, Scope};
 use store::feed::{Batch, Feed, Step};
 use store::filter::{self, Comparison, Field, Kind as FieldKind, Test};
 use store::{Conn, Error as StoreError};
@@ -186,9 +186,11 @@ impl App {
             .store
             .across()
             .read_point("log.ends", deadline, |conn| {
-                Ok::<_, StoreError>((change_log::oldest(conn)?, change_log::horizon(conn)?))
+                let newest = change_log::newest(conn, Scope::All)?;
+                Ok::<_, StoreError>((change_log::oldest(conn)?, newest))
             });
         let (oldest, newest) = ends.await?;
+        let newest = self.store.place(newest);
         Ok((resume_token(oldest), consistency_token(newest)))
     }
 }

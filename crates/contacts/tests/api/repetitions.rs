@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use proto::contacts::v1::{Contact, CreateContactRequest, ExternalId, GetContactRequest, Source};
+use prost_types::FieldMask;
+use proto::contacts::v1::import::Format;
+use proto::contacts::v1::{
+    CancelImportRequest, Contact, CreateContactRequest, ExternalId, GetContactRequest,
+    GetServerInfoRequest, Source, UpdateContactRequest,
+};
 use proto::errors::v1::Reason;
 use store::idempotency::Key;
-use store::testing::hold_key;
+use store::testing::{hold_key, older_transaction};
 use tonic::Code;
 use tonic_types::StatusExt as _;
+use types::Token;
 
 use crate::support::{REQUEST_ID, create, is_replayed, name, on_each_engine, person, refused};
+use crate::transfer_support::{self, import};
 
 #[tokio::test]
 async fn a_repeated_create_gives_the_first_answer_even_after_a_restart() {
@@ -67,6 +74,60 @@ async fn a_repeated_create_gives_the_first_answer_even_after_a_restart() {
         refused(answer, Code::InvalidArgument, Reason::FieldInvalid);
     })
     .await;
+}
+
+#[tokio::test]
+async fn every_token_covers_what_it_comes_with() {
+    on_each_engine(|mut suite| async move {
+        let older = older_transaction(suite.url());
+        let request = CreateContactRequest {
+            request_id: REQUEST_ID.into(),
+            contact_id: "ada".into(),
+            ..create(person("Ada", "ada@example.com"))
+        };
+        let first = suite.contacts.create_contact(request.clone()).await;
+        let written = place(&first.expect("created").into_inner().consistency_token);
+        let again = suite.contacts.create_contact(request).await;
+        let again = again.expect("replayed").into_inner().consistency_token;
+        let same = UpdateContactRequest {
+            contact: Some(Contact {
+                name: name("ada"),
+                display_name: "Ada".into(),
+                ..Contact::default()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec!["display_name".into()],
+            }),
+            ..UpdateContactRequest::default()
+        };
+        let unchanged = suite.contacts.update_contact(same).await;
+        let unchanged = unchanged.expect("nothing to do").into_inner();
+        let info = suite.contacts.get_server_info(GetServerInfoRequest {});
+        let info = info.await.expect("info").into_inner();
+        for (what, token) in [
+            ("a repetition", again),
+            ("an update without a change", unchanged.consistency_token),
+            ("the newest change", info.newest_token),
+        ] {
+            assert!(place(&token) >= written, "{what}");
+        }
+
+        let import = transfer_support::create(&mut suite, import(Format::Ndjson)).await;
+        let cancel = CancelImportRequest { name: import };
+        let ended = suite.transfers.cancel_import(cancel.clone()).await;
+        let ended = place(&ended.expect("ended").into_inner().consistency_token);
+        let again = suite.transfers.cancel_import(cancel).await;
+        let again = again.expect("it is over").into_inner();
+        assert!(place(&again.consistency_token) >= ended, "an import");
+        drop(older);
+    })
+    .await;
+}
+
+/// Where in the log a token stands.
+fn place(token: &str) -> (i64, i64, i64) {
+    let Token { epoch, tx, id, .. } = token.parse().expect("a token");
+    (epoch, tx, id)
 }
 
 #[tokio::test]

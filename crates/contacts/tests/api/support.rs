@@ -7,9 +7,10 @@ use std::time::Duration;
 use contacts::{Config, Contacts};
 use proto::contacts::v1::contact_service_client::ContactServiceClient;
 use proto::contacts::v1::transfer_service_client::TransferServiceClient;
-use proto::contacts::v1::{Contact, CreateContactRequest, Email, GetServerInfoRequest};
+use proto::contacts::v1::{Contact, CreateContactRequest, Email};
 use proto::errors::v1::Reason;
-use store::testing::{Engine, FreshUrl, engines};
+use store::change_log;
+use store::testing::{Engine, FreshUrl, engines, soon};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -100,14 +101,11 @@ impl Suite {
             .expect("created")
             .into_inner();
         let made: Token = made.consistency_token.parse().expect("a token");
-        eventually("the end of older transactions", || {
-            let mut contacts = self.contacts.clone();
-            async move {
-                let info = contacts.get_server_info(GetServerInfoRequest {}).await;
-                let newest = info.expect("info").into_inner().newest_token;
-                let newest: Token = newest.parse().expect("a token");
-                (newest.tx > made.tx || newest.id == made.id).then_some(())
-            }
+        let store = self.service.store();
+        eventually("the end of older transactions", || async {
+            let horizon = store.across().read("test", soon(), change_log::horizon);
+            let horizon = horizon.await.expect("a horizon");
+            (horizon.tx > made.tx || horizon.id == made.id).then_some(())
         })
         .await;
     }

@@ -16,11 +16,7 @@ impl App {
     /// The token of a read after which the log had this as its newest row. What the epoch has not
     /// logged yet cannot be waited for.
     pub fn token_of_read(&self, newest: Option<LogPosition>) -> String {
-        let beginning = LogPosition {
-            epoch: self.store.epoch(),
-            ..LogPosition::START
-        };
-        conversions::token(newest.map_or(beginning, |newest| newest.max(beginning)))
+        conversions::token(self.store.place(newest))
     }
 
     /// Whether one of the tokens is the directory's, so that a read of single contacts must ask

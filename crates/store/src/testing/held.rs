@@ -1,7 +1,9 @@
-//! Request keys that somebody else is writing.
+//! What somebody else has not ended: request keys that are being written, older transactions.
 
 use std::sync::mpsc;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
 use tokio::task::JoinHandle;
 
 use super::soon;
@@ -56,4 +58,18 @@ impl HeldKey {
         let ended = self.transaction.await;
         debug_assert!(matches!(ended, Ok(Err(Error::RequestInProgress))));
     }
+}
+
+/// A transaction that is older than all that is written from now on. It is open until this is dropped,
+/// and as long the horizon of PostgreSQL's log stays below. `None` on SQLite, which has no such thing.
+///
+/// Panics when there is no connection, as tests like it.
+#[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+pub fn older_transaction(url: &str) -> Option<PgConnection> {
+    url.starts_with("postgres").then(|| {
+        let mut conn = PgConnection::establish(url).expect("the PostgreSQL server answers");
+        conn.batch_execute("BEGIN; SELECT pg_current_xact_id()")
+            .expect("a transaction with a number");
+        conn
+    })
 }

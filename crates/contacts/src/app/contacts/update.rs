@@ -33,7 +33,7 @@ impl App {
     /// Changes a contact.
     pub async fn update_contact(&self, call: Call, input: UpdateInput) -> Result<Written, Error> {
         if let Some(stored) = self.earlier(&call).await? {
-            return self.replayed(&call, &stored).await;
+            return self.replayed(&input.name.workspace, &call, &stored).await;
         }
         let event_id = self.ids.next();
         let now = self.clock.now();
