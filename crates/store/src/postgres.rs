@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::options::OpenError;
 use crate::pool::{Ready, depth, roll_back_to};
 use crate::scope::SETTING;
-use crate::url::with_parameter;
+use crate::url::with_manners;
 use crate::{Conn, Error};
 
 /// The statement timeout of a new session: a little more than the default deadline of a call.
@@ -38,11 +38,8 @@ const OLDEST: i32 = 140_000;
 
 /// Opens a session and makes sure that the server keeps what it acknowledges.
 pub(crate) fn connect(url: &str, service: &str, lock_timeout: Duration) -> Result<Conn, OpenError> {
-    let mut url = with_parameter(url, "application_name", &format!("clientele-{service}"));
-    url = with_parameter(&url, "connect_timeout", "5");
-    url = with_parameter(&url, "tcp_user_timeout", "15000");
-    let mut conn =
-        PgConnection::establish(&url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    let mut conn = PgConnection::establish(&with_manners(url, service))
+        .map_err(|error| OpenError::Unreachable(error.to_string()))?;
     check(&mut conn)?;
     conn.batch_execute(&format!(
         "SET lock_timeout = {}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}; \

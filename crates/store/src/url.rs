@@ -159,8 +159,29 @@ fn tls_mode(url: &str) -> Option<&str> {
         .find(|value| TLS_MODES.contains(value))
 }
 
+/// How libpq notices that a server has vanished without a word. What was sent and is not acknowledged
+/// is given up after `tcp_user_timeout` (milliseconds). Who waits for an answer to what was acknowledged
+/// has sent nothing: so the server is probed after `keepalives_idle` seconds of silence, and given up
+/// after as many probes as `keepalives_count`, `keepalives_interval` apart. That is 14 seconds, where
+/// the system's own settings take two hours.
+const MANNERS: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "15000"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "3"),
+    ("keepalives_count", "3"),
+];
+
+/// A libpq URI with who connects and with [`MANNERS`], but for what it sets itself.
+pub(crate) fn with_manners(url: &str, service: &str) -> String {
+    let named = with_parameter(url, "application_name", &format!("clientele-{service}"));
+    MANNERS.iter().fold(named, |url, (name, value)| {
+        with_parameter(&url, name, value)
+    })
+}
+
 /// Adds `name=value` to a libpq URI that does not set `name` itself.
-pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
     let query = url.split_once('?').map(|(_, query)| query);
     let prefix = format!("{name}=");
     match query {
@@ -252,8 +273,60 @@ mod tests {
         }
     }
 
+    /// When the kernel asks next whether the peer of this connection is there, in hundredths of a
+    /// second; `None` where it was not to ask.
+    #[cfg(target_os = "linux")]
+    fn next_probe(client: std::net::SocketAddr) -> Option<u64> {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let port = format!(":{:04X}", client.port());
+        let line = table.lines().find(|line| {
+            let local = line.split_whitespace().nth(1);
+            local.is_some_and(|local| local.ends_with(&port))
+        })?;
+        // `02:000001F4`: the timer that keeps the connection alive, and what is left of it.
+        let timer = line.split_whitespace().nth(5)?.strip_prefix("02:")?;
+        u64::from_str_radix(timer, 16).ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_server_that_vanishes_is_noticed_within_seconds_unless_the_url_has_other_wishes() {
+        use diesel::{Connection as _, PgConnection};
+
+        for (query, longest) in [("", 500), ("?keepalives_idle=60", 6_000)] {
+            // It accepts, and says nothing.
+            let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("postgres://{}/d{query}", server.local_addr().unwrap());
+            let client = std::thread::spawn(move || {
+                PgConnection::establish(&with_manners(&url, "test")).map(drop)
+            });
+            let (connection, client_address) = server.accept().unwrap();
+            let given_up = std::time::Instant::now() + std::time::Duration::from_secs(4);
+            let probe = loop {
+                let probe = next_probe(client_address);
+                if probe.is_some() || std::time::Instant::now() > given_up {
+                    break probe;
+                }
+                std::thread::yield_now();
+            };
+            drop(connection);
+            let probe = probe.expect("the connection is kept alive");
+            assert!(
+                probe <= longest && longest <= probe + 500,
+                "{query}: the next probe is due in {probe}"
+            );
+            assert!(client.join().unwrap().is_err());
+        }
+    }
+
     #[test]
     fn parameters_are_added_unless_given() {
+        let url = "p://h/d?tcp_user_timeout=1&keepalives_count=9";
+        assert_eq!(
+            with_manners(url, "s"),
+            "p://h/d?tcp_user_timeout=1&keepalives_count=9&application_name=clientele-s\
+             &connect_timeout=5&keepalives_idle=5&keepalives_interval=3"
+        );
         assert_eq!(with_parameter("p://h/d", "a", "1"), "p://h/d?a=1");
         assert_eq!(with_parameter("p://h/d?b=2", "a", "1"), "p://h/d?b=2&a=1");
         assert_eq!(with_parameter("p://h/d?a=2", "a", "1"), "p://h/d?a=2");
