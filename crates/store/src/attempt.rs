@@ -34,6 +34,8 @@ pub(crate) struct Act {
     pub(crate) deadline: Deadline,
     /// For whom, as the setting of PostgreSQL has it.
     pub(crate) scope: Arc<str>,
+    /// A lock that is not free in time is an answer.
+    pub(crate) hasty: bool,
 }
 
 /// How an attempt ended.

@@ -141,6 +141,31 @@ impl Error {
         }
     }
 
+    /// Whether anybody's operation would have failed like this at that moment. What several did together
+    /// has then failed for each of them; anything else may be the fault of one.
+    pub fn is_everybodys(&self) -> bool {
+        match self {
+            Self::Contention
+            | Self::DeadlineExceeded
+            | Self::Overloaded
+            | Self::Unavailable(_)
+            | Self::CommitUnknown(_) => true,
+            Self::LockTimeout
+            | Self::UniqueViolation { .. }
+            | Self::ForeignKeyViolation
+            | Self::Corrupt { .. }
+            | Self::RequestIdReused
+            | Self::RequestInProgress
+            | Self::PageTokenInvalid
+            | Self::PageTokenMismatch
+            | Self::PageSizeNegative
+            | Self::PositionExpired { .. }
+            | Self::LeaseLost { .. }
+            | Self::Panicked { .. }
+            | Self::Database(_) => false,
+        }
+    }
+
     pub(crate) fn database(text: impl fmt::Display) -> Self {
         Self::Database(Driver::new(text))
     }

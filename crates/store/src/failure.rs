@@ -91,6 +91,7 @@ const CLOSED: u32 = 1 << 1;
 const LOST: u32 = 1 << 2;
 const SPENT: u32 = 1 << 3;
 const FAILED: u32 = 1 << 4;
+const LOCKED_OUT: u32 = 1 << 5;
 const STATEMENT: u32 = 1 << 8;
 
 impl Note {
@@ -117,6 +118,11 @@ impl Note {
     /// Whether a failure was seen after which the same transaction is worth running again.
     pub(crate) fn transient(&self) -> bool {
         self.has(TRANSIENT)
+    }
+
+    /// Whether a lock was not free in time.
+    pub(crate) fn locked_out(&self) -> bool {
+        self.has(LOCKED_OUT)
     }
 
     /// Whether the connection was cut.
@@ -146,7 +152,8 @@ impl Note {
 
     fn record(&self, failure: Failure) {
         let bits = match failure {
-            Failure::Transient | Failure::LockTimeout => TRANSIENT,
+            Failure::Transient => TRANSIENT,
+            Failure::LockTimeout => LOCKED_OUT,
             Failure::Closed => CLOSED,
             Failure::Lost => LOST,
             Failure::ReadOnly | Failure::StalePlan => SPENT,

@@ -179,7 +179,9 @@ where
                     Attempt::Answered(Err(lost.into()), None)
                 };
             }
-            if (ready.note.transient() && key != KeyFate::Taken) || ready.note.spent() {
+            let waits_on = ready.note.locked_out() && !act.hasty;
+            let again = ready.note.transient() || waits_on;
+            if (again && key != KeyFate::Taken) || ready.note.spent() {
                 Attempt::Again(error)
             } else if key == KeyFate::Found {
                 Attempt::Settled(error)

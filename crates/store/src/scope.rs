@@ -29,6 +29,7 @@ pub(crate) const EVERY: &str = "*";
 pub struct Scoped<'a> {
     store: &'a Store,
     scope: Arc<str>,
+    hasty: bool,
 }
 
 impl Store {
@@ -39,6 +40,7 @@ impl Store {
         Scoped {
             store: self,
             scope: Arc::from(scope),
+            hasty: false,
         }
     }
 
@@ -48,6 +50,7 @@ impl Store {
         Scoped {
             store: self,
             scope: Arc::from(EVERY),
+            hasty: false,
         }
     }
 
@@ -61,6 +64,15 @@ impl Store {
 }
 
 impl Scoped<'_> {
+    /// Takes a row that stays locked by someone else for an answer, [`Error::LockTimeout`], and does not
+    /// wait for it again: for what several wait for, of whom one may have asked for that row.
+    pub fn hasty(self) -> Self {
+        Self {
+            hasty: true,
+            ..self
+        }
+    }
+
     /// Reads off the calling thread. Each statement sees what was committed when it began.
     pub async fn read<T, E, F>(self, op: &'static str, deadline: Deadline, f: F) -> Result<T, E>
     where
@@ -157,6 +169,7 @@ impl Scoped<'_> {
             turn: self.store.turn(turn),
             deadline,
             scope: Arc::clone(&self.scope),
+            hasty: self.hasty,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! transaction: one lock of the counter, one commit.
 //!
 //! A member that is refused writes nothing and does not disturb the others. An error of the database
-//! spoils the transaction for all, so then each runs again alone and gets an answer of its own.
+//! spoils the transaction for all. Where it may be the fault of one, each is then issued by itself, by
+//! whoever asked for it, so that nobody's answer waits for another's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct Job {
 }
 
 impl together::Job for Job {
-    type Outcome = Outcome;
+    type Outcome = Fate;
 
     fn subject(&self) -> Option<&str> {
         Some(&self.name.invoice)
@@ -65,35 +66,25 @@ pub struct Issued {
 
 type Outcome = Result<Issued, Stop>;
 
-/// The outcome of each job, in their order.
-async fn issue_together(store: Store, jobs: Vec<(Job, Deadline)>) -> Vec<Outcome> {
-    if jobs.len() > 1 {
-        let deadline = jobs.iter().map(|(_, deadline)| *deadline).max();
-        let batch: Arc<[Job]> = jobs.iter().map(|(job, _)| job.clone()).collect();
-        if let Some(deadline) = deadline {
-            match issue_batch(&store, batch, deadline).await {
-                Ok(outcomes) => return outcomes,
-                // They may be issued or not: running them again would tell those that are that
-                // they can't be. A repetition with the same request id is answered rightly.
-                Err(Stop::Error(Error::Store(unknown @ StoreError::CommitUnknown(_)))) => {
-                    return jobs.iter().map(|_| Err(unknown.clone().into())).collect();
-                }
-                Err(_) => {}
-            }
-        }
+/// What became of an issue that was to go with others; `None` where it is to be done by itself.
+type Fate = Option<Outcome>;
+
+/// What becomes of each job, in their order.
+async fn issue_together(store: Store, jobs: Vec<(Job, Deadline)>) -> Vec<Fate> {
+    let Some(latest) = jobs.iter().map(|(_, deadline)| *deadline).max() else {
+        return Vec::new();
+    };
+    let jobs: Arc<[Job]> = jobs.into_iter().map(|(job, _)| job).collect();
+    match issue_batch(&store, Arc::clone(&jobs), latest).await {
+        Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
+        // After a commit in doubt too: running those that are issued again would tell them that they
+        // can't be. A repetition with the same request id is answered rightly.
+        Err(Stop::Error(Error::Store(failed))) if failed.is_everybodys() => jobs
+            .iter()
+            .map(|_| Some(Err(failed.clone().into())))
+            .collect(),
+        Err(_) => jobs.iter().map(|_| None).collect(),
     }
-    let mut outcomes = Vec::with_capacity(jobs.len());
-    for (job, deadline) in jobs {
-        outcomes.push(
-            issue_alone(&store, job, deadline)
-                .await
-                .map_err(|abort| match abort {
-                    Abort::Stop(stop) => stop,
-                    Abort::Rehearsed(_) => Error::Defect("a rehearsal among issues").into(),
-                }),
-        );
-    }
-    outcomes
 }
 
 async fn issue_alone(store: &Store, job: Job, deadline: Deadline) -> Result<Issued, Abort<Issued>> {
@@ -122,6 +113,7 @@ async fn issue_batch(
     let in_store = store.clone();
     store
         .within(&jobs[0].name.workspace)
+        .hasty()
         .write("invoices.issue_batch", deadline, move |conn| {
             issue(conn, &in_store, &jobs)
         })
@@ -338,9 +330,11 @@ impl App {
             return issue_alone(&self.store, job, deadline).await;
         }
         let (store, lane) = (self.store.clone(), job.lane());
+        let alone = job.clone();
         let together = move |jobs| issue_together(store.clone(), jobs);
         match self.issues.run(&lane, job, deadline, together).await {
-            Ok(outcome) => outcome.map_err(Abort::from),
+            Ok(Some(outcome)) => outcome.map_err(Abort::from),
+            Ok(None) => issue_alone(&self.store, alone, deadline).await,
             Err(Lost::Late) => Err(Error::DeadlineExceeded.into()),
             Err(Lost::Panicked) => Err(Error::Defect("a batch of issues panicked").into()),
         }

@@ -1,8 +1,15 @@
-//! Calls that wait for pipeline keep nobody else waiting.
+//! Calls that wait for pipeline, or for a row, keep nobody else waiting.
 
-use proto::billing::v1::ListInvoicesRequest;
+use std::time::Duration;
 
-use super::support::{PARENT, Running, Suite, contact, eventually, on_every_engine};
+use proto::billing::v1::{IssueInvoiceRequest, ListInvoicesRequest};
+
+use store::diesel::connection::SimpleConnection as _;
+use store::diesel::{Connection as _, PgConnection};
+
+use super::support::{
+    PARENT, Running, Suite, contact, eventually, on_every_engine, with_client,
+};
 
 /// A call that needs nothing of pipeline is served, although another one waits and there is one place.
 async fn is_served(billing: &Running) {
@@ -39,6 +46,50 @@ async fn calls_that_wait_for_pipeline_take_nobodys_place() {
         is_served(&billing).await;
         suite.pipeline.hold_streams(false);
         attaching.await.expect("attached");
+        billing.stop().await;
+    })
+    .await;
+}
+
+/// On PostgreSQL alone: whoever writes keeps all others from writing on SQLite, whatever they write.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_that_waits_for_a_row_keeps_no_other_waiting() {
+    on_every_engine(async |engine| {
+        if !engine.is_postgres() {
+            return;
+        }
+        let (suite, billing, ada) = with_client(&engine).await;
+        let mut names = Vec::new();
+        for _ in 0..10 {
+            names.push(billing.draft(&ada).await.expect("a draft").name);
+        }
+        let held = names[4].rsplit('/').next().unwrap_or_default();
+        let mut other = PgConnection::establish(&suite.url).expect("a connection");
+        other
+            .batch_execute(&format!(
+                "BEGIN; SET LOCAL clientele.workspace = '*'; \
+                 SELECT 1 FROM invoices WHERE invoice = '{held}' FOR UPDATE"
+            ))
+            .expect("PostgreSQL does it");
+        let issues = names.iter().map(|name| {
+            let (billing, name) = (billing.invoices.clone(), name.clone());
+            tokio::spawn(async move {
+                let mut request = tonic::Request::new(IssueInvoiceRequest {
+                    name,
+                    ..IssueInvoiceRequest::default()
+                });
+                request.set_timeout(Duration::from_secs(20));
+                billing.clone().issue_invoice(request).await
+            })
+        });
+        let mut issues: Vec<_> = issues.collect();
+        let waiting = issues.remove(4);
+        for issue in issues {
+            issue.await.expect("no panic").expect("issued");
+        }
+        assert!(!waiting.is_finished());
+        other.batch_execute("ROLLBACK").expect("PostgreSQL does it");
+        waiting.await.expect("no panic").expect("issued");
         billing.stop().await;
     })
     .await;

@@ -1,12 +1,15 @@
 //! Creates at once: they are written together, and each is answered for itself.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::pg::PgConnection;
 use proto::contacts::v1::{
     Contact, CreateContactRequest, CreateContactResponse, ExternalId, GetContactRequest,
 };
 use proto::errors::v1::Reason;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::support::{
     REQUEST_ID, Suite, create, is_replayed, name, on_each_engine, person, refused,
@@ -109,6 +112,51 @@ async fn what_one_does_wrong_is_told_to_nobody_else() {
         );
         for answer in answers {
             assert!(!is_replayed(&answer.expect("created")));
+        }
+    })
+    .await;
+}
+
+/// On PostgreSQL alone: whoever writes keeps all others from writing on SQLite, whatever they write.
+#[tokio::test]
+async fn who_waits_for_a_row_keeps_nobody_waiting_who_came_at_the_same_time() {
+    on_each_engine(|mut suite| async move {
+        if !suite.engine.is_postgres() {
+            return;
+        }
+        suite.create("bob", Contact::default()).await;
+        let mut other = PgConnection::establish(suite.url()).expect("a connection");
+        let taking = "BEGIN; SET LOCAL clientele.workspace = '*'; \
+                      INSERT INTO contact_external_ids (workspace, system, external_id, contact) \
+                      SELECT 'w', 'erp', id, 'bob' FROM unnest(ARRAY['0', '1', '20']) AS ids (id)";
+        other.batch_execute(taking).expect("PostgreSQL does it");
+        let mut requests: Vec<_> = (0..MANY).map(numbered).collect();
+        // The two that come first have nobody to go with, the third has.
+        for number in [0, 1, 20] {
+            let request = with_external_id(requests[number].clone(), &number.to_string());
+            requests[number] = CreateContactRequest {
+                request_id: String::new(),
+                ..request
+            };
+        }
+        let calls = requests.into_iter().map(|request| {
+            let (mut contacts, mut request) = (suite.contacts.clone(), Request::new(request));
+            request.set_timeout(Duration::from_secs(20));
+            tokio::spawn(async move { contacts.create_contact(request).await })
+        });
+        let mut calls: Vec<_> = calls.collect();
+        let waiting = [20, 1, 0].map(|number| calls.remove(number));
+        for call in calls {
+            call.await.expect("no panic").expect("created");
+        }
+        // Nobody is refused for as long as there is time.
+        let [mut first, second, third] = waiting;
+        let patience = Duration::from_secs(3);
+        assert!(tokio::time::timeout(patience, &mut first).await.is_err());
+        assert!(!second.is_finished() && !third.is_finished());
+        other.batch_execute("ROLLBACK").expect("PostgreSQL does it");
+        for call in [first, second, third] {
+            call.await.expect("no panic").expect("created");
         }
     })
     .await;

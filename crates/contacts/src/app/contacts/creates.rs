@@ -1,18 +1,17 @@
 //! Creates that wait together are written together: in one statement, with one flush to the disk.
 //!
-//! Whatever keeps such a statement from being carried out may be the fault of one of them, so then each
-//! is written for itself and gets an answer of its own.
+//! Where such a statement is not carried out, that may be the fault of one of them. Then each is written
+//! by itself, by whoever asked for it, so that nobody's answer waits for another's.
 //!
 //! Those whose ids were chosen go apart from the others: no such id may be a purged contact's, and to
 //! look that up takes a transaction of two statements.
 
 use std::sync::Arc;
 
-use futures::future::join_all;
 use store::idempotency::Stored;
 use store::single::Created;
 use store::together::{self, Lost};
-use store::{Conn, Error as StoreError, Store};
+use store::{Conn, Error as StoreError, Scoped, Store};
 use types::{Deadline, Micros};
 
 use crate::app::log::Entry;
@@ -38,8 +37,16 @@ struct Parts {
     now: Micros,
 }
 
+/// What becomes of a creation that was to go with others.
+pub(in crate::app) enum Fate {
+    /// It is over.
+    Over(Result<Created, StoreError>),
+    /// It is to be written by itself. With the doubt where it may have been written with the others.
+    Alone(Option<StoreError>),
+}
+
 impl together::Job for Creation {
-    type Outcome = Result<Created, StoreError>;
+    type Outcome = Fate;
 
     fn subject(&self) -> Option<&str> {
         let once = self.0.call.once.as_ref();
@@ -95,10 +102,16 @@ impl App {
     ) -> Result<Created, StoreError> {
         let parts = &creation.0;
         let (lane, deadline) = (creation.lane(), parts.call.deadline);
-        let store = self.store.clone();
+        let (store, alone) = (self.store.clone(), creation.clone());
         let together = move |creations| create_together(store.clone(), creations);
         match self.creates.run(&lane, creation, deadline, together).await {
-            Ok(outcome) => outcome,
+            Ok(Fate::Over(outcome)) => outcome,
+            Ok(Fate::Alone(doubt)) => {
+                let within = self.store.within(&alone.0.contact.name.workspace);
+                let created = create_alone(within, alone.clone(), deadline).await;
+                // A refusal may rest on the very write that is in doubt.
+                created.map_err(|refused| doubt.unwrap_or(refused))
+            }
             Err(Lost::Late) => Err(StoreError::DeadlineExceeded),
             Err(Lost::Panicked) => Err(StoreError::Panicked {
                 op: "contacts.create",
@@ -107,34 +120,47 @@ impl App {
     }
 }
 
-/// The outcome of each creation, in their order.
-async fn create_together(
-    store: Store,
-    creations: Vec<(Creation, Deadline)>,
-) -> Vec<Result<Created, StoreError>> {
-    let latest = creations.iter().map(|(_, deadline)| *deadline).max();
-    let mut doubt = None;
-    if creations.len() > 1
-        && let Some(latest) = latest
-    {
-        let all = creations.iter().map(|(creation, _)| creation.clone());
-        match create_all(&store, "contacts.create_together", all.collect(), latest).await {
-            Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
-            Err(unknown @ StoreError::CommitUnknown(_)) => doubt = Some(unknown),
-            Err(_) => {}
-        }
+/// What becomes of each creation, in their order.
+async fn create_together(store: Store, creations: Vec<(Creation, Deadline)>) -> Vec<Fate> {
+    if let [(only, deadline)] = creations.as_slice() {
+        let within = store.within(only.workspace()).hasty();
+        return vec![match create_alone(within, only.clone(), *deadline).await {
+            // To wait on would hold up whoever waits behind it.
+            Err(StoreError::LockTimeout) => Fate::Alone(None),
+            outcome => Fate::Over(outcome),
+        }];
     }
-    join_all(creations.into_iter().map(|(creation, deadline)| {
-        let (store, doubt) = (&store, doubt.clone());
-        async move { create_alone(store, creation, deadline, doubt).await }
-    }))
-    .await
+    let Some(latest) = creations.iter().map(|(_, deadline)| *deadline).max() else {
+        return Vec::new();
+    };
+    let all = creations.iter().map(|(creation, _)| creation.clone());
+    let within = store.within(creations[0].0.workspace());
+    match create_all(within, "contacts.create_together", all.collect(), latest).await {
+        Ok(outcomes) => outcomes
+            .into_iter()
+            .map(|created| Fate::Over(Ok(created)))
+            .collect(),
+        Err(failed) => creations
+            .iter()
+            .map(|(creation, _)| fate_after(&failed, creation.0.call.once.is_some()))
+            .collect(),
+    }
+}
+
+/// What becomes of a creation after the statement that was to write it with others has failed.
+fn fate_after(failed: &StoreError, has_key: bool) -> Fate {
+    match failed {
+        // Whether it was written only its key can tell.
+        StoreError::CommitUnknown(_) if has_key => Fate::Alone(Some(failed.clone())),
+        _ if failed.is_everybodys() => Fate::Over(Err(failed.clone())),
+        _ => Fate::Alone(None),
+    }
 }
 
 /// Creates all of them or none: in one statement, or where their ids were chosen in a transaction that
 /// looks afterwards whether one of them was a purged contact's.
 async fn create_all(
-    store: &Store,
+    within: Scoped<'_>,
     op: &'static str,
     creations: Vec<Creation>,
     deadline: Deadline,
@@ -143,7 +169,6 @@ async fn create_all(
     let first = creations.first();
     let workspace = first.map_or("", Creation::workspace).to_owned();
     let are_named = first.is_some_and(|first| first.0.is_named);
-    let within = store.within(&workspace);
     if !are_named {
         let write = within.write_single(op, deadline, move |conn| insert(conn, &creations));
         return write.await;
@@ -171,22 +196,46 @@ fn insert(conn: &mut Conn, creations: &[Creation]) -> Result<Vec<Created>, Store
     Ok(positions.into_iter().map(Created::At).collect())
 }
 
-/// Where it is in doubt whether the creation was written with others, only its key can tell; without
-/// one, and after a refusal, which may rest on that very write, the doubt stays.
 async fn create_alone(
-    store: &Store,
+    within: Scoped<'_>,
     creation: Creation,
     deadline: Deadline,
-    doubt: Option<StoreError>,
 ) -> Result<Created, StoreError> {
-    if let Some(doubt) = &doubt
-        && creation.0.call.once.is_none()
-    {
-        return Err(doubt.clone());
-    }
-    match create_all(store, "contacts.create", vec![creation], deadline).await {
+    match create_all(within, "contacts.create", vec![creation], deadline).await {
         Ok(mut created) => Ok(created.pop().unwrap_or(Created::KeyTaken)),
         Err(StoreError::RequestInProgress) => Ok(Created::KeyTaken),
-        Err(refused) => Err(doubt.unwrap_or(refused)),
+        Err(refused) => Err(refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_statement_that_failed_only_those_who_may_fare_better_are_written_by_themselves() {
+        let is_alone = |failed: &StoreError, has_key| matches!(fate_after(failed, has_key), Fate::Alone(doubt) if doubt.is_none());
+        let taken = StoreError::UniqueViolation {
+            table: "contacts".to_owned(),
+            constraint: "contacts_pkey".to_owned(),
+        };
+        for own in [
+            taken,
+            StoreError::RequestInProgress,
+            StoreError::LockTimeout,
+        ] {
+            assert!(is_alone(&own, true) && is_alone(&own, false), "{own:?}");
+        }
+        for everybodys in [
+            StoreError::Contention,
+            StoreError::DeadlineExceeded,
+            StoreError::Overloaded,
+        ] {
+            for has_key in [true, false] {
+                let fate = fate_after(&everybodys, has_key);
+                let told = matches!(fate, Fate::Over(Err(told)) if told == everybodys);
+                assert!(told, "{everybodys:?}");
+            }
+        }
     }
 }
