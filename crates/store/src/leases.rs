@@ -3,6 +3,10 @@
 //! A lease is held until a moment, renewed well before, and taken over when that moment has passed.
 //! Its fencing number grows with each new holder. Because a holder may be slow without knowing it,
 //! an effect is made safe by [`hold`] in the effect's own transaction.
+//!
+//! On PostgreSQL, where replicas meet, moments are those of the server's clock; the argument `now`, the
+//! process's, counts on SQLite only. A clock that once ran ahead leaves a lease that would be over
+//! in days: one that runs for longer than [`TTL_MAX`] counts as over.
 
 use std::time::Duration;
 
@@ -10,7 +14,10 @@ use diesel::prelude::*;
 use types::Micros;
 
 use crate::schema::leases;
-use crate::{Conn, Error};
+use crate::{Conn, Error, clocks};
+
+/// The longest time for which a lease may be taken.
+pub const TTL_MAX: Duration = Duration::from_mins(10);
 
 /// A lease as its holder knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +30,8 @@ pub struct Lease {
     pub fencing: i64,
 }
 
-/// Takes the lease if it is free, over, or this holder's already; none when somebody else has it.
-/// Waits for the transactions that [`hold`] it.
+/// Takes the lease, for `ttl` of at most [`TTL_MAX`], if it is free, over, or this holder's already; none
+/// when somebody else has it. Waits for the transactions that [`hold`] it.
 pub fn acquire(
     conn: &mut Conn,
     name: &str,
@@ -32,8 +39,14 @@ pub fn acquire(
     ttl: Duration,
     now: Micros,
 ) -> Result<Option<Lease>, Error> {
+    debug_assert!(ttl <= TTL_MAX, "{name} is taken for {ttl:?}");
+    let now = clocks::shared(conn, now)?;
     let until = now.plus(ttl).0;
-    let free_or_own = || leases::expire_time.le(now.0).or(leases::holder.eq(holder));
+    let free_or_own = || {
+        let over = leases::expire_time.le(now.0);
+        let implausible = leases::expire_time.gt(now.plus(TTL_MAX).0);
+        over.or(implausible).or(leases::holder.eq(holder))
+    };
     // An update alone would pass by those who hold it, as a renewal does and must.
     let found = leases::table.find(name).select(leases::fencing);
     let _: Option<i64> =
@@ -64,6 +77,7 @@ pub fn acquire(
 
 /// Prolongs the lease. Errors: [`Error::LeaseLost`] when it is over or somebody else's.
 pub fn renew(conn: &mut Conn, lease: &Lease, ttl: Duration, now: Micros) -> Result<(), Error> {
+    let now = clocks::shared(conn, now)?;
     let mine = leases::table
         .filter(leases::name.eq(&lease.name))
         .filter(leases::holder.eq(&lease.holder))
@@ -78,18 +92,21 @@ pub fn renew(conn: &mut Conn, lease: &Lease, ttl: Duration, now: Micros) -> Resu
 /// Makes sure, until the running transaction ends, that nobody else takes the lease, which may be
 /// renewed meanwhile. Errors: [`Error::LeaseLost`].
 pub fn hold(conn: &mut Conn, lease: &Lease, now: Micros) -> Result<(), Error> {
-    let row: Option<(String, i64, i64)> = crate::locked!(
-        conn,
-        key_share,
-        leases::table.find(&lease.name).select((
-            leases::holder,
-            leases::fencing,
-            leases::expire_time,
-        )) => first
-    )
-    .optional()?;
-    let mine = row.is_some_and(|(holder, fencing, until)| {
-        holder == lease.holder && fencing == lease.fencing && until > now.0
+    let row = leases::table.find(&lease.name);
+    let known = (leases::holder, leases::fencing);
+    let row: Option<((String, i64), bool)> = match conn {
+        Conn::Sqlite(c) => row
+            .select((known, leases::expire_time.gt(now.0)))
+            .first(c)
+            .optional()?,
+        Conn::Postgres(c) => row
+            .select((known, leases::expire_time.gt(clocks::clock_micros())))
+            .for_key_share()
+            .first(c)
+            .optional()?,
+    };
+    let mine = row.is_some_and(|((holder, fencing), runs)| {
+        holder == lease.holder && fencing == lease.fencing && runs
     });
     found(mine, lease)
 }

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod beyond;
+mod clocks;
 mod columns;
 mod conn;
 mod context;

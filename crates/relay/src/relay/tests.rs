@@ -1,7 +1,7 @@
 //! The fence: what a relay may do that has lost its lease without knowing it.
 
 use diesel_migrations::embed_migrations;
-use store::testing::{engines, soon};
+use store::testing::{age_leases, engines, soon};
 use store::{Migrations, Options};
 use types::Micros;
 
@@ -46,12 +46,12 @@ async fn one_that_has_lost_its_lease_moves_nothing() {
     for engine in engines() {
         let url = engine.fresh_url().await;
         let relay = relay(&url).await;
-        let (store, clock) = (relay.store.clone(), relay.clock.clone());
+        let store = relay.store.clone();
         let deposed = lease(&store, "one").await;
         let start = relay.begin(&deposed).await.expect("a place");
         assert_eq!(place(&store).await, Some(start));
 
-        clock.advance(LEASE);
+        age_leases(&store, LEASE).await;
         let next = lease(&store, "two").await;
         let later = LogPosition {
             epoch: start.epoch + 1,

@@ -1,6 +1,7 @@
-//! What somebody else has not ended: request keys that are being written, older transactions.
+//! What somebody else has not ended: request keys that are being written, older transactions, leases.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -8,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::soon;
 use crate::idempotency::{Claim, Keep, Key, RequestHash, claim};
+use crate::schema::leases;
 use crate::{Error, Store};
 
 /// A transaction that has claimed a request key and goes no further; it is rolled back when this is
@@ -72,4 +74,20 @@ pub fn older_transaction(url: &str) -> Option<PgConnection> {
             .expect("a transaction with a number");
         conn
     })
+}
+
+/// Brings the ends of all leases nearer by so much, as if that time had passed, whoever's clock counts.
+///
+/// Panics when the database does not do it, as tests like it.
+#[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+pub async fn age_leases(store: &Store, span: Duration) {
+    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    store
+        .across()
+        .write("testing.age_leases", soon(), move |conn| {
+            let aged = leases::expire_time.eq(leases::expire_time - span);
+            Ok::<_, Error>(diesel::update(leases::table).set(aged).execute(conn)?)
+        })
+        .await
+        .expect("the leases are aged");
 }

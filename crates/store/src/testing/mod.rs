@@ -20,7 +20,7 @@ mod schema;
 
 pub use apart::not_apart;
 pub use databases::{Engine, FreshUrl, POSTGRES_URL, SERVICE, engines, with_role};
-pub use held::{HeldKey, hold_key, older_transaction};
+pub use held::{HeldKey, age_leases, hold_key, older_transaction};
 pub use keys::{Keys, key_differences, keys};
 pub use schema::{Column, Kind, Schema, differences, schema};
 

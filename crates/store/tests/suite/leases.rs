@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use store::leases::{Lease, acquire, hold, release, renew};
-use store::testing::soon;
+use diesel::RunQueryDsl as _;
+use store::leases::{self, Lease, acquire, hold, release, renew};
+use store::testing::{age_leases, soon};
 use store::{Conn, Error, Options, Store, cursors};
+use types::Micros;
 
 use crate::{MIGRATIONS, at, eventually, on_each, on_postgres};
 
@@ -20,51 +22,76 @@ fn lost<T>(result: &Result<T, Error>) -> bool {
 async fn a_lease_has_one_holder_until_it_is_over() {
     on_each(async |fresh| {
         let store = &fresh.store;
-        let take = |holder: &'static str, seconds: i64| {
+        let take = |holder: &'static str| {
             store.across().write("test", soon(), move |conn| {
-                acquire(conn, "follower", holder, TTL, at(seconds * 1_000_000))
+                acquire(conn, "follower", holder, TTL, at(0))
             })
         };
-        let with =
-            |lease: &Lease, seconds: i64, f: fn(&mut Conn, &Lease, i64) -> Result<(), Error>| {
-                let lease = lease.clone();
-                store.across().write("test", soon(), move |conn| {
-                    f(conn, &lease, seconds * 1_000_000)
-                })
-            };
-        let a = take("a", 0).await.unwrap().expect("it is free");
+        let with = |lease: &Lease, f: fn(&mut Conn, &Lease) -> Result<(), Error>| {
+            let lease = lease.clone();
+            store
+                .across()
+                .write("test", soon(), move |conn| f(conn, &lease))
+        };
+        let renewed = |conn: &mut Conn, lease: &Lease| renew(conn, lease, TTL, at(0));
+        let held = |conn: &mut Conn, lease: &Lease| hold(conn, lease, at(0));
+        let passes = |seconds| age_leases(store, Duration::from_secs(seconds));
+        let a = take("a").await.unwrap().expect("it is free");
         assert_eq!(a.fencing, 1);
-        assert_eq!(take("b", 9).await, Ok(None));
-        with(&a, 9, |conn, lease, now| renew(conn, lease, TTL, at(now)))
-            .await
-            .unwrap();
-        assert_eq!(take("b", 18).await, Ok(None));
-        with(&a, 18, |conn, lease, now| hold(conn, lease, at(now)))
-            .await
-            .unwrap();
+        passes(5).await;
+        assert_eq!(take("b").await, Ok(None));
+        with(&a, renewed).await.unwrap();
+        passes(5).await;
+        assert_eq!(take("b").await, Ok(None));
+        with(&a, held).await.unwrap();
         // It is over, though nobody has taken it yet.
-        assert!(lost(
-            &with(&a, 19, |conn, lease, now| hold(conn, lease, at(now))).await
-        ));
-        assert!(lost(
-            &with(&a, 19, |conn, lease, now| renew(conn, lease, TTL, at(now))).await
-        ));
-        let b = take("b", 19).await.unwrap().expect("it is over");
+        passes(6).await;
+        assert!(lost(&with(&a, held).await));
+        assert!(lost(&with(&a, renewed).await));
+        let b = take("b").await.unwrap().expect("it is over");
         assert_eq!(b.fencing, 2);
-        assert!(lost(
-            &with(&a, 20, |conn, lease, now| hold(conn, lease, at(now))).await
-        ));
-        with(&a, 20, |conn, lease, _| release(conn, lease))
-            .await
-            .unwrap();
-        with(&b, 20, |conn, lease, now| hold(conn, lease, at(now)))
-            .await
-            .unwrap();
-        with(&b, 20, |conn, lease, _| release(conn, lease))
-            .await
-            .unwrap();
-        let again = take("a", 21).await.unwrap().expect("it was given back");
+        assert!(lost(&with(&a, held).await));
+        with(&a, release).await.unwrap();
+        with(&b, held).await.unwrap();
+        with(&b, release).await.unwrap();
+        let again = take("a").await.unwrap().expect("it was given back");
         assert_eq!(again.fencing, 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_ran_ahead_keeps_nobody_out_once_its_process_is_gone() {
+    on_each(async |fresh| {
+        let take = |holder: &'static str, now: Micros| {
+            fresh.store.across().write("test", soon(), move |conn| {
+                acquire(conn, "follower", holder, TTL, now)
+            })
+        };
+        let day = Duration::from_hours(24);
+        let ahead = take("ahead", at(0).plus(day)).await.unwrap();
+        assert!(ahead.is_some(), "it is free");
+        if fresh.engine.is_postgres() {
+            // Its clock does not count, so the lease is over as soon as any.
+            assert_eq!(take("right", at(0)).await, Ok(None));
+            age_leases(&fresh.store, TTL).await;
+        }
+        let right = take("right", at(0)).await.unwrap();
+        let right = right.expect("no lease runs for a day");
+        assert_eq!(take("another", at(0)).await, Ok(None));
+        let holds = fresh.store.across().write("test", soon(), move |conn| {
+            hold(conn, &right, at(0))
+        });
+        assert_eq!(holds.await, Ok(()));
+        // The server's clock may have run ahead too.
+        let further = leases::TTL_MAX + Duration::from_secs(1);
+        let ends_later = fresh.store.across().write("test", soon(), move |conn| {
+            let micros = i64::try_from(further.as_micros()).unwrap();
+            let later = "UPDATE leases SET expire_time = expire_time + ";
+            Ok::<_, Error>(diesel::sql_query(format!("{later}{micros}")).execute(conn)?)
+        });
+        assert_eq!(ends_later.await, Ok(1));
+        assert!(take("another", at(0)).await.unwrap().is_some());
     })
     .await;
 }
@@ -219,12 +246,12 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
             ..Options::new("test", &*fresh.url, &MIGRATIONS)
         })
         .unwrap();
-        let take = |holder: &'static str, seconds: i64| {
+        let take = |holder: &'static str| {
             hasty.across().write("test", soon(), move |conn| {
-                acquire(conn, "follower", holder, TTL, at(seconds * 1_000_000))
+                acquire(conn, "follower", holder, TTL, at(0))
             })
         };
-        let lease = take("a", 0).await.unwrap().expect("it is free");
+        let lease = take("a").await.unwrap().expect("it is free");
         let (first, has_held) = tokio::sync::oneshot::channel();
         let (go_on, may_go) = std::sync::mpsc::channel::<()>();
         let (first, may_go) = (Mutex::new(Some(first)), Mutex::new(may_go));
@@ -233,7 +260,7 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
             .store
             .across()
             .write("test.effect", soon(), move |conn| {
-                hold(conn, &held, at(1))?;
+                hold(conn, &held, at(0))?;
                 if let Some(first) = first.lock().unwrap().take() {
                     first.send(()).unwrap();
                 }
@@ -243,14 +270,15 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
         let meanwhile = async {
             has_held.await.unwrap();
             let renewed = hasty.across().write("test", soon(), move |conn| {
-                renew(conn, &lease, TTL, at(1_000_000))
+                renew(conn, &lease, TTL, at(0))
             });
             assert_eq!(renewed.await, Ok(()));
-            assert_eq!(take("b", 60).await, Err(Error::LockTimeout));
+            age_leases(&fresh.store, TTL).await;
+            assert_eq!(take("b").await, Err(Error::LockTimeout));
             go_on.send(()).unwrap();
         };
         assert_eq!(tokio::join!(effect, meanwhile).0, Ok(()));
-        assert!(take("b", 60).await.unwrap().is_some());
+        assert!(take("b").await.unwrap().is_some());
     })
     .await;
 }

@@ -4,5 +4,6 @@ DROP TABLE idempotency_keys;
 DROP TABLE change_log_consumers;
 DROP TABLE change_log;
 DROP TABLE database_state;
+DROP FUNCTION clock_micros();
 DROP PROCEDURE renew_statistics(regclass);
 DROP PROCEDURE keep_apart(regclass);

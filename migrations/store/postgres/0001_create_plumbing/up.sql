@@ -22,6 +22,10 @@ END
 $$;
 REVOKE EXECUTE ON PROCEDURE renew_statistics(regclass) FROM PUBLIC;
 
+-- The server's clock in microseconds since 1970: all processes of a service share it.
+CREATE FUNCTION clock_micros() RETURNS BIGINT LANGUAGE sql VOLATILE
+    RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
 -- One row: which life of the database this is, and how far its log was pruned.
 CREATE TABLE database_state (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
