@@ -8,6 +8,7 @@ use types::{Clock, Deadline};
 
 use crate::attempt::{Act, Attempt, Mode};
 use crate::change_log::LogPosition;
+use crate::clocks::Opened;
 use crate::epoch::Epoch;
 use crate::operation::Operation;
 use crate::options::{OpenError, Options};
@@ -34,7 +35,8 @@ pub(crate) struct Inner {
     manager: Manager,
     permits: Permits,
     pub(crate) service: &'static str,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    pub(crate) opened: Opened,
     epoch: Arc<AtomicI64>,
     pub(crate) wake: Wake,
 }
@@ -80,6 +82,7 @@ impl Store {
             manager,
             permits: Permits::new(max),
             service: options.service,
+            opened: Opened::at(&options.clock),
             clock: options.clock,
             epoch,
             wake,

@@ -1,8 +1,8 @@
 //! Time: the instant every row stores, and the one place that reads the system clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An instant as microseconds since 1970-01-01T00:00:00Z, negative before it.
 ///
@@ -14,19 +14,13 @@ impl Micros {
     /// The instant `span` later, saturating at the ends of the range.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(micros(span)))
     }
 
     /// The instant `span` earlier, saturating at the ends of the range.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(micros(span)))
     }
 
     /// Whole seconds since the epoch and the nanoseconds within that second (0..=999,999,000), the
@@ -50,7 +44,14 @@ impl Micros {
 
 /// The clock of a process: the system's, or in tests one that stands still until it is moved.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Option<Arc<Fixed>>);
+
+/// In microseconds.
+#[derive(Debug)]
+struct Fixed {
+    now: AtomicI64,
+    passed: AtomicI64,
+}
 
 impl Clock {
     /// The system's clock.
@@ -62,25 +63,53 @@ impl Clock {
     /// A clock that shows `now` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn fixed(now: Micros) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(now.0))))
+        Self(Some(Arc::new(Fixed {
+            now: AtomicI64::new(now.0),
+            passed: AtomicI64::new(0),
+        })))
     }
 
     /// The present instant.
     #[must_use]
     pub fn now(&self) -> Micros {
         match &self.0 {
-            Some(fixed) => Micros(fixed.load(Ordering::SeqCst)),
+            Some(fixed) => Micros(fixed.now.load(Ordering::SeqCst)),
             None => system_now(),
         }
     }
 
-    /// Moves a fixed clock forward; the system's clock stays as it is.
-    pub fn advance(&self, span: Duration) {
-        if let Some(fixed) = &self.0 {
-            let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-            fixed.fetch_add(micros, Ordering::SeqCst);
+    /// How much time has passed since some moment in the life of the process, by what nobody can set.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.0 {
+            Some(fixed) => {
+                let passed = fixed.passed.load(Ordering::SeqCst);
+                Duration::from_micros(u64::try_from(passed).unwrap_or_default())
+            }
+            None => BEGINNING.elapsed(),
         }
     }
+
+    /// Lets time pass on a fixed clock; the system's clock stays as it is.
+    pub fn advance(&self, span: Duration) {
+        self.jump(span);
+        if let Some(fixed) = &self.0 {
+            fixed.passed.fetch_add(micros(span), Ordering::SeqCst);
+        }
+    }
+
+    /// Sets a fixed clock forward, as if somebody had set it wrong: no time passes. The system's clock
+    /// stays as it is.
+    pub fn jump(&self, span: Duration) {
+        if let Some(fixed) = &self.0 {
+            fixed.now.fetch_add(micros(span), Ordering::SeqCst);
+        }
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[expect(
@@ -114,5 +143,8 @@ mod tests {
         assert_eq!(clock.now(), Micros(5));
         clock.advance(Duration::from_micros(2));
         assert_eq!(same.now(), Micros(7));
+        clock.jump(Duration::from_micros(3));
+        assert_eq!(same.now(), Micros(10));
+        assert_eq!(same.passed(), Duration::from_micros(2));
     }
 }

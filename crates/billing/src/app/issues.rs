@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ::store::idempotency::{Keep, Stored};
 use ::store::together::{self, Lost};
-use ::store::{Conn, Error as StoreError, Store};
+use ::store::{Conn, Store};
 use prost::Message as _;
 use proto::billing::v1;
 use types::{Deadline, InvoiceName};

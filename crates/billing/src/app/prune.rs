@@ -36,13 +36,14 @@ impl App {
     async fn prune_round(&self) -> Result<(), StoreError> {
         let limit = i64::try_from(SLICE).unwrap_or(i64::MAX);
         loop {
-            let now = self.clock.now();
+            let store = self.store.clone();
             let gone = self
                 .store
                 .across()
                 .write("billing.prune", Deadline::after(SLICE_TIME), move |conn| {
-                    let changes = change_log::prune(conn, now.minus(KEPT), limit)?;
-                    let keys = idempotency::prune(conn, now, limit)?;
+                    let certain = store.certain_time(conn)?;
+                    let changes = change_log::prune(conn, certain.minus(KEPT), limit)?;
+                    let keys = idempotency::prune(conn, certain, limit)?;
                     Ok::<_, StoreError>(changes.max(keys))
                 })
                 .await?;

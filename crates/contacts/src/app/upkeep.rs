@@ -43,7 +43,7 @@ impl App {
         }
     }
 
-    /// Removes all that is over by now, in short transactions.
+    /// Removes all that is certainly over by now, in short transactions.
     pub async fn clear_away(&self, lease: &Lease) -> Result<(), StoreError> {
         let now = self.clock.now();
         while self.purge_slice(lease, now).await? > 0 {}
@@ -55,16 +55,17 @@ impl App {
     }
 
     async fn purge_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
-        let (lease, ids) = (lease.clone(), self.ids.clone());
+        let (lease, ids, store) = (lease.clone(), self.ids.clone(), self.store.clone());
         let deadline = Deadline::after(STEP_TIME);
         self.store
             .across()
             .write("contacts.purge", deadline, move |conn| {
                 leases::hold(conn, &lease, now)?;
-                let overdue = rows::contacts_overdue(conn, now, SLICE)?;
+                let certain = store.certain_time(conn)?;
+                let overdue = rows::contacts_overdue(conn, certain, SLICE)?;
                 let call = Call::internal(ACTOR, deadline);
                 for name in &overdue {
-                    let Some(revision) = rows::contact_purge(conn, name, now)? else {
+                    let Some(revision) = rows::contact_purge(conn, name, certain)? else {
                         continue;
                     };
                     let gone = purged(name, revision, now);
@@ -81,13 +82,14 @@ impl App {
     }
 
     async fn imports_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
-        let lease = lease.clone();
+        let (lease, store) = (lease.clone(), self.store.clone());
         self.store
             .across()
             .write("imports.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
                 // One at a time and bit by bit: an import has many rows.
-                let old = imports::imports_old(conn, now.minus(IMPORTS_KEPT), 1)?;
+                let before = store.certain_time(conn)?.minus(IMPORTS_KEPT);
+                let old = imports::imports_old(conn, before, 1)?;
                 for name in &old {
                     // It may have been started since it was found: then it stays.
                     let import = imports::import_lock(conn, name)?;
@@ -128,23 +130,24 @@ impl App {
     }
 
     async fn keys_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
-        let lease = lease.clone();
+        let (lease, store) = (lease.clone(), self.store.clone());
         self.store
             .across()
             .write("keys.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                idempotency::prune(conn, now, SLICE)
+                idempotency::prune(conn, store.certain_time(conn)?, SLICE)
             })
             .await
     }
 
     async fn log_slice(&self, lease: &Lease, now: Micros) -> Result<usize, StoreError> {
-        let lease = lease.clone();
+        let (lease, store) = (lease.clone(), self.store.clone());
         self.store
             .across()
             .write("log.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                change_log::prune(conn, now.minus(LOG_KEPT), SLICE)
+                let before = store.certain_time(conn)?.minus(LOG_KEPT);
+                change_log::prune(conn, before, SLICE)
             })
             .await
     }
@@ -155,5 +158,90 @@ fn purged(name: &ContactName, revision: i64, now: Micros) -> Contact {
     Contact {
         revision,
         ..Contact::created(name.clone(), Facts::default(), ACTOR, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::store::testing::{engines, soon};
+    use ::store::{Options, Store};
+    use diesel::RunQueryDsl as _;
+    use types::{Clock, Ids};
+
+    use super::*;
+    use crate::app::contacts::CreateInput;
+    use crate::wire::contacts::Draft;
+
+    const HOLDER: &str = "test";
+
+    /// Clears away under a lease taken for it.
+    async fn clear_away(app: &App) {
+        let now = app.clock.now();
+        let lease = app.store.across().write("test", soon(), move |conn| {
+            leases::acquire(conn, "contacts.upkeep", HOLDER, LOOK, now)
+        });
+        let lease = lease.await.expect("an answer").expect("it is free");
+        app.clear_away(&lease).await.expect("cleared away");
+    }
+
+    /// How many rows a query finds.
+    async fn rows_of(app: &App, query: &'static str) -> usize {
+        let rows = app.store.across().write("test", soon(), move |conn| {
+            Ok::<_, StoreError>(diesel::sql_query(query).execute(conn)?)
+        });
+        rows.await.expect("rows")
+    }
+
+    /// What is left: contacts, changes but the newest, request keys. Nothing is changed by asking.
+    async fn left(app: &App) -> [usize; 3] {
+        [
+            rows_of(app, "UPDATE contacts SET revision = revision").await,
+            rows_of(app, "UPDATE change_log SET revision = revision").await,
+            rows_of(app, "UPDATE idempotency_keys SET revision = revision").await,
+        ]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_clock_that_jumps_ahead_deletes_nothing() {
+        for engine in engines() {
+            let url = engine.fresh_url().await;
+            let clock = Clock::fixed(Micros(1_700_000_000_000_000));
+            let options = Options {
+                clock: clock.clone(),
+                ..Options::new("contacts", &*url, &crate::MIGRATIONS).migrating()
+            };
+            let store = Store::open(options).expect("a store");
+            let app = App::new(store, clock.clone(), Ids::system());
+            for (id, request) in [("ada", "1"), ("bob", "2")] {
+                let call = Call {
+                    once: Some(super::super::calls::Once {
+                        key: idempotency::Key {
+                            workspace: "w".to_owned(),
+                            principal: "local".to_owned(),
+                            method: "create".to_owned(),
+                            request_id: request.to_owned(),
+                        },
+                        hash: idempotency::RequestHash::of(b"content"),
+                    }),
+                    ..Call::internal("local", soon())
+                };
+                let input = CreateInput {
+                    workspace: "w".to_owned(),
+                    id: id.to_owned(),
+                    draft: Draft::default(),
+                };
+                app.create_contact(call, input).await.expect("created");
+            }
+            let deleted = "UPDATE contacts SET state = 'DELETED', delete_time = create_time, \
+                           purge_time = create_time + 2592000000000 WHERE contact = 'ada'";
+            assert_eq!(rows_of(&app, deleted).await, 1);
+            clock.jump(Duration::from_hours(31 * 24));
+            clear_away(&app).await;
+            assert_eq!(left(&app).await, [2, 2, 2], "on {}", engine.name());
+            clock.advance(Duration::from_hours(31 * 24));
+            clear_away(&app).await;
+            // The newest change tells of the purge.
+            assert_eq!(left(&app).await, [1, 1, 0], "on {}", engine.name());
+        }
     }
 }

@@ -211,7 +211,7 @@ async fn imports_and_their_rows_are_filtered_sorted_and_paged() {
             name: names[1].clone(),
         };
         suite.transfers.cancel_import(cancel).await.expect("ended");
-        let newest = "create_time > \"2026-09-21T14:14:30Z\"";
+        let newest = "create_time > \"2023-11-14T22:14:30Z\"";
         for (filter, order_by, expected) in [
             ("", "", vec![3, 2, 1, 0]),
             ("", "create_time", vec![0, 1, 2, 3]),

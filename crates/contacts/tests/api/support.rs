@@ -19,6 +19,9 @@ use types::{Clock, Ids, Micros, Token};
 pub const PARENT: &str = "workspaces/w";
 pub const REQUEST_ID: &str = "0190163d-8694-739b-aea5-966c26f8ad90";
 
+/// When tests begin: long before any server's own present.
+const BEGINNING: Micros = Micros(1_700_000_000_000_000);
+
 /// A running service with a client.
 pub struct Suite {
     pub contacts: ContactServiceClient<Channel>,
@@ -45,7 +48,7 @@ where
         eprintln!("on {name}");
         let url = Arc::new(engine.fresh_url().await);
         let end = CancellationToken::new();
-        let clock = Clock::fixed(Micros(1_790_000_000_000_000));
+        let clock = Clock::fixed(BEGINNING);
         test(Suite::over(engine, Arc::clone(&url), end.clone(), clock).await).await;
         end.cancel();
     }

@@ -73,15 +73,16 @@ impl App {
     async fn clear_once(&self, lease: &Lease) -> Result<(), store::Error> {
         let now = self.clock.now();
         loop {
-            let lease = lease.clone();
+            let (lease, store) = (lease.clone(), self.store.clone());
             let deadline = Deadline::after(STEP_TIME);
             let gone = self
                 .store
                 .across()
                 .write("pipeline.clear", deadline, move |conn| {
                     leases::hold(conn, &lease, now)?;
-                    let log = change_log::prune(conn, now.minus(LOG_KEPT), SLICE)?;
-                    Ok::<_, store::Error>(log + idempotency::prune(conn, now, SLICE)?)
+                    let certain = store.certain_time(conn)?;
+                    let log = change_log::prune(conn, certain.minus(LOG_KEPT), SLICE)?;
+                    Ok::<_, store::Error>(log + idempotency::prune(conn, certain, SLICE)?)
                 })
                 .await?;
             if gone == 0 {

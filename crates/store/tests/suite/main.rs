@@ -7,6 +7,7 @@
     reason = "the table! macro makes items that cannot be documented"
 )]
 
+mod clocks;
 mod commits;
 mod crash;
 mod crowds;
