@@ -44,6 +44,7 @@ impl Billing {
         options.migrate = config.migrate;
         options.connections = config.pool_max;
         options.clock = clock.clone();
+        options.held = serve::at_work;
         let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
         let store = opened.map_err(|error| OpenError::Unreachable(error.to_string()))??;
         let new_id = ids.next();

@@ -62,6 +62,7 @@ impl Contacts {
             migrate: config.migrate,
             connections: config.pool_max,
             clock: clock.clone(),
+            held: serve::at_work,
             ..Options::new(app::SERVICE, config.database_url, &MIGRATIONS)
         };
         let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;

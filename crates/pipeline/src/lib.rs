@@ -57,6 +57,7 @@ impl Pipeline {
         options.migrate = config.migrate;
         options.connections = config.pool_max;
         options.clock = clock.clone();
+        options.held = serve::at_work;
         let opened = tokio::task::spawn_blocking(move || ::store::Store::open(options)).await;
         let store = opened.map_err(std::io::Error::other)??;
         Ok(Self {

@@ -56,7 +56,7 @@ pub use freshness::{wait_fresh, wait_until};
 pub use health::Health;
 pub use identity::{Authenticator, Identity};
 pub use layers::{deadline, rotation};
-pub use load::aside;
+pub use load::{aside, at_work};
 pub use opentelemetry::trace::TraceId;
 pub use peer::{Credential, Peer};
 pub use server::{Server, ServerError};

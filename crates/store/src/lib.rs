@@ -55,7 +55,7 @@ pub use columns::{Columns, Update};
 pub use conn::Conn;
 pub use error::{Driver, Error};
 pub use migrate::{migrate, pending};
-pub use options::{Migrations, OpenError, Options};
+pub use options::{Held, Migrations, OpenError, Options};
 pub use roles::grant;
 pub use scope::Scoped;
 pub use steady::{KeptIf, ROWS_MAX, Steady, kept_if};

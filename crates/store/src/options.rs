@@ -1,5 +1,6 @@
 //! How a store is opened, and why opening can fail.
 
+use std::any::Any;
 use std::time::Duration;
 
 use diesel_migrations::EmbeddedMigrations;
@@ -21,6 +22,9 @@ pub struct Migrations {
     pub postgres: EmbeddedMigrations,
 }
 
+/// What a caller keeps from others for as long as the database works for it, even where it has gone.
+pub type Held = Option<Box<dyn Any + Send>>;
+
 /// What [`Store::open`](crate::Store::open) needs to know.
 pub struct Options {
     /// `sqlite:PATH` or `postgres://...`.
@@ -40,6 +44,9 @@ pub struct Options {
     pub readers: u32,
     /// How long a row lock is waited for (PostgreSQL).
     pub lock_timeout: Duration,
+    /// Asked by each operation in the task that asks for it: a thread of a database can't be stopped, so
+    /// whoever goes away must not be forgotten before it is done.
+    pub held: fn() -> Held,
 }
 
 impl Options {
@@ -58,6 +65,7 @@ impl Options {
             connections: 16,
             readers: 8,
             lock_timeout: Duration::from_secs(1),
+            held: || None,
         }
     }
 

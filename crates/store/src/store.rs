@@ -11,7 +11,7 @@ use crate::change_log::LogPosition;
 use crate::clocks::Opened;
 use crate::epoch::Epoch;
 use crate::operation::Operation;
-use crate::options::{OpenError, Options};
+use crate::options::{Held, OpenError, Options};
 use crate::permits::{Permits, Turn};
 use crate::pool::{Lent, Manager, Pool};
 use crate::sqlite::{self, Writer};
@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) service: &'static str,
     pub(crate) clock: Clock,
     pub(crate) opened: Opened,
+    held: fn() -> Held,
     epoch: Arc<AtomicI64>,
     pub(crate) wake: Wake,
 }
@@ -84,6 +85,7 @@ impl Store {
             service: options.service,
             opened: Opened::at(&options.clock),
             clock: options.clock,
+            held: options.held,
             epoch,
             wake,
         });
@@ -223,7 +225,9 @@ impl Store {
             return Err(Error::DeadlineExceeded.into());
         }
         let operation = self.begin(act.op, act.mode);
-        let answer = writer.write(act.op, act.deadline, f).await;
+        let answer = writer
+            .write(act.op, act.deadline, (self.inner.held)(), f)
+            .await;
         operation.end(1, answer.is_ok());
         answer
     }
@@ -294,8 +298,9 @@ impl Store {
             .map_err(|_| Error::DeadlineExceeded)??;
         waited.end();
         let (inner, act, op) = (Arc::clone(&self.inner), act.clone(), act.op);
+        let held = (self.inner.held)();
         let attempt = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _held = (permit, held);
             let mut lent = inner.borrow_connection(act.mode, act.deadline)?;
             let attempt = match inner.engine {
                 Engine::Sqlite(_) => sqlite::attempt(&mut lent, act.op, act.mode, &*f),

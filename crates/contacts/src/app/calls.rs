@@ -238,12 +238,12 @@ impl App {
         deadline: Deadline,
     ) -> Result<String, Error> {
         let of = workspace.to_owned();
-        let newest =
-            self.store
-                .within(workspace)
-                .read_point("log.newest", deadline, move |conn| {
-                    change_log::newest(conn, Scope::Workspace(&of))
-                });
+        let newest = self
+            .store
+            .within(workspace)
+            .read_point("log.newest", deadline, move |conn| {
+                change_log::newest(conn, Scope::Workspace(&of))
+            });
         Ok(consistency_token(self.store.place(newest.await?)))
     }
 }

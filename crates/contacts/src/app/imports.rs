@@ -217,7 +217,9 @@ impl App {
             });
         let (import, at) = match done.await {
             Ok(Done::Fresh(import, at)) => (import, at),
-            Ok(Done::Replay(stored)) => return self.import_replayed(workspace, deadline, &stored).await,
+            Ok(Done::Replay(stored)) => {
+                return self.import_replayed(workspace, deadline, &stored).await;
+            }
             Err(Stop::Refused(error)) => return Err(error),
             Err(Stop::Checked(import)) => {
                 return Ok(ImportWritten {

@@ -135,7 +135,8 @@ impl App {
             .across()
             .write("keys.prune", Deadline::after(STEP_TIME), move |conn| {
                 leases::hold(conn, &lease, now)?;
-                idempotency::prune(conn, store.certain_time(conn)?, SLICE)
+                let certain = store.certain_time(conn)?;
+                idempotency::prune(conn, certain, SLICE)
             })
             .await
     }

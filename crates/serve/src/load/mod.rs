@@ -6,6 +6,8 @@
 //! UNAVAILABLE `OVERLOADED`: lists first, critical calls last. Once a call's workspace is known, it
 //! needs a share among the workspaces too.
 //!
+//! A call whose caller has gone keeps its place for as long as a thread works for it ([`at_work`]).
+//!
 //! Invariant: whoever waits for somebody else holds no place: for a body that has not come, and for
 //! whatever is waited for inside of [`aside`]. Coming back needs no free place, so that nothing waits
 //! in a circle.
@@ -33,8 +35,8 @@ use shares::Shares;
 
 pub(crate) use admission::{Proof, ShareAdmission};
 pub(crate) use lanes::Class;
-pub use place::aside;
 pub(crate) use place::{Aside, Handle, Place, in_scope};
+pub use place::{aside, at_work};
 
 /// How many calls of a service may have stepped aside. Each is memory, and little else.
 const ASIDE_MAX: usize = 1024;

@@ -1,5 +1,6 @@
 //! A call's place at its service, from the moment it gets one to its answer.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -42,6 +43,8 @@ struct Standing {
     is_open: bool,
     is_refused: bool,
     is_over: bool,
+    /// Threads that work for it, whether or not its caller still waits.
+    works: usize,
 }
 
 impl Place {
@@ -57,6 +60,7 @@ impl Place {
                 is_open: false,
                 is_refused: false,
                 is_over: false,
+                works: 0,
             }),
         })))
     }
@@ -80,20 +84,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        {
-            let mut standing = self.0.standing();
-            standing.is_over = true;
-            let mut state = self.0.0.load.state();
-            if standing.is_aside {
-                state.aside -= 1;
-            } else {
-                state.lanes.give(standing.class, standing.lane);
-                if let Some(workspace) = &standing.workspace {
-                    state.shares.leave(workspace);
-                }
-            }
-        }
-        self.0.0.load.call_in();
+        let mut standing = self.0.standing();
+        standing.is_over = true;
+        self.0.give_back(standing);
     }
 }
 
@@ -179,6 +172,37 @@ impl Handle {
         self.0.load.refuse(standing.class)
     }
 
+    /// Gives the place to the next, unless it is still worked in.
+    fn give_back(&self, standing: MutexGuard<'_, Standing>) {
+        if standing.works > 0 {
+            return;
+        }
+        {
+            let mut state = self.0.load.state();
+            if standing.is_aside {
+                state.aside -= 1;
+            } else {
+                state.lanes.give(standing.class, standing.lane);
+                if let Some(workspace) = &standing.workspace {
+                    state.shares.leave(workspace);
+                }
+            }
+        }
+        drop(standing);
+        self.0.load.call_in();
+    }
+
+    /// Somebody works for the call until this is dropped; `None` where it is over already.
+    pub(crate) fn work(&self) -> Option<Work> {
+        let mut standing = self.standing();
+        if standing.is_over {
+            return None;
+        }
+        standing.works += 1;
+        drop(standing);
+        Some(Work(self.clone()))
+    }
+
     fn come_back(&self) {
         let mut standing = self.standing();
         if standing.is_over || !standing.is_aside {
@@ -196,6 +220,20 @@ impl Handle {
     fn standing(&self) -> MutexGuard<'_, Standing> {
         let standing = self.0.standing.lock();
         standing.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work for a call. Its place is taken for as long, even where the caller has gone meanwhile.
+#[derive(Debug)]
+pub(crate) struct Work(Handle);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let mut standing = self.0.standing();
+        standing.works -= 1;
+        if standing.is_over {
+            self.0.give_back(standing);
+        }
     }
 }
 
@@ -225,4 +263,11 @@ pub async fn aside<F: Future>(waiting: F) -> F::Output {
     // Where too many are waiting already, this one waits in its place.
     let _aside = PLACE.try_with(Handle::step_aside).ok().flatten();
     waiting.await
+}
+
+/// What is to be kept by a thread that works for the call which runs here, and can't be stopped: for as
+/// long its place is given to nobody, even where the caller has gone. `None` outside of a call.
+pub fn at_work() -> Option<Box<dyn Any + Send>> {
+    let work = PLACE.try_with(Handle::work).ok()??;
+    Some(Box::new(work))
 }

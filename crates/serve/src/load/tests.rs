@@ -105,6 +105,30 @@ fn who_steps_aside_gives_the_place_to_the_next_and_comes_back_without_waiting() 
 }
 
 #[test]
+fn whose_caller_has_gone_keeps_the_place_and_the_share_until_the_work_is_done() {
+    let load = few(1, 0, 1);
+    let gone = place(&load, Class::Default);
+    gone.handle().share(WORKSPACE).expect("alone");
+    let handle = gone.handle();
+    let works = [handle.work(), handle.work()];
+    drop(gone);
+    let mut next = waits(&load, Class::Default);
+    for work in works {
+        assert!(next.try_recv().is_err(), "it is worked in");
+        drop(work.expect("it was not over"));
+    }
+    let next = next.try_recv().expect("its turn");
+    assert!(handle.work().is_none(), "it is over");
+    drop(next);
+    // Work that is done before the answer changes nothing.
+    let answered = place(&load, Class::Default);
+    drop(answered.handle().work());
+    assert_eq!(name(&load.enter(Class::Default)), "waiting");
+    drop(answered);
+    place(&load, Class::Default);
+}
+
+#[test]
 fn a_stream_that_is_open_stays_in_its_place() {
     let load = few(1, 0, 1);
     let stream = place(&load, Class::Default);

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use types::Deadline;
 
 use crate::change_log::LogPosition;
+use crate::options::Held;
 use crate::{Conn, Error, context};
 
 /// How a member's closure ended.
@@ -45,6 +46,7 @@ pub(super) trait Member: Send {
 pub(super) struct Job<T, E, F> {
     op: &'static str,
     deadline: Deadline,
+    held: Held,
     f: F,
     answer: Option<Result<T, E>>,
     panicked: bool,
@@ -56,12 +58,14 @@ impl<T, E, F> Job<T, E, F> {
     pub(super) fn new(
         op: &'static str,
         deadline: Deadline,
+        held: Held,
         f: F,
         reply: oneshot::Sender<Result<T, E>>,
     ) -> Self {
         Self {
             op,
             deadline,
+            held,
             f,
             answer: None,
             panicked: false,
@@ -122,6 +126,7 @@ where
         let answer = self
             .answer
             .unwrap_or_else(|| Err(Error::unavailable("the write was never run").into()));
+        drop(self.held);
         drop(self.reply.send(answer));
     }
 }

@@ -10,7 +10,7 @@ use types::Deadline;
 
 use super::group::Group;
 use super::member::{Job, Member};
-use crate::options::OpenError;
+use crate::options::{Held, OpenError};
 use crate::wake::Wake;
 use crate::{Conn, Driver, Error};
 
@@ -47,6 +47,7 @@ impl Writer {
         &self,
         op: &'static str,
         deadline: Deadline,
+        held: Held,
         f: F,
     ) -> Result<T, E>
     where
@@ -55,7 +56,7 @@ impl Writer {
         F: Fn(&mut Conn) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Box<dyn Member> = Box::new(Job::new(op, deadline, f, reply));
+        let job: Box<dyn Member> = Box::new(Job::new(op, deadline, held, f, reply));
         let queue = self
             .queue
             .as_ref()

@@ -1,17 +1,17 @@
 //! Crowds: many slow reads at once keep nobody else waiting, and not even writes keep what others wait
 //! for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use store::change_log::LogPosition;
 use store::feed::Feed;
-use store::testing::soon;
-use store::{Conn, Error, Store};
+use store::testing::{engines, soon};
+use store::{Conn, Error, Options, Store};
 use tokio::task::JoinSet;
 
-use crate::{eventually, ids, on_each, put};
+use crate::{MIGRATIONS, eventually, ids, on_each, put};
 
 /// More than any pool of these tests has connections.
 const CROWD: usize = 64;
@@ -115,4 +115,64 @@ async fn neither_lists_nor_writes_take_the_last_connections() {
         crowd.disperse().await;
     })
     .await;
+}
+
+/// How many operations are at work, in the one test that counts them.
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        AT_WORK.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_holds_is_held_until_the_database_is_done_though_the_caller_has_gone() {
+    for engine in engines() {
+        let url = engine.fresh_url().await;
+        let store = Store::open(Options {
+            held: || Some(Box::new(Counted::new())),
+            ..Options::new("test", &*url, &MIGRATIONS).migrating()
+        })
+        .unwrap();
+        for reads in [false, true] {
+            // Work of the store's own holds something too, now and then.
+            eventually("nobody is at work", async || {
+                AT_WORK.load(Ordering::SeqCst) == 0
+            })
+            .await;
+            let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            let waiting = Mutex::new((Some(begun), may_go_on));
+            let operation = move |_: &mut Conn| {
+                let mut waiting = waiting.lock().unwrap();
+                waiting.0.take().unwrap().send(()).unwrap();
+                let _ = waiting.1.recv();
+                Ok::<_, Error>(())
+            };
+            let store = store.clone();
+            let call = tokio::spawn(async move {
+                if reads {
+                    store.across().read("test", soon(), operation).await
+                } else {
+                    store.across().write("test", soon(), operation).await
+                }
+            });
+            has_begun.await.unwrap();
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled());
+            assert!(AT_WORK.load(Ordering::SeqCst) > 0, "on {}", engine.name());
+            go_on.send(()).unwrap();
+        }
+        eventually("it is done", async || AT_WORK.load(Ordering::SeqCst) == 0).await;
+    }
 }

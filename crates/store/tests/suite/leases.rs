@@ -79,9 +79,10 @@ async fn a_clock_that_ran_ahead_keeps_nobody_out_once_its_process_is_gone() {
         let right = take("right", at(0)).await.unwrap();
         let right = right.expect("no lease runs for a day");
         assert_eq!(take("another", at(0)).await, Ok(None));
-        let holds = fresh.store.across().write("test", soon(), move |conn| {
-            hold(conn, &right, at(0))
-        });
+        let holds = fresh
+            .store
+            .across()
+            .write("test", soon(), move |conn| hold(conn, &right, at(0)));
         assert_eq!(holds.await, Ok(()));
         // The server's clock may have run ahead too.
         let further = leases::TTL_MAX + Duration::from_secs(1);
@@ -269,9 +270,9 @@ async fn who_holds_a_lease_keeps_others_out_but_not_its_renewal() {
             });
         let meanwhile = async {
             has_held.await.unwrap();
-            let renewed = hasty.across().write("test", soon(), move |conn| {
-                renew(conn, &lease, TTL, at(0))
-            });
+            let renewed = hasty
+                .across()
+                .write("test", soon(), move |conn| renew(conn, &lease, TTL, at(0)));
             assert_eq!(renewed.await, Ok(()));
             age_leases(&fresh.store, TTL).await;
             assert_eq!(take("b").await, Err(Error::LockTimeout));
