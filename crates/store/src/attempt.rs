@@ -46,7 +46,7 @@ pub(crate) enum Attempt<T, E> {
     Settled(E),
     /// With a failure after which it may be run again; the answer if it may not.
     Again(E),
-    /// With a commit of which nobody knows whether it happened. The write has a request key, so it may
-    /// be run again: if it was done, it finds that.
+    /// With a commit of which nobody knows whether it happened. The write has a request key, or found it,
+    /// so it may be run again: if it was done, it finds that.
     Unknown(Error),
 }

@@ -163,7 +163,9 @@ where
     match result {
         Ok(value) => match finish(ready, op, mode) {
             Ok(()) => Attempt::Answered(Ok(value), appended),
-            Err(error @ Error::CommitUnknown(_)) if key == KeyFate::Written => {
+            Err(error @ Error::CommitUnknown(_))
+                if matches!(key, KeyFate::Written | KeyFate::Found) =>
+            {
                 Attempt::Unknown(error)
             }
             Err(error) => Attempt::Answered(Err(error.into()), None),
@@ -273,6 +275,11 @@ fn finish(ready: &mut Ready, op: &'static str, mode: Mode) -> Result<(), Error> 
         )));
     }
     let committed = <Conn as Connection>::TransactionManager::commit_transaction(&mut ready.conn);
+    if mode == Mode::Snapshot {
+        // What was read is whole, whatever became of the end of it.
+        ready.broken = committed.is_err();
+        return Ok(());
+    }
     committed.map_err(|error| {
         ready.broken = true;
         match Failure::of(&error) {

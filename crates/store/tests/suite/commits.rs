@@ -282,3 +282,34 @@ async fn a_refusal_after_a_commit_in_doubt_settles_nothing() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_or_found_is_answered_though_its_transaction_could_not_be_ended() {
+    on_postgres(async |fresh| {
+        let admin = open(&fresh.url, &MIGRATIONS);
+        let store = fresh.store.across();
+        let made = store.write("test", soon(), create_once).await;
+        assert_eq!(made, Ok(Claim::Fresh));
+        let cutting = admin.clone();
+        let read = fresh
+            .store
+            .across()
+            .read_snapshot("test", soon(), move |conn| {
+                let found = ids(conn)?;
+                cut_own(conn, &cutting)?;
+                Ok::<_, Error>(found)
+            });
+        assert_eq!(read.await, Ok(vec!["a".to_owned()]));
+        let runs = AtomicUsize::new(0);
+        let repeated = fresh.store.across().write("test", soon(), move |conn| {
+            let claimed = create_once(conn)?;
+            if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                cut_own(conn, &admin)?;
+            }
+            Ok::<_, Error>(claimed)
+        });
+        let repeated = repeated.await;
+        assert!(matches!(repeated, Ok(Claim::Replay(_))), "{repeated:?}");
+    })
+    .await;
+}
