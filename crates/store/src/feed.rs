@@ -36,7 +36,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use types::Deadline;
 
-use crate::change_log::{self, Change, LogPosition, Scope};
+use crate::change_log::{self, Change, Life, LogPosition, Scope};
 use crate::{Error, Store};
 
 /// How many changes are read from the database at once.
@@ -197,14 +197,22 @@ impl Feed {
         let started = Instant::now();
         let (workspace, after) = (self.workspace.clone(), self.read_through);
         let deadline = Deadline::after(READ_TIME);
-        let page = self
+        let (page, life) = self
             .store
             .within_or_across(self.workspace.as_deref())
             .read("feed.read", deadline, move |conn| {
                 let scope = workspace.as_deref().map_or(Scope::All, Scope::Workspace);
-                change_log::read_after(conn, scope, after, READ_MAX)
+                change_log::page_after(conn, scope, after, READ_MAX)
             })
             .await?;
+        if life == Life::Former {
+            // A quiet workspace's own changes do not show how far that life went.
+            let kept = self.store.across();
+            kept.read_point("feed.life", deadline, move |conn| {
+                change_log::require_kept(conn, after)
+            })
+            .await?;
+        }
         let pause = if page.more {
             Duration::ZERO
         } else {

@@ -19,5 +19,6 @@ pub use append::{NewChange, append, append_all};
 pub use position::LogPosition;
 pub use prune::{consumer, forget_consumer, prune, register_consumer};
 pub use read::{Change, Page, Scope, horizon, is_expired, newest, oldest, read_after};
+pub(crate) use read::{Life, page_after, require_kept};
 
 pub(crate) use read::newest_visible;

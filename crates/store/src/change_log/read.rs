@@ -58,6 +58,30 @@ pub fn read_after(
     after: LogPosition,
     limit: i64,
 ) -> Result<Page, Error> {
+    let (page, life) = page_after(conn, scope, after, limit)?;
+    if life == Life::Former {
+        require_kept(conn, after)?;
+    }
+    Ok(page)
+}
+
+/// Which life of the database a position belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// The present one, or the beginning of all.
+    Present,
+    /// One that is over. [`require_kept`] tells whether that part of it was lost in a restore.
+    Former,
+}
+
+/// The same as [`read_after`], but for positions of a former life: of them only somebody who sees
+/// everybody's changes can tell whether they are still good.
+pub(crate) fn page_after(
+    conn: &mut Conn,
+    scope: Scope<'_>,
+    after: LogPosition,
+    limit: i64,
+) -> Result<(Page, Life), Error> {
     let query = ReadAfter {
         workspace: match scope {
             Scope::Workspace(workspace) => Some(workspace),
@@ -72,7 +96,7 @@ pub fn read_after(
         return Err(Error::database("the epoch row is missing"));
     };
     let state = State::of(*state);
-    refuse_expired(conn, &state, after)?;
+    let life = state.life_of(after)?;
     let mut changes: Vec<Change> = rows
         .into_iter()
         .filter_map(|(_, change)| change)
@@ -91,11 +115,12 @@ pub fn read_after(
         Some(change) if more => change.position,
         _ => state.horizon.max(after),
     };
-    Ok(Page {
+    let page = Page {
         changes,
         through,
         more,
-    })
+    };
+    Ok((page, life))
 }
 
 /// Everything up to here is visible and nothing will ever appear below it.
@@ -109,10 +134,10 @@ pub fn oldest(conn: &mut Conn) -> Result<LogPosition, Error> {
 }
 
 /// Whether changes after `position` are gone: it was pruned past, or it belongs to a life of the
-/// database that was lost in a restore. [`LogPosition::START`] is expired once anything was pruned.
+/// database that was lost in a restore. [`LogPosition::START`] is expired once anything was pruned. To be
+/// asked by who sees everybody's changes.
 pub fn is_expired(conn: &mut Conn, position: LogPosition) -> Result<bool, Error> {
-    let state = state(conn)?;
-    match refuse_expired(conn, &state, position) {
+    match require_kept(conn, position) {
         Ok(()) => Ok(false),
         Err(Error::PositionExpired { .. }) => Ok(true),
         Err(error) => Err(error),
@@ -188,6 +213,27 @@ impl State {
             horizon: LogPosition { epoch, tx, id },
         }
     }
+
+    fn expired(&self) -> Error {
+        Error::PositionExpired {
+            oldest: self.pruned,
+        }
+    }
+
+    /// Refuses what was pruned past, and what never was.
+    fn life_of(&self, position: LogPosition) -> Result<Life, Error> {
+        if position < self.pruned || position.epoch > self.horizon.epoch {
+            return Err(self.expired());
+        }
+        let is_former = position.epoch < self.horizon.epoch
+            && position != LogPosition::START
+            && position != self.pruned;
+        Ok(if is_former {
+            Life::Former
+        } else {
+            Life::Present
+        })
+    }
 }
 
 fn state(conn: &mut Conn) -> Result<State, Error> {
@@ -208,18 +254,11 @@ fn state(conn: &mut Conn) -> Result<State, Error> {
         .ok_or_else(|| Error::database("the epoch row is missing"))
 }
 
-fn refuse_expired(conn: &mut Conn, state: &State, position: LogPosition) -> Result<(), Error> {
-    let expired = Error::PositionExpired {
-        oldest: state.pruned,
-    };
-    if position < state.pruned || position.epoch > state.horizon.epoch {
-        return Err(expired);
-    }
-    let in_former_life = position.epoch < state.horizon.epoch
-        && position != LogPosition::START
-        && position != state.pruned;
-    if in_former_life && !is_within_its_epoch(conn, position)? {
-        return Err(expired);
+/// Refuses a position changes after which are gone. To be asked by who sees everybody's changes.
+pub(crate) fn require_kept(conn: &mut Conn, position: LogPosition) -> Result<(), Error> {
+    let state = state(conn)?;
+    if state.life_of(position)? == Life::Former && !is_within_its_epoch(conn, position)? {
+        return Err(state.expired());
     }
     Ok(())
 }

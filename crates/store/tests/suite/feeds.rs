@@ -98,3 +98,40 @@ async fn a_feed_whose_next_change_is_gone_says_so() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_workspace_goes_on_over_the_end_of_an_epoch_that_others_wrote_in() {
+    on_each(async |fresh| {
+        let store = &fresh.store;
+        let first = log(store, "quiet", 1).await;
+        settle(store, first).await;
+        let mut feed = Feed::workspace(store.clone(), "quiet", first);
+        let Step::Idle { through } = feed.next(Duration::ZERO).await.unwrap() else {
+            panic!("nothing happened");
+        };
+        let other = log(store, "busy", 1).await;
+        settle(store, other).await;
+        store.bump_epoch(soon()).await.unwrap();
+        let next = log(store, "quiet", 1).await;
+        settle(store, next).await;
+        let mut resumed = Feed::workspace(store.clone(), "quiet", through);
+        for feed in [&mut feed, &mut resumed] {
+            let Step::Batch(batch) = feed.next(Duration::ZERO).await.unwrap() else {
+                panic!("it is told");
+            };
+            assert_eq!(batch.through, next);
+        }
+        let lost = LogPosition {
+            tx: other.tx + 1,
+            id: other.id + 1,
+            ..other
+        };
+        let mut expired = Feed::workspace(store.clone(), "quiet", lost);
+        let step = expired.next(Duration::ZERO).await;
+        assert!(
+            matches!(step, Err(Error::PositionExpired { .. })),
+            "{step:?}"
+        );
+    })
+    .await;
+}
