@@ -27,6 +27,7 @@ use types::{Deadline, Micros};
 static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("tests/migrations/sqlite"),
     postgres: embed_migrations!("tests/migrations/postgres"),
+    tables: &["notes", "remarks"],
 };
 
 diesel::table! {

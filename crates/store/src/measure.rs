@@ -161,6 +161,7 @@ mod tests {
     static NONE: Migrations = Migrations {
         sqlite: diesel_migrations::EmbeddedMigrations::new(&[]),
         postgres: diesel_migrations::EmbeddedMigrations::new(&[]),
+        tables: &[],
     };
 
     #[tokio::test]

@@ -20,6 +20,9 @@ pub struct Migrations {
     pub sqlite: EmbeddedMigrations,
     /// For PostgreSQL.
     pub postgres: EmbeddedMigrations,
+    /// The tables that there are after all of them, without this crate's own: what a service needs
+    /// rights on, whatever else lies in its schema.
+    pub tables: &'static [&'static str],
 }
 
 /// What a caller keeps from others for as long as the database works for it, even where it has gone.

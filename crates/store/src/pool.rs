@@ -209,6 +209,7 @@ mod tests {
     static NONE: Migrations = Migrations {
         sqlite: diesel_migrations::EmbeddedMigrations::new(&[]),
         postgres: diesel_migrations::EmbeddedMigrations::new(&[]),
+        tables: &[],
     };
 
     #[test]

@@ -8,18 +8,34 @@
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Array, Bool, Text};
 
 use crate::Conn;
-use crate::options::{OpenError, Options};
+use crate::options::{Migrations, OpenError, Options};
 use crate::pool::Manager;
 
-/// What a service does with tables, and with the table of the migrations.
+/// The tables of this crate's own migrations.
+pub(crate) const PLUMBING: [&str; 7] = [
+    "change_log",
+    "change_log_consumers",
+    "cursors",
+    "database_state",
+    "idempotency_keys",
+    "leases",
+    "parked_changes",
+];
+
+/// Diesel's table of the migrations, which a service only reads.
+const DIESELS: &str = "__diesel_schema_migrations";
+
+/// What a service does with its tables, and with that of the migrations. Of other tables in its schema
+/// nothing is asked.
 const USED: &str = "SELECT quote_ident(current_user) AS role, \
      quote_ident(coalesce(current_schema(), 'public')) AS schema, \
      (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS unwalled, \
      coalesce((SELECT min(relname::text) FROM pg_class \
          WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') \
+         AND (relname = ANY($1) OR relname = '__diesel_schema_migrations') \
          AND NOT (has_table_privilege(oid, 'SELECT') \
              AND (relname = '__diesel_schema_migrations' \
                  OR (has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE') \
@@ -47,13 +63,17 @@ pub fn grant(options: &Options, role: &str) -> Result<(), OpenError> {
             problem: "SQLite has no roles".to_owned(),
         });
     };
-    let schema = used(&mut conn)?.schema;
+    let schema = used(&mut conn, options.migrations)?.schema;
+    let tables: Vec<String> = ours(options.migrations)
+        .map(|table| format!("{schema}.{table}"))
+        .collect();
+    let tables = tables.join(", ");
     let to = format!("\"{}\"", role.replace('"', "\"\""));
     conn.batch_execute(&format!(
         "BEGIN; \
          GRANT USAGE ON SCHEMA {schema} TO {to}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {to}; \
-         REVOKE INSERT, UPDATE, DELETE ON __diesel_schema_migrations FROM {to}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {to}; \
+         GRANT SELECT ON {schema}.{DIESELS} TO {to}; \
          GRANT EXECUTE ON PROCEDURE renew_statistics(regclass) TO {to}; \
          COMMIT"
     ))
@@ -64,11 +84,15 @@ pub fn grant(options: &Options, role: &str) -> Result<(), OpenError> {
 }
 
 /// Refuses a role that lacks what a service needs, and warns of one before which no wall stands.
-pub(crate) fn check(conn: &mut Conn, service: &str) -> Result<(), OpenError> {
+pub(crate) fn check(
+    conn: &mut Conn,
+    migrations: &Migrations,
+    service: &str,
+) -> Result<(), OpenError> {
     let Conn::Postgres(conn) = conn else {
         return Ok(());
     };
-    let used = used(conn)?;
+    let used = used(conn, migrations)?;
     if !used.refused.is_empty() {
         return Err(OpenError::Role {
             problem: format!(
@@ -90,8 +114,15 @@ pub(crate) fn check(conn: &mut Conn, service: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn used(conn: &mut PgConnection) -> Result<Used, OpenError> {
+/// The names of all tables that a service with these migrations uses.
+pub(crate) fn ours(migrations: &Migrations) -> impl Iterator<Item = &'static str> {
+    PLUMBING.iter().chain(migrations.tables).copied()
+}
+
+fn used(conn: &mut PgConnection, migrations: &Migrations) -> Result<Used, OpenError> {
+    let tables: Vec<&str> = ours(migrations).collect();
     diesel::sql_query(USED)
+        .bind::<Array<Text>, _>(tables)
         .get_result(conn)
         .map_err(|error| OpenError::Unreachable(error.to_string()))
 }

@@ -53,7 +53,7 @@ impl Store {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let manager = Manager::new(&options)?;
         let mut first = manager.first()?;
-        roles::check(&mut first, options.service)?;
+        roles::check(&mut first, options.migrations, options.service)?;
         if options.migrate {
             for name in migrate::run(&mut first, options.migrations, &options.clock)? {
                 tracing::info!(service = options.service, migration = name, "migrated");

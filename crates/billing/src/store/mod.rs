@@ -21,6 +21,17 @@ pub mod series;
 pub static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("../../migrations/billing/sqlite"),
     postgres: embed_migrations!("../../migrations/billing/postgres"),
+    tables: &[
+        "assignments",
+        "fences",
+        "gate",
+        "gate_intents",
+        "grants",
+        "invoice_series",
+        "invoices",
+        "projects",
+        "subjects",
+    ],
 };
 
 /// A value as JSON text. Nothing of ours fails to be written: keys are texts, numbers are whole.

@@ -19,4 +19,16 @@ use diesel_migrations::embed_migrations;
 pub static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("../../migrations/contacts/sqlite"),
     postgres: embed_migrations!("../../migrations/contacts/postgres"),
+    tables: &[
+        "contact_external_ids",
+        "contact_positions",
+        "contact_terms",
+        "contacts",
+        "import_chunks",
+        "import_keys",
+        "import_rows",
+        "imports",
+        "projections",
+        "purged_contacts",
+    ],
 };

@@ -26,6 +26,25 @@ use store::{Error, Migrations};
 pub static MIGRATIONS: Migrations = Migrations {
     sqlite: diesel_migrations::embed_migrations!("../../migrations/pipeline/sqlite"),
     postgres: diesel_migrations::embed_migrations!("../../migrations/pipeline/postgres"),
+    tables: &[
+        "checkpoint_heads",
+        "checkpoints",
+        "companies",
+        "effects",
+        "evaluations",
+        "fences",
+        "grant_holders",
+        "holders",
+        "pending_transitions",
+        "policies",
+        "policy_activations",
+        "policy_revisions",
+        "positions",
+        "transitions",
+        "workspace_holders",
+        "workspace_intents",
+        "workspaces",
+    ],
 };
 
 /// A row that does not make sense.

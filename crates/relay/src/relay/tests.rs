@@ -11,6 +11,7 @@ use crate::settings::Settings;
 static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("../../migrations/contacts/sqlite"),
     postgres: embed_migrations!("../../migrations/contacts/postgres"),
+    tables: &[],
 };
 
 /// A relay at a clock that stands, to a bus that is not there.

@@ -31,6 +31,7 @@ use types::{Clock, Ids, Micros, Service};
 static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("../../migrations/contacts/sqlite"),
     postgres: embed_migrations!("../../migrations/contacts/postgres"),
+    tables: &[],
 };
 
 /// How long a condition may take.

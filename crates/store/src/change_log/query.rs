@@ -120,6 +120,7 @@ mod tests {
     static NONE: Migrations = Migrations {
         sqlite: diesel_migrations::EmbeddedMigrations::new(&[]),
         postgres: diesel_migrations::EmbeddedMigrations::new(&[]),
+        tables: &[],
     };
 
     #[derive(QueryableByName)]

@@ -24,9 +24,11 @@ pub use held::{HeldKey, age_leases, hold_key, older_transaction};
 pub use keys::{Keys, key_differences, keys};
 pub use schema::{Column, Kind, Schema, differences, schema};
 
+use std::collections::BTreeSet;
+
 use types::Deadline;
 
-use crate::{Error, Migrations, Options, Store, migrate};
+use crate::{Error, Migrations, Options, Store, migrate, roles};
 
 /// Opens a migrated store.
 ///
@@ -47,7 +49,7 @@ pub fn soon() -> Deadline {
 /// What differs between the two engines after all migrations ran: names of migrations, tables,
 /// columns, their kinds and whether they may be null, primary and unique keys, references and
 /// indexes; also PostgreSQL's text columns that are not compared byte by byte as SQLite's are, and its
-/// tables that are not kept apart by workspace. Empty when PostgreSQL is not there to be compared.
+/// tables that are not kept apart by workspace; and whether [`Migrations::tables`] names each table. Empty when PostgreSQL is not there to be compared.
 pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Error> {
     let (sqlite, postgres) = migrate::names_by_engine(migrations);
     if sqlite != postgres {
@@ -70,6 +72,10 @@ pub async fn parity(migrations: &'static Migrations) -> Result<Vec<String>, Erro
             (postgres, postgres_keys, not_apart),
         ] => {
             let mut found = differences(sqlite, postgres);
+            let listed: BTreeSet<&str> = roles::ours(migrations).collect();
+            let there: BTreeSet<&str> = postgres.keys().map(String::as_str).collect();
+            let unlisted = listed.symmetric_difference(&there);
+            found.extend(unlisted.map(|table| format!("{table} is there or listed, and not both")));
             found.extend(key_differences(sqlite_keys, postgres_keys));
             found.extend(not_apart.iter().cloned());
             found

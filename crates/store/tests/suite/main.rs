@@ -37,6 +37,7 @@ use types::Micros;
 static MIGRATIONS: Migrations = Migrations {
     sqlite: embed_migrations!("tests/migrations/sqlite"),
     postgres: embed_migrations!("tests/migrations/postgres"),
+    tables: &["notes", "remarks"],
 };
 
 diesel::table! {

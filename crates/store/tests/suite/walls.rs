@@ -185,6 +185,34 @@ async fn a_role_that_was_not_let_in_is_told_how_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_not_ours_are_neither_asked_for_nor_given() {
+    on_postgres(async |fresh| {
+        let made = fresh.store.across().write("test", soon(), |conn| {
+            diesel::sql_query("CREATE TABLE somebodys (id INTEGER)").execute(conn)?;
+            // Not even its owner may read it.
+            let shut = "REVOKE ALL ON somebodys FROM CURRENT_USER";
+            diesel::sql_query(shut).execute(conn)?;
+            Ok::<_, Error>(())
+        });
+        made.await.unwrap();
+        drop(Store::open(Options::new("test", &*fresh.url, &MIGRATIONS)).unwrap());
+        let store = served(&fresh);
+        let asked = store.across().read("test", soon(), |conn| {
+            let asked = "SELECT has_table_privilege('somebodys', 'SELECT, INSERT') AS may";
+            Ok::<_, Error>(diesel::sql_query(asked).get_result::<May>(conn)?.may)
+        });
+        assert_eq!(asked.await, Ok(false));
+    })
+    .await;
+}
+
+#[derive(QueryableByName)]
+struct May {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    may: bool,
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_wall_stays_where_a_write_was_rolled_back() {
     on_both_roles(async |store| {
         let failed = store.within("b").write("test", soon(), |conn| {
