@@ -10,6 +10,7 @@ use proto::contacts::v1::{
 };
 use proto::errors::v1::Reason;
 use tonic::{Code, Request, Response, Status};
+use types::Token;
 
 use crate::support::{
     REQUEST_ID, Suite, create, is_replayed, name, on_each_engine, person, refused,
@@ -75,6 +76,14 @@ async fn each_contact_is_there_with_what_it_is_looked_up_by_and_its_place_in_the
             assert_eq!(found.into_inner().contact, Some(contact));
         }
         assert_eq!(tokens.len(), MANY, "no two stand at one place of the log");
+        if suite.engine.is_postgres() {
+            let transactions = tokens.iter().map(|token| {
+                let token: Token = token.parse().expect("a token");
+                token.tx
+            });
+            let transactions: BTreeSet<i64> = transactions.collect();
+            assert!(transactions.len() < MANY / 2, "most went together");
+        }
         for answer in at_once(&suite, requests).await {
             assert!(is_replayed(&answer.expect("the answer of before")));
         }

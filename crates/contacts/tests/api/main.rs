@@ -2,6 +2,7 @@
 
 mod contacts;
 mod creates;
+mod doubts;
 mod epochs;
 mod import_files;
 mod import_matches;

@@ -49,7 +49,7 @@ where
         let url = Arc::new(engine.fresh_url().await);
         let end = CancellationToken::new();
         let clock = Clock::fixed(BEGINNING);
-        test(Suite::over(engine, Arc::clone(&url), end.clone(), clock).await).await;
+        test(Suite::over(engine, Arc::clone(&url), None, end.clone(), clock).await).await;
         end.cancel();
     }
 }
@@ -62,18 +62,25 @@ impl Suite {
 
     /// The same database under a new process.
     pub async fn restarted(self) -> Self {
+        self.restarted_at(None).await
+    }
+
+    /// The same, which connects to it by another URL.
+    pub async fn restarted_at(self, way: Option<String>) -> Self {
         self.stop.cancel();
-        Self::over(self.engine, self.url, self.end, self.clock).await
+        Self::over(self.engine, self.url, way, self.end, self.clock).await
     }
 
     async fn over(
         engine: Engine,
         url: Arc<FreshUrl>,
+        way: Option<String>,
         end: CancellationToken,
         clock: Clock,
     ) -> Self {
         let stop = end.child_token();
-        let (service, address) = serve(&url, clock.clone(), stop.clone()).await;
+        let way = way.as_deref().unwrap_or(&url);
+        let (service, address) = serve(way, clock.clone(), stop.clone()).await;
         let channel = Channel::from_shared(format!("http://{address}"))
             .expect("an address")
             .connect_lazy();
