@@ -83,6 +83,10 @@ impl Group {
         first: Box<dyn Member>,
         mut next: impl FnMut() -> Option<Box<dyn Member>>,
     ) {
+        if first.deadline().expired() {
+            // Those behind it may still be in time, and to begin may take as long as a lock is waited for.
+            return refuse(first, Error::DeadlineExceeded);
+        }
         let opened = Instant::now();
         if let Err(error) = self.begin(first.deadline()) {
             refuse(first, error);

@@ -191,6 +191,25 @@ async fn sqlite_is_built_with_stable_plans_and_without_global_locks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_another_process_writes_whoever_is_late_is_told_so_and_keeps_nobody_waiting() {
+    let fresh = crate::fresh(crate::engines().remove(0)).await;
+    let file = fresh.url.strip_prefix("sqlite:").unwrap();
+    let mut other = SqliteConnection::establish(file).unwrap();
+    diesel::sql_query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .unwrap();
+    let soon_over = Deadline::after(Duration::from_millis(300));
+    let write = |id: &'static str| {
+        let across = fresh.store.across();
+        across.write("test", soon_over, move |conn| put(conn, id))
+    };
+    // The first waits for longer than both have time.
+    let (first, late) = tokio::join!(biased; write("first"), write("late"));
+    assert_eq!(first, Err(Error::Contention));
+    assert_eq!(late, Err(Error::DeadlineExceeded));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_violation_in_a_savepoint_can_be_handled() {
     on_each(async |fresh| {
         let handled = fresh
