@@ -256,7 +256,7 @@ fn try_insert(
 
 /// The columns of a key's row.
 #[diesel::dsl::auto_type(no_type_alias)]
-pub(crate) fn row_values<'a>(
+fn row_values<'a>(
     key: &'a Key,
     hash: &'a RequestHash,
     now: Micros,

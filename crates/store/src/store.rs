@@ -126,8 +126,8 @@ impl Store {
 
     /// The number of the epoch as last seen, at most about a second ago where the store was opened in
     /// a tokio runtime: it is looked at every second, at each new connection to PostgreSQL, after
-    /// [`Store::bump_epoch`] and by [`Store::epoch_look`]. Never falls. Inside a transaction use
-    /// [`epoch::current`].
+    /// [`Store::bump_epoch`] and by [`Store::epoch_look`]. Never falls. What a transaction writes with an
+    /// epoch needs [`epoch::current`], unless it locks a row that changes with the epoch.
     pub fn epoch(&self) -> i64 {
         self.inner.epoch.load(Ordering::Relaxed)
     }

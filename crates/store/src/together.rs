@@ -22,7 +22,8 @@ pub trait Job: Send + 'static {
     type Outcome: Send + 'static;
 
     /// What it changes. Two jobs for the same are never done in one batch: the second must see what
-    /// became of the first. `None` for one that gets in nobody's way.
+    /// became of the first. (In a lane with several batches both may be under way, and the database keeps
+    /// them apart.) `None` for one that gets in nobody's way.
     fn subject(&self) -> Option<&str>;
 }
 

@@ -62,7 +62,9 @@ impl App {
             .write("contacts.purge", deadline, move |conn| {
                 leases::hold(conn, &lease, now)?;
                 let certain = store.certain_time(conn)?;
-                let overdue = rows::contacts_overdue(conn, certain, SLICE)?;
+                let mut overdue = rows::contacts_overdue(conn, certain, SLICE)?;
+                // Everybody takes contacts in the order of their names.
+                overdue.sort_unstable();
                 let call = Call::internal(ACTOR, deadline);
                 for name in &overdue {
                     let Some(revision) = rows::contact_purge(conn, name, certain)? else {
