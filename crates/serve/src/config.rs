@@ -107,6 +107,9 @@ pub struct Limits {
     pub keepalive_interval_ms: u64,
     /// How long a ping may stay unanswered. Default: 10,000.
     pub keepalive_timeout_ms: u64,
+    /// How long a client may leave unread what it is sent, beside a second for each 64 KiB of it, before
+    /// its connection is closed. Default: 60,000.
+    pub unread_timeout_ms: u64,
 }
 
 impl Default for Limits {
@@ -124,6 +127,7 @@ impl Default for Limits {
             error_reset_streams_max: 1024,
             keepalive_interval_ms: 30_000,
             keepalive_timeout_ms: 10_000,
+            unread_timeout_ms: 60_000,
         }
     }
 }
@@ -164,6 +168,9 @@ pub struct Concurrency {
     pub queue_wait_ms: u64,
     /// Server streams at once; one workspace has at most three quarters of them. Default: 1,024.
     pub streams_max: usize,
+    /// Bytes of answers that clients have not read yet, beyond the first 16 KiB of each; no workspace has
+    /// more than three quarters. Default: 67,108,864, which is 64 MiB.
+    pub answer_bytes_max: usize,
 }
 
 impl Default for Concurrency {
@@ -174,6 +181,7 @@ impl Default for Concurrency {
             queue_max: 128,
             queue_wait_ms: 25,
             streams_max: 1024,
+            answer_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

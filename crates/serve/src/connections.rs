@@ -2,12 +2,14 @@
 //! the grace.
 //!
 //! Invariant: no connection holds up another. Handshakes run beside each other, each within its time,
-//! and whoever connects and then says nothing is closed.
+//! and whoever connects and then says nothing, or reads nothing, is closed.
+
+mod reader;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
@@ -15,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -24,6 +26,8 @@ use tonic::transport::server::Connected;
 use crate::complaint::Complaint;
 use crate::config::Limits;
 use crate::tls::{ClientCertificate, ServerTls};
+
+pub(crate) use reader::Reader;
 
 /// How long accepting pauses after an error that concerns the process and not one connection, such
 /// as running out of file descriptors: at once it would only fail again.
@@ -44,7 +48,10 @@ pub(crate) fn accept(
         tls,
         closed,
         places: Arc::new(Semaphore::new(limits.connections_max)),
-        patience: Duration::from_millis(limits.handshake_timeout_ms),
+        patience: Patience {
+            handshake: Duration::from_millis(limits.handshake_timeout_ms),
+            unread: Duration::from_millis(limits.unread_timeout_ms),
+        },
         handshakes: JoinSet::new(),
         full: Complaint::default(),
         failed: Complaint::default(),
@@ -55,13 +62,22 @@ pub(crate) fn accept(
     })
 }
 
+/// How long a server waits for the client of a connection.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// For the handshake, and then for the beginning of HTTP/2.
+    handshake: Duration,
+    /// For the client to read what it was sent.
+    unread: Duration,
+}
+
 /// Where connections come in. Dropping it ends the handshakes that are going on.
 struct Door {
     listener: TcpListener,
     tls: Option<ServerTls>,
     closed: CancellationToken,
     places: Arc<Semaphore>,
-    patience: Duration,
+    patience: Patience,
     handshakes: JoinSet<io::Result<Connection>>,
     full: Complaint,
     failed: Complaint,
@@ -104,31 +120,20 @@ impl Door {
             }
             return None;
         };
-        let closed = Box::pin(self.closed.clone().cancelled_owned());
         // An answer is one small packet: waiting to fill a bigger one would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             return Some(Err(error));
         }
-        let patience = self.patience;
+        let (patience, closed) = (self.patience, self.closed.clone());
         let Some(tls) = self.tls.clone() else {
-            return Some(Ok(Connection {
-                stream: Either::Left(stream),
-                certificate: None,
-                closed,
-                silence: Some(Silence::of(patience)),
-                _place: place,
-            }));
+            let stream = Either::Left(stream);
+            return Some(Ok(Connection::new(stream, None, patience, closed, place)));
         };
         self.handshakes.spawn(async move {
-            let greeted = tokio::time::timeout(patience, tls.accept(stream)).await;
+            let greeted = tokio::time::timeout(patience.handshake, tls.accept(stream)).await;
             let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-            Ok(Connection {
-                stream: Either::Right(greeted.stream),
-                certificate: greeted.certificate,
-                closed,
-                silence: Some(Silence::of(patience)),
-                _place: place,
-            })
+            let (stream, shown) = (Either::Right(greeted.stream), greeted.certificate);
+            Ok(Connection::new(stream, shown, patience, closed, place))
         });
         None
     }
@@ -163,7 +168,80 @@ pub(crate) struct Connection {
     certificate: Option<Arc<ClientCertificate>>,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     silence: Option<Silence>,
+    reader: Arc<Reader>,
+    /// Since when the client's side takes nothing at all.
+    stuck: Option<Instant>,
+    unread_max: Duration,
+    look: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(
+        stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+        certificate: Option<Arc<ClientCertificate>>,
+        patience: Patience,
+        closed: CancellationToken,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let reader = Reader::new(patience.unread);
+        Self {
+            stream,
+            certificate,
+            closed: Box::pin(closed.cancelled_owned()),
+            silence: Some(Silence::of(patience.handshake)),
+            stuck: None,
+            unread_max: patience.unread,
+            look: Box::pin(tokio::time::sleep(reader.tick())),
+            reader,
+            _place: place,
+        }
+    }
+
+    /// Whether it must end although its client would go on. Asked whenever it has to wait for the
+    /// client, be it to read or to write: HTTP/2 does only the one while it can't do the other.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if let Some(silence) = &mut self.silence
+            && silence.over.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(io::ErrorKind::TimedOut.into());
+        }
+        if self.closed.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+        }
+        let now = Instant::now();
+        // By the clock and not by the timer, which does not fire within a task that is always busy.
+        if now >= self.look.deadline() {
+            if self.reader.is_late() || self.is_stuck(now) {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.look.as_mut().reset(now + self.reader.tick());
+        }
+        if self.look.as_mut().poll(cx).is_ready() {
+            // It has passed just now: the next turn looks.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        self.stuck
+            .is_some_and(|since| now.duration_since(since) > self.unread_max)
+    }
+
+    /// What came of writing.
+    fn wrote<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        self.stuck.get_or_insert_with(Instant::now);
+        self.poll_end(cx).map(Err)
+    }
 }
 
 /// The time until the client has sent the beginning of HTTP/2; after that, pings tell whether
@@ -187,6 +265,8 @@ impl Silence {
 pub(crate) struct ConnectionInfo {
     /// What the client has shown and proven in the handshake, if it has.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Who reads the answers.
+    pub reader: Arc<Reader>,
 }
 
 impl Connected for Connection {
@@ -195,6 +275,7 @@ impl Connected for Connection {
     fn connect_info(&self) -> ConnectionInfo {
         ConnectionInfo {
             certificate: self.certificate.clone(),
+            reader: Arc::clone(&self.reader),
         }
     }
 }
@@ -216,13 +297,7 @@ impl AsyncRead for Connection {
             }
             return Poll::Ready(read);
         }
-        if let Some(silence) = &mut self.silence
-            && silence.over.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        ready!(self.closed.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+        self.poll_end(cx).map(Err)
     }
 }
 
@@ -232,7 +307,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(written, cx)
     }
 
     fn poll_write_vectored(
@@ -240,7 +316,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -248,10 +325,12 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.wrote(flushed, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.wrote(shut, cx)
     }
 }

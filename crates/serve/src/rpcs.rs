@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
-use proto::options::v1::Criticality;
+use proto::options::v1::{Criticality, Idempotency};
 
 use crate::load::Class;
 
@@ -36,6 +36,7 @@ pub struct Rpc {
     name: Box<str>,
     kind: Kind,
     class: Class,
+    is_read_only: bool,
 }
 
 impl Rpc {
@@ -46,6 +47,7 @@ impl Rpc {
             name: name.into(),
             kind,
             class: policy.map_or(Class::Default, |method| class_of(method.criticality)),
+            is_read_only: policy.is_none_or(|method| method.idempotency == Idempotency::Read),
         }
     }
 
@@ -75,6 +77,12 @@ impl Rpc {
     /// What becomes of it under overload.
     pub(crate) fn class(&self) -> Class {
         self.class
+    }
+
+    /// Whether nothing is lost if its answer is: it changes nothing. So it is with all that are not the
+    /// suite's own, which are health and reflection.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Whether it tells of health, which is asked most of all when little else works.
@@ -119,6 +127,7 @@ impl Rpcs {
                 name: UNKNOWN.into(),
                 kind: Kind::Unary,
                 class: Class::Default,
+                is_read_only: true,
             }),
         })
     }

@@ -1,17 +1,19 @@
-//! Bodies that a layer watches or rewrites: those of requests, and of answers that are server streams.
+//! Bodies that a layer watches or rewrites: those of requests and of answers.
 //!
-//! Unary answers are never wrapped: their outcome stands in the head, and a wrapper costs an
+//! Unary answers are wrapped once: their outcome stands in the head, and each wrapper costs an
 //! allocation.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
+use crate::connections::Reader;
 use crate::load::{Aside, Handle, Place};
 
 /// A body whose trailers pass through a function.
@@ -120,19 +122,87 @@ impl http_body::Body for Arriving {
     }
 }
 
-/// A stream that has a place for as long as it is open.
-pub(super) struct Holding {
-    inner: Body,
-    _place: Place,
+/// What an answer needs until its client has it.
+pub(super) struct Answering {
+    /// The call's place, where it needs one.
+    pub place: Option<Place>,
+    /// Who reads it; `None` for a call that came over no connection.
+    pub reader: Option<Arc<Reader>>,
+    /// Whether the call may still be refused.
+    pub is_read_only: bool,
 }
 
-impl Holding {
-    pub(super) fn of(inner: Body, place: Place) -> Body {
-        Body::new(Self {
-            inner,
-            _place: place,
+impl Answering {
+    /// The body of a unary answer, which is encoded here, while the call still has its place: so one
+    /// for which there is no memory is refused and not broken off.
+    pub(super) fn unary(&self, mut body: Body, cx: &mut Context<'_>) -> Result<Body, Status> {
+        let first = match Pin::new(&mut body).poll_frame(cx) {
+            Poll::Ready(Some(frame)) => self.sent(frame?)?,
+            Poll::Ready(None) => return Ok(Body::empty()),
+            Poll::Pending => return Ok(body),
+        };
+        Ok(Body::new(Begun {
+            first: Some(first),
+            rest: body,
+        }))
+    }
+
+    /// The body of a stream, which has its place for as long as it is open.
+    pub(super) fn stream(self, inner: Body) -> Body {
+        Body::new(Holding {
+            inner: Some(inner),
+            answering: self,
         })
     }
+
+    /// A frame with a slip on it, by which is known that it was sent.
+    fn sent(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+        let Some(reader) = &self.reader else {
+            return Ok(frame);
+        };
+        let piece = match frame.into_data() {
+            Ok(piece) => piece,
+            Err(trailers) => return Ok(trailers),
+        };
+        let taken = match &self.place {
+            Some(place) => place.handle().answer(piece.len(), self.is_read_only)?,
+            None => None,
+        };
+        Ok(Frame::data(reader.sent(piece, taken)))
+    }
+}
+
+/// A unary answer whose first frame has been made.
+struct Begun {
+    first: Option<Frame<Bytes>>,
+    rest: Body,
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        match this.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut this.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+}
+
+/// A stream that is open.
+struct Holding {
+    // Dropped where there is no memory for what it says.
+    inner: Option<Body>,
+    answering: Answering,
 }
 
 impl http_body::Body for Holding {
@@ -143,14 +213,23 @@ impl http_body::Body for Holding {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.get_mut().inner).poll_frame(cx)
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let Some(frame) = ready!(Pin::new(inner).poll_frame(cx)) else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(match this.answering.sent(frame?) {
+            Ok(frame) => Ok(frame),
+            Err(status) => {
+                this.inner = None;
+                Ok(trailers_of(&status))
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 }

@@ -19,7 +19,8 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::Calls;
-use super::body::{Arriving, Holding};
+use super::body::{Answering, Arriving};
+use crate::connections::ConnectionInfo;
 use crate::load::{Answer, Class, Handle, Load, Loads, Place, Proof, in_scope};
 use crate::rpcs::Rpc;
 
@@ -75,8 +76,10 @@ impl<S: Calls> Service<Request<Body>> for ShedCalls<S> {
         let rpc = request.extensions().get::<Arc<Rpc>>();
         let found = rpc.and_then(|rpc| Some((self.layer.loads.of(rpc)?, rpc)));
         let Some((load, rpc)) = found else {
+            let answering = answering(&request);
             return ShedFuture::Free {
                 inner: self.inner.call(request),
+                answering,
             };
         };
         let class = if Proof::is_claimed(request.headers()) {
@@ -121,6 +124,27 @@ async fn queued(
     }
 }
 
+/// What the answer to this call will need, beside its place.
+fn answering(request: &Request<Body>) -> Answering {
+    let extensions = request.extensions();
+    let connection: Option<&ConnectionInfo> = extensions.get();
+    let rpc: Option<&Arc<Rpc>> = extensions.get();
+    Answering {
+        place: None,
+        reader: connection.map(|connection| Arc::clone(&connection.reader)),
+        is_read_only: rpc.is_none_or(|rpc| rpc.is_read_only()),
+    }
+}
+
+/// The answer of a unary call that is on its way to its client; or the refusal, if too much is already.
+fn unary(response: Response<Body>, answering: &Answering, cx: &mut Context<'_>) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    match answering.unary(body, cx) {
+        Ok(body) => Response::from_parts(head, body),
+        Err(status) => status.into_http(),
+    }
+}
+
 fn refusal(status: Status) -> Response<Body> {
     let mut response = status.into_http();
     response.extensions_mut().insert(Shed);
@@ -135,11 +159,15 @@ pin_project! {
         Placed {
             #[pin]
             inner: TaskLocalFuture<Handle, F>,
-            place: Option<Place>,
+            answering: Option<Answering>,
             streams: bool,
         },
         /// Needs none.
-        Free { #[pin] inner: F },
+        Free {
+            #[pin]
+            inner: F,
+            answering: Answering,
+        },
         /// There is none.
         Refused { answer: Option<Response<Body>> },
         /// Waits for one.
@@ -153,11 +181,15 @@ impl<F: Future> ShedFuture<F> {
         S: Service<Request<Body>, Future = F>,
     {
         let streams = super::streams(&request);
+        let answering = answering(&request);
         request.extensions_mut().insert(place.handle());
         let request = request.map(|body| Arriving::of(body, place.handle()));
         Self::Placed {
             inner: in_scope(place.handle(), inner.call(request)),
-            place: Some(place),
+            answering: Some(Answering {
+                place: Some(place),
+                ..answering
+            }),
             streams,
         }
     }
@@ -173,22 +205,32 @@ where
         match self.project() {
             Stage::Placed {
                 inner,
-                place,
+                answering,
                 streams,
             } => {
                 let Ok(mut response) = ready!(inner.poll(cx));
-                let Some(place) = place.take() else {
+                let Some(answering) = answering.take() else {
                     return Poll::Ready(Ok(response));
                 };
-                if place.is_refused() {
+                let has_failed = response.headers().contains_key(Status::GRPC_STATUS);
+                if *streams && !has_failed {
+                    if let Some(place) = &answering.place {
+                        place.open();
+                    }
+                    return Poll::Ready(Ok(response.map(|body| answering.stream(body))));
+                }
+                if !has_failed {
+                    response = unary(response, &answering, cx);
+                }
+                if answering.place.as_ref().is_some_and(Place::is_refused) {
                     response.extensions_mut().insert(Shed);
-                } else if *streams && !response.headers().contains_key(Status::GRPC_STATUS) {
-                    place.open();
-                    response = response.map(|body| Holding::of(body, place));
                 }
                 Poll::Ready(Ok(response))
             }
-            Stage::Free { inner } => inner.poll(cx),
+            Stage::Free { inner, answering } => {
+                let Ok(response) = ready!(inner.poll(cx));
+                Poll::Ready(Ok(unary(response, answering, cx)))
+            }
             Stage::Refused { answer } => answer
                 .take()
                 .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),

@@ -13,6 +13,7 @@
 //! in a circle.
 
 mod admission;
+mod budget;
 mod lanes;
 mod place;
 mod queue;
@@ -29,11 +30,13 @@ use crate::complaint::Complaint;
 use crate::config::Concurrency;
 use crate::refusals;
 use crate::rpcs::{Kind, Rpc};
+use budget::Budget;
 use lanes::Lanes;
 use queue::Queue;
 use shares::Shares;
 
 pub(crate) use admission::{Proof, ShareAdmission};
+pub(crate) use budget::Taken;
 pub(crate) use lanes::Class;
 pub(crate) use place::{Aside, Handle, Place, in_scope};
 pub use place::{aside, at_work};
@@ -85,9 +88,11 @@ impl Loads {
 impl Pair {
     fn new(service: &str, settings: &Concurrency) -> Self {
         let now = Instant::now();
+        let answers = Budget::new(settings.answer_bytes_max);
         let load = |lanes, queue_max, expected| {
             Arc::new(Load {
                 service: service.into(),
+                answers: Arc::clone(&answers),
                 state: Mutex::new(State {
                     lanes,
                     queue: Queue::new(queue_max),
@@ -112,6 +117,8 @@ impl Pair {
 #[derive(Debug)]
 pub(crate) struct Load {
     service: Box<str>,
+    /// The memory of answers that have not been read yet.
+    answers: Arc<Budget>,
     state: Mutex<State>,
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::task::futures::TaskLocalFuture;
 use tonic::Status;
 
+use super::budget::{FREE_BYTES, Taken};
 use super::lanes::{Class, Lane};
 use super::{ASIDE_CRITICAL_MAX, ASIDE_MAX, Load};
 
@@ -102,7 +103,7 @@ impl Handle {
             let state = &mut *self.0.load.state();
             let (taken, max) = (state.lanes.common(), state.lanes.common_max());
             let now = Instant::now();
-            state.shares.enter(workspace, taken, max, now)
+            state.shares.enter(workspace, 1, taken, max, now)
         };
         if !shared {
             standing.is_refused = true;
@@ -156,13 +157,32 @@ impl Handle {
             state.aside += 1;
             state.lanes.give(standing.class, standing.lane);
             if let Some(workspace) = &standing.workspace {
-                state.shares.leave(workspace);
+                state.shares.leave(workspace, 1);
             }
         }
         standing.is_aside = true;
         drop(standing);
         self.0.load.call_in();
         Some(Aside(Some(self.clone())))
+    }
+
+    /// Takes memory for a part of the answer, until its client has read it; `None` for a small one.
+    /// Refused where too much is unread already, unless the call has done something that can't be
+    /// taken back.
+    pub(crate) fn answer(&self, bytes: usize, is_read_only: bool) -> Result<Option<Taken>, Status> {
+        if bytes <= FREE_BYTES {
+            return Ok(None);
+        }
+        let mut standing = self.standing();
+        let whose = standing.workspace.as_deref().unwrap_or_default();
+        let mut taken = self.0.load.answers.open(whose, standing.class);
+        if !is_read_only {
+            taken.overdraw(bytes);
+        } else if !taken.grow(bytes) {
+            standing.is_refused = true;
+            return Err(self.0.load.refuse(standing.class));
+        }
+        Ok(Some(taken))
     }
 
     /// The refusal of a call that would have to step aside, and for which there is no room there.
@@ -184,7 +204,7 @@ impl Handle {
             } else {
                 state.lanes.give(standing.class, standing.lane);
                 if let Some(workspace) = &standing.workspace {
-                    state.shares.leave(workspace);
+                    state.shares.leave(workspace, 1);
                 }
             }
         }
@@ -213,7 +233,7 @@ impl Handle {
         state.aside -= 1;
         state.lanes.retake(standing.class, standing.lane);
         if let Some(workspace) = &standing.workspace {
-            state.shares.reenter(workspace, Instant::now());
+            state.shares.reenter(workspace, 1, Instant::now());
         }
     }
 

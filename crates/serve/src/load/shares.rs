@@ -1,4 +1,5 @@
-//! How the places of a service are shared among workspaces.
+//! How the places of a service are shared among workspaces, and the memory of a service among those who
+//! take it.
 //!
 //! One workspace alone may take all. While others have called within the last second, the last
 //! quarter of the places is for those that have less than their equal part: so who floods a service
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 /// For how long a workspace that calls nothing any more is counted.
 const MEMORY: Duration = Duration::from_secs(1);
 
-/// The workspaces that call a service.
+/// The workspaces that call a service, each with what it holds: places, or bytes.
 #[derive(Debug)]
 pub(super) struct Shares {
     /// How many more workspaces are reckoned with than are seen.
@@ -34,11 +35,12 @@ impl Shares {
         }
     }
 
-    /// Counts a place for a workspace, if it may have one more: `taken` of `max` are taken, this one
+    /// Counts `size` for a workspace, if it may have so much more: `taken` of `max` are taken, this
     /// included.
     pub(super) fn enter(
         &mut self,
         workspace: &str,
+        size: usize,
         taken: usize,
         max: usize,
         now: Instant,
@@ -50,31 +52,31 @@ impl Shares {
         // Rounded up, so that the last place of a few is not kept from everybody.
         let is_contended = taken > (max * 3).div_ceil(4);
         // Who is refused has called as well, and is reckoned with.
-        let is_allowed = !is_contended || held < part.max(1);
-        self.count(workspace, usize::from(is_allowed), now);
+        let is_allowed = !is_contended || held + size <= part.max(size);
+        self.count(workspace, if is_allowed { size } else { 0 }, now);
         is_allowed
     }
 
-    /// Counts a place again for a workspace that had it before.
-    pub(super) fn reenter(&mut self, workspace: &str, now: Instant) {
-        self.count(workspace, 1, now);
+    /// Counts `size` for a workspace whether it may have it or not, as what it had before.
+    pub(super) fn reenter(&mut self, workspace: &str, size: usize, now: Instant) {
+        self.count(workspace, size, now);
     }
 
-    /// The workspace has given a place back.
-    pub(super) fn leave(&mut self, workspace: &str) {
+    /// The workspace has given `size` back.
+    pub(super) fn leave(&mut self, workspace: &str, size: usize) {
         if let Some(share) = self.seen.get_mut(workspace) {
-            share.held -= 1;
+            share.held -= size;
         }
     }
 
-    fn count(&mut self, workspace: &str, places: usize, now: Instant) {
+    fn count(&mut self, workspace: &str, size: usize, now: Instant) {
         // Looked up by reference first: most workspaces have called before.
         if let Some(share) = self.seen.get_mut(workspace) {
-            share.held += places;
+            share.held += size;
             share.last = now;
         } else {
             let share = Share {
-                held: places,
+                held: size,
                 last: now,
             };
             self.seen.insert(workspace.into(), share);
@@ -114,8 +116,10 @@ mod tests {
         }
 
         fn enter(&mut self, workspace: &str) -> bool {
-            let entered =
-                self.taken < MAX && self.shares.enter(workspace, self.taken + 1, MAX, self.now);
+            let entered = self.taken < MAX
+                && self
+                    .shares
+                    .enter(workspace, 1, self.taken + 1, MAX, self.now);
             self.taken += usize::from(entered);
             entered
         }
@@ -127,7 +131,7 @@ mod tests {
         }
 
         fn leave(&mut self, workspace: &str) {
-            self.shares.leave(workspace);
+            self.shares.leave(workspace, 1);
             self.taken -= 1;
         }
     }

@@ -11,5 +11,6 @@ mod raw;
 mod replicas;
 mod rotation;
 mod spans;
+mod stalled;
 mod support;
 mod tls;

@@ -142,7 +142,7 @@ async fn open_streams_take_no_place_of_calls() {
 }
 
 /// Opens a stream that may be refused.
-async fn watch(channel: Channel) -> Result<Streaming<Note>, Status> {
+pub async fn watch(channel: Channel) -> Result<Streaming<Note>, Status> {
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.expect("connected");
     let path = probe("WatchNotes").parse().expect("a path");

@@ -3,26 +3,35 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
 use prost::Message as _;
 use serve::{Config, Limits};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::support::{Note, Probe, Running, SERVICE, reason};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// The end of a connection.
+type Connection = JoinHandle<Result<(), h2::Error>>;
+
 /// HTTP/2 without anything of gRPC's.
 pub struct Raw(SendRequest<Bytes>);
 
 impl Raw {
     pub async fn connect(server: &Running) -> Self {
+        Self::over(server, &Builder::new()).await.0
+    }
+
+    /// The same with settings of one's own, and what becomes of the connection.
+    pub async fn over(server: &Running, settings: &Builder) -> (Self, Connection) {
         let stream = TcpStream::connect(server.address).await.expect("listens");
-        let (send, connection) = h2::client::handshake(stream).await.expect("speaks HTTP/2");
-        tokio::spawn(connection);
-        Self(send)
+        let greeted = settings.handshake(stream).await;
+        let (send, connection) = greeted.expect("speaks HTTP/2");
+        (Self(send), tokio::spawn(connection))
     }
 
     /// Sends the headers of a call, and its body if there is one; without one the request never ends.

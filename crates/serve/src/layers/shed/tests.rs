@@ -54,6 +54,7 @@ impl Server {
             queue_max: 2,
             queue_wait_ms: 25,
             streams_max: 2,
+            ..Concurrency::default()
         };
         Self::new(&settings, Proof::None)
     }
