@@ -171,6 +171,9 @@ pub struct Concurrency {
     /// Bytes of answers that clients have not read yet, beyond the first 16 KiB of each; no workspace has
     /// more than three quarters. Default: 67,108,864, which is 64 MiB.
     pub answer_bytes_max: usize,
+    /// Bytes of bodies that have not come to their end, beyond the first 16 KiB of each; no address has
+    /// more than three quarters, and peers have a quarter beyond it. Default: 67,108,864, which is 64 MiB.
+    pub body_bytes_max: usize,
 }
 
 impl Default for Concurrency {
@@ -182,6 +185,7 @@ impl Default for Concurrency {
             queue_wait_ms: 25,
             streams_max: 1024,
             answer_bytes_max: 64 * 1024 * 1024,
+            body_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod reader;
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,6 +72,14 @@ struct Patience {
     unread: Duration,
 }
 
+/// What a connection is taken in with.
+struct Terms {
+    address: IpAddr,
+    patience: Patience,
+    closed: CancellationToken,
+    place: OwnedSemaphorePermit,
+}
+
 /// Where connections come in. Dropping it ends the handshakes that are going on.
 struct Door {
     listener: TcpListener,
@@ -89,8 +98,8 @@ impl Door {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        if let Some(connection) = self.enter(stream) {
+                    Ok((stream, address)) => {
+                        if let Some(connection) = self.enter(stream, address.ip().to_canonical()) {
                             return connection;
                         }
                     }
@@ -110,7 +119,7 @@ impl Door {
     }
 
     /// Takes a connection in; `None` where it is full, or while its handshake goes on.
-    fn enter(&mut self, stream: TcpStream) -> Option<io::Result<Connection>> {
+    fn enter(&mut self, stream: TcpStream, address: IpAddr) -> Option<io::Result<Connection>> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             if let Some(hidden) = self.full.due() {
                 tracing::warn!(
@@ -124,16 +133,21 @@ impl Door {
         if let Err(error) = stream.set_nodelay(true) {
             return Some(Err(error));
         }
-        let (patience, closed) = (self.patience, self.closed.clone());
+        let terms = Terms {
+            address,
+            patience: self.patience,
+            closed: self.closed.clone(),
+            place,
+        };
         let Some(tls) = self.tls.clone() else {
-            let stream = Either::Left(stream);
-            return Some(Ok(Connection::new(stream, None, patience, closed, place)));
+            return Some(Ok(Connection::new(Either::Left(stream), None, terms)));
         };
         self.handshakes.spawn(async move {
-            let greeted = tokio::time::timeout(patience.handshake, tls.accept(stream)).await;
+            let greeting = tls.accept(stream);
+            let greeted = tokio::time::timeout(terms.patience.handshake, greeting).await;
             let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
             let (stream, shown) = (Either::Right(greeted.stream), greeted.certificate);
-            Ok(Connection::new(stream, shown, patience, closed, place))
+            Ok(Connection::new(stream, shown, terms))
         });
         None
     }
@@ -166,6 +180,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 pub(crate) struct Connection {
     stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     certificate: Option<Arc<ClientCertificate>>,
+    address: IpAddr,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     silence: Option<Silence>,
     reader: Arc<Reader>,
@@ -180,21 +195,21 @@ impl Connection {
     fn new(
         stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
         certificate: Option<Arc<ClientCertificate>>,
-        patience: Patience,
-        closed: CancellationToken,
-        place: OwnedSemaphorePermit,
+        terms: Terms,
     ) -> Self {
+        let patience = terms.patience;
         let reader = Reader::new(patience.unread);
         Self {
             stream,
             certificate,
-            closed: Box::pin(closed.cancelled_owned()),
+            address: terms.address,
+            closed: Box::pin(terms.closed.cancelled_owned()),
             silence: Some(Silence::of(patience.handshake)),
             stuck: None,
             unread_max: patience.unread,
             look: Box::pin(tokio::time::sleep(reader.tick())),
             reader,
-            _place: place,
+            _place: terms.place,
         }
     }
 
@@ -265,6 +280,8 @@ impl Silence {
 pub(crate) struct ConnectionInfo {
     /// What the client has shown and proven in the handshake, if it has.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// The client's address.
+    pub address: IpAddr,
     /// Who reads the answers.
     pub reader: Arc<Reader>,
 }
@@ -275,6 +292,7 @@ impl Connected for Connection {
     fn connect_info(&self) -> ConnectionInfo {
         ConnectionInfo {
             certificate: self.certificate.clone(),
+            address: self.address,
             reader: Arc::clone(&self.reader),
         }
     }

@@ -3,6 +3,7 @@
 //! Unary answers are wrapped once: their outcome stands in the head, and each wrapper costs an
 //! allocation.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,7 +15,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use crate::connections::Reader;
-use crate::load::{Aside, Handle, Place};
+use crate::load::{Aside, Handle, Place, Taken};
 
 /// A body whose trailers pass through a function.
 pub(super) struct Trailers<F> {
@@ -73,21 +74,35 @@ pub(super) fn trailers_of(status: &Status) -> Frame<Bytes> {
     Frame::trailers(trailers)
 }
 
-/// A request's body. While it has not come, its call holds no place: else a few that never send theirs
-/// would take all.
+/// A request's body. While it has not come, its call holds no place, else a few that never send theirs
+/// would take all; and what has come of it is counted.
 pub(super) struct Arriving {
     inner: Body,
     place: Handle,
+    address: Option<IpAddr>,
     aside: Option<Aside>,
+    bytes: usize,
+    taken: Option<Taken>,
 }
 
 impl Arriving {
-    pub(super) fn of(inner: Body, place: Handle) -> Body {
+    /// The body that comes from `address`; `None` for a call that came over no connection.
+    pub(super) fn of(inner: Body, place: Handle, address: Option<IpAddr>) -> Body {
         Body::new(Self {
             inner,
             place,
+            address,
             aside: None,
+            bytes: 0,
+            taken: None,
         })
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Status> {
+        let before = self.bytes;
+        self.bytes += bytes;
+        self.place
+            .body(&mut self.taken, self.address, before, bytes)
     }
 }
 
@@ -102,6 +117,12 @@ impl http_body::Body for Arriving {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.aside = None;
+            if let Some(Ok(frame)) = &frame
+                && let Some(piece) = frame.data_ref()
+                && let Err(refused) = this.count(piece.len())
+            {
+                return Poll::Ready(Some(Err(refused)));
+            }
             return Poll::Ready(frame);
         }
         if this.aside.is_none() {

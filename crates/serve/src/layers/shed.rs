@@ -183,7 +183,9 @@ impl<F: Future> ShedFuture<F> {
         let streams = super::streams(&request);
         let answering = answering(&request);
         request.extensions_mut().insert(place.handle());
-        let request = request.map(|body| Arriving::of(body, place.handle()));
+        let connection: Option<&ConnectionInfo> = request.extensions().get();
+        let address = connection.map(|connection| connection.address);
+        let request = request.map(|body| Arriving::of(body, place.handle(), address));
         Self::Placed {
             inner: in_scope(place.handle(), inner.call(request)),
             answering: Some(Answering {

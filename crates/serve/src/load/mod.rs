@@ -89,10 +89,12 @@ impl Pair {
     fn new(service: &str, settings: &Concurrency) -> Self {
         let now = Instant::now();
         let answers = Budget::new(settings.answer_bytes_max);
+        let bodies = Budget::new(settings.body_bytes_max);
         let load = |lanes, queue_max, expected| {
             Arc::new(Load {
                 service: service.into(),
                 answers: Arc::clone(&answers),
+                bodies: Arc::clone(&bodies),
                 state: Mutex::new(State {
                     lanes,
                     queue: Queue::new(queue_max),
@@ -119,6 +121,8 @@ pub(crate) struct Load {
     service: Box<str>,
     /// The memory of answers that have not been read yet.
     answers: Arc<Budget>,
+    /// The memory of bodies that have not come to their end.
+    bodies: Arc<Budget>,
     state: Mutex<State>,
 }
 

@@ -1,6 +1,7 @@
 //! A call's place at its service, from the moment it gets one to its answer.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -164,6 +165,35 @@ impl Handle {
         drop(standing);
         self.0.load.call_in();
         Some(Aside(Some(self.clone())))
+    }
+
+    /// Takes memory for a piece of the call's body, which has brought `before` bytes until now and is
+    /// sent by `whose` address. Refused where too much has come of bodies that do not end.
+    pub(crate) fn body(
+        &self,
+        taken: &mut Option<Taken>,
+        whose: Option<IpAddr>,
+        before: usize,
+        bytes: usize,
+    ) -> Result<(), Status> {
+        let counted = (before + bytes).saturating_sub(before.max(FREE_BYTES));
+        if counted == 0 {
+            return Ok(());
+        }
+        let mut standing = self.standing();
+        if standing.is_open {
+            return Ok(());
+        }
+        let taken = taken.get_or_insert_with(|| {
+            let whose = whose.map(|address| address.to_string());
+            let bodies = &self.0.load.bodies;
+            bodies.open(&whose.unwrap_or_default(), standing.class)
+        });
+        if taken.grow(counted) {
+            return Ok(());
+        }
+        standing.is_refused = true;
+        Err(self.0.load.refuse(standing.class))
     }
 
     /// Takes memory for a part of the answer, until its client has read it; `None` for a small one.

@@ -1,5 +1,6 @@
 //! A real server on loopback and real clients: what the plumbing promises, seen from outside.
 
+mod bodies;
 mod calls;
 mod doors;
 mod freshness;
