@@ -3,8 +3,10 @@
 mod bodies;
 mod calls;
 mod doors;
+mod frames;
 mod freshness;
 mod goodput;
+mod hostile;
 mod lifecycle;
 mod overload;
 mod peers;
