@@ -80,6 +80,9 @@ pub struct Limits {
     /// Connections at once, those in their handshake included; further ones are closed as they come.
     /// Default: 4,096.
     pub connections_max: usize,
+    /// Connections of one address at once; an IPv6 network of 64 bits counts as one. 0 is no limit.
+    /// Default: 1,024.
+    pub connections_per_address_max: usize,
     /// The mean age at which a connection is told to end, give or take a fifth: new replicas get load,
     /// and whoever connects and never calls gives the place back. Calls in flight finish, streams go on
     /// until their own rotation. Default: 450,000, which is seven and a half minutes.
@@ -110,12 +113,16 @@ pub struct Limits {
     /// How long a client may leave unread what it is sent, beside a second for each 64 KiB of it, before
     /// its connection is closed. Default: 60,000.
     pub unread_timeout_ms: u64,
+    /// How long a connection may be without a call of somebody who has proven who they are, where that
+    /// is asked. Default: 30,000.
+    pub unproven_timeout_ms: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            connections_per_address_max: 1024,
             connection_age_ms: 450_000,
             handshake_timeout_ms: 10_000,
             streams_per_connection_max: 256,
@@ -128,6 +135,7 @@ impl Default for Limits {
             keepalive_interval_ms: 30_000,
             keepalive_timeout_ms: 10_000,
             unread_timeout_ms: 60_000,
+            unproven_timeout_ms: 30_000,
         }
     }
 }

@@ -50,11 +50,13 @@ impl Probes {
     pub(crate) fn answer(self, health: &Health, limits: &Limits) -> Answering {
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
+            // All kubelets of a node are one address.
+            connections_per_address_max: 0,
             ..limits.clone()
         };
         tracing::info!(address = %self.address, "answering health checks");
         let closed = CancellationToken::new();
-        let connections = connections::accept(self.listener, None, &limits, closed.clone());
+        let connections = connections::accept(self.listener, None, &limits, false, closed.clone());
         let server = limits
             .apply(tonic::transport::Server::builder())
             .max_connection_age(CONNECTION_AGE_MAX)

@@ -217,6 +217,7 @@ impl Server {
                 self.listener,
                 self.protection.tls.clone(),
                 &self.config.limits,
+                self.protection.authenticator.is_some(),
                 closed.clone(),
             ),
             goaway.clone().cancelled_owned(),

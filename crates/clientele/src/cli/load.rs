@@ -20,6 +20,10 @@ pub struct Load {
     /// Open Watch streams and exports of a service.
     #[arg(long, env = "CLIENTELE_STREAMS_MAX", default_value_t = 1024, value_parser = at_most(100_000))]
     pub streams_max: usize,
+    /// Connections of one address, of 4,096 in all; 0 is no limit. Where a balancer or proxy passes
+    /// everybody's connections on under its own address, set what that may have.
+    #[arg(long, env = "CLIENTELE_CONNECTIONS_PER_ADDRESS_MAX", default_value_t = 1024, value_parser = RangedU64ValueParser::<usize>::new().range(0..=100_000))]
+    pub connections_per_address_max: usize,
 }
 
 fn at_most(max: u64) -> RangedU64ValueParser<usize> {

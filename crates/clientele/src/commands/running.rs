@@ -87,6 +87,7 @@ pub fn config(listen: SocketAddr, settings: &cli::Server, identity: &cli::Identi
     let pools = 3 * u64::from(settings.pool_max);
     let limits = Limits {
         connections_max: files::connections_max(limits.connections_max, pools),
+        connections_per_address_max: settings.load.connections_per_address_max,
         ..limits
     };
     Config {

@@ -128,6 +128,9 @@ fn of_connection(request: &Request<Body>) -> Option<Identity> {
 }
 
 fn of(mut request: Request<Body>, identity: Identity) -> Request<Body> {
+    if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+        connection.prove();
+    }
     request.extensions_mut().insert(identity);
     request
 }

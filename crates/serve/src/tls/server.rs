@@ -85,6 +85,11 @@ impl ServerTls {
         })))
     }
 
+    /// Whether some client certificates are known to be of services.
+    pub(crate) fn knows_services(&self) -> bool {
+        !self.0.services.is_empty()
+    }
+
     /// The handshake of one connection.
     pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<Handshake<S>>
     where

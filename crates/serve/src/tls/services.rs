@@ -115,6 +115,10 @@ impl ServiceNames {
         Ok(Self(names))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The service that the certificate is of: its URIs name exactly one.
     pub(super) fn service_of(&self, certificate: &CertificateDer<'_>) -> Option<&'static str> {
         let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;

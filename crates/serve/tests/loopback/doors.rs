@@ -37,7 +37,7 @@ async fn connect(server: &Running) -> TcpStream {
 }
 
 /// Waits until the server has closed the connection.
-async fn closed(stream: &mut TcpStream) {
+pub async fn closed(stream: &mut TcpStream) {
     let end = async {
         let mut bytes = [0; 1024];
         while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
@@ -177,7 +177,7 @@ async fn there_are_only_so_many_connections_and_a_place_is_free_again() {
 
 /// Whether the server closes the connection at once. One that is taken in stays silent or, in the
 /// clear, begins to speak.
-async fn turned_away(stream: &mut TcpStream) -> bool {
+pub async fn turned_away(stream: &mut TcpStream) -> bool {
     let mut bytes = [0; 1];
     let read = tokio::time::timeout(PATIENCE / 5, stream.read(&mut bytes)).await;
     read.is_ok_and(|read| !matches!(read, Ok(1..)))

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod calls;
+mod crowds;
 mod doors;
 mod frames;
 mod freshness;

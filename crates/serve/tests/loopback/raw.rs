@@ -1,5 +1,6 @@
 //! What no well-behaved client sends: requests without an end, and bytes that are no message.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,12 +24,12 @@ pub struct Raw(SendRequest<Bytes>);
 
 impl Raw {
     pub async fn connect(server: &Running) -> Self {
-        Self::over(server, &Builder::new()).await.0
+        Self::over(server.address, &Builder::new()).await.0
     }
 
     /// The same with settings of one's own, and what becomes of the connection.
-    pub async fn over(server: &Running, settings: &Builder) -> (Self, Connection) {
-        let stream = TcpStream::connect(server.address).await.expect("listens");
+    pub async fn over(address: SocketAddr, settings: &Builder) -> (Self, Connection) {
+        let stream = TcpStream::connect(address).await.expect("listens");
         let greeted = settings.handshake(stream).await;
         let (send, connection) = greeted.expect("speaks HTTP/2");
         (Self(send), tokio::spawn(connection))
@@ -54,8 +55,17 @@ impl Raw {
 
     /// Sends the headers of a call as another service of the suite does.
     pub async fn send_as_peer(&mut self, path: &str) -> (ResponseFuture, h2::SendStream<Bytes>) {
-        self.begin(call(path).header("clientele-peer", "billing"))
-            .await
+        self.send_with(path, "clientele-peer", "billing").await
+    }
+
+    /// Sends the headers of a call, one more than usual.
+    pub async fn send_with(
+        &mut self,
+        path: &str,
+        name: &str,
+        value: &str,
+    ) -> (ResponseFuture, h2::SendStream<Bytes>) {
+        self.begin(call(path).header(name, value)).await
     }
 
     async fn begin(

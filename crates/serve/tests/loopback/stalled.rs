@@ -14,7 +14,7 @@ use crate::raw::{Raw, framed, probe};
 use crate::support::{Note, Probe, Running, call, reason};
 
 /// How long clients may leave unread what they are sent, in these tests.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(3);
 const STREAMS: usize = 8;
 const LARGE: usize = 100 * 1024;
 
@@ -62,7 +62,7 @@ async fn who_reads_nothing_is_let_go_with_all_that_it_holds() {
     let server = start().await;
     let mut windowless = Builder::new();
     windowless.initial_window_size(0);
-    let (mut raw, connection) = Raw::over(&server, &windowless).await;
+    let (mut raw, connection) = Raw::over(server.address, &windowless).await;
     for _ in 0..STREAMS {
         let (answer, _) = raw
             .send(&probe("WatchNotes"), None, Some(framed(&[])))
@@ -84,7 +84,7 @@ async fn who_reads_nothing_is_let_go_with_all_that_it_holds() {
     small.expect("what is small needs no memory");
     let no_place = watch(channel.clone()).await.expect_err("no place");
     assert_eq!(reason(&no_place), "OVERLOADED", "{no_place}");
-    let ended = tokio::time::timeout(20 * PATIENCE, connection).await;
+    let ended = tokio::time::timeout(10 * PATIENCE, connection).await;
     let _ = ended.expect("the server ends it").expect("no panic");
     let begun = Instant::now();
     let mut streams = Vec::new();
@@ -93,7 +93,7 @@ async fn who_reads_nothing_is_let_go_with_all_that_it_holds() {
             Ok(stream) => streams.push(stream),
             Err(status) => assert_eq!(reason(&status), "OVERLOADED", "{status}"),
         }
-        assert!(begun.elapsed() < 20 * PATIENCE, "the places are free");
+        assert!(begun.elapsed() < 10 * PATIENCE, "the places are free");
     }
     let large = call(channel, "Echo", Request::new(note(LARGE))).await;
     assert_eq!(large.expect("there is memory").get_ref().text.len(), LARGE);
@@ -101,19 +101,20 @@ async fn who_reads_nothing_is_let_go_with_all_that_it_holds() {
 
 #[tokio::test]
 async fn who_reads_slowly_gets_everything() {
-    /// Read in one go, then a pause: longer for the whole than anything may be left unread.
-    const WINDOW: u32 = 4 * 1024;
-    const PAUSE: Duration = Duration::from_millis(20);
+    /// Read in one go, then a pause.
+    const WINDOW: u32 = 8 * 1024;
+    const PAUSE: Duration = Duration::from_millis(50);
     let server = start().await;
     let mut narrow = Builder::new();
     narrow.initial_window_size(WINDOW);
-    let (mut raw, connection) = Raw::over(&server, &narrow).await;
+    let (mut raw, connection) = Raw::over(server.address, &narrow).await;
     let begun = Instant::now();
     for method in ["Echo", "WatchFlood"] {
         let (answer, _) = raw.send(&probe(method), None, Some(body(LARGE))).await;
         let mut notes = answer.await.expect("answered").into_body();
         let mut read = 0;
-        while read < LARGE {
+        // A stream is read for longer than anything may be left unread.
+        while read < LARGE || (method != "Echo" && begun.elapsed() < 2 * PATIENCE) {
             let piece = notes.data().await.expect("there is more");
             let count = piece.expect("the stream lives").len();
             read += count;
@@ -122,7 +123,6 @@ async fn who_reads_slowly_gets_everything() {
             taken.expect("was taken");
         }
     }
-    assert!(begun.elapsed() > 2 * PATIENCE, "{:?}", begun.elapsed());
     assert!(!connection.is_finished());
     // Who has read everything may be silent.
     let (answer, _) = raw.send(&probe("Fail"), None, Some(framed(&[]))).await;
