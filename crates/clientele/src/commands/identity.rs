@@ -34,7 +34,7 @@ pub async fn protection(
     }
     Ok(Protection {
         tls: super::tls::of_server(encryption).await?,
-        authenticator: of_callers(identity, process.clone()).await?,
+        authenticator: of_callers(identity, encryption, process.clone()).await?,
         process,
         plaintext_behind_mesh: encryption.insecure_plaintext_behind_mesh,
     })
@@ -43,6 +43,7 @@ pub async fn protection(
 /// Asks callers who they are, if the settings say so.
 async fn of_callers(
     settings: &Identity,
+    encryption: &Encryption,
     process: Option<ProcessSecret>,
 ) -> Result<Option<Authenticator>> {
     let (Some(keys), Some(issuer), Some(audience)) =
@@ -55,7 +56,10 @@ async fn of_callers(
         issuer: issuer.clone(),
         audience: audience.clone(),
         nbf_may_be_missing: settings.allow_missing_nbf,
-        mapping: mapping(settings.claims_file.as_deref())?,
+        mapping: Mapping {
+            services_by_certificate: encryption.client_ca.is_some(),
+            ..mapping(settings.claims_file.as_deref())?
+        },
         process,
     };
     let authenticator = Authenticator::start(settings, Clock::system()).await;

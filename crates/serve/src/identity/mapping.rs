@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::json::Members;
 use super::roles;
 
+/// The claim that names a service, where nothing else is said.
+const SERVICE_CLAIM: &str = "clientele_service";
+
 /// The workspace of a grant that holds in every workspace.
 const EVERYWHERE: &str = "*";
 
@@ -24,10 +27,15 @@ pub struct Mapping {
     /// groups: each is a list of `workspace:role`. Where this is given, no other value counts, and
     /// neither does an object: whoever may name a group or a role there can't name a workspace.
     pub groups: BTreeMap<String, Vec<String>>,
-    /// The claim that names a service of the suite. Default: `clientele_service`.
-    pub service_claim: String,
+    /// The claim that names a service of the suite. Where it is not given: `clientele_service`; but none
+    /// where services are known by their certificates.
+    pub service_claim: Option<String>,
     /// Roles beside the ready-made ones, each a list of permissions.
     pub roles: BTreeMap<String, Vec<String>>,
+    /// Whether the server knows services by their certificates. Not a matter of claims, so no file says
+    /// it.
+    #[serde(skip)]
+    pub services_by_certificate: bool,
 }
 
 impl Default for Mapping {
@@ -35,8 +43,9 @@ impl Default for Mapping {
         Self {
             claim: "workspaces".to_owned(),
             groups: BTreeMap::new(),
-            service_claim: "clientele_service".to_owned(),
+            service_claim: None,
             roles: BTreeMap::new(),
+            services_by_certificate: false,
         }
     }
 }
@@ -119,13 +128,19 @@ impl Access {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     mapping: Mapping,
+    service_claim: Option<String>,
     roles: BTreeMap<String, Permissions>,
 }
 
 impl Compiled {
     /// Checks a mapping.
     pub(crate) fn new(mapping: Mapping) -> Result<Self, MappingError> {
-        if mapping.claim.is_empty() || mapping.service_claim.is_empty() {
+        let service_claim = match &mapping.service_claim {
+            Some(given) => Some(given.clone()),
+            None if mapping.services_by_certificate => None,
+            None => Some(SERVICE_CLAIM.to_owned()),
+        };
+        if mapping.claim.is_empty() || service_claim.as_deref() == Some("") {
             return Err(MappingError::Claim);
         }
         let mut known: BTreeMap<String, BTreeSet<String>> = roles::ready_made()
@@ -167,6 +182,7 @@ impl Compiled {
         }
         Ok(Self {
             mapping,
+            service_claim,
             roles: known
                 .into_iter()
                 .map(|(name, role)| (name, Arc::new(role)))
@@ -176,7 +192,7 @@ impl Compiled {
 
     /// The service of the suite that the claims name, if they name any text.
     pub(crate) fn service<'a>(&self, claims: &'a Members) -> Option<&'a Value> {
-        claims.at(&self.mapping.service_claim)
+        claims.at(self.service_claim.as_deref()?)
     }
 
     /// What the claims let the caller do. Values that mean nothing give nothing.
@@ -336,6 +352,27 @@ mod tests {
     }
 
     #[test]
+    fn where_certificates_name_services_a_claim_does_only_if_it_is_meant_to() {
+        let claims = json!({"clientele_service": "billing", "svc": "pipeline"});
+        let claims = Members::parse(claims.to_string().as_bytes()).expect("claims");
+        for (given, services_by_certificate, named) in [
+            (None, false, Some("billing")),
+            (None, true, None),
+            (Some("svc"), false, Some("pipeline")),
+            (Some("svc"), true, Some("pipeline")),
+        ] {
+            let mapping = Mapping {
+                service_claim: given.map(str::to_owned),
+                services_by_certificate,
+                ..Mapping::default()
+            };
+            let compiled = Compiled::new(mapping).expect("a good mapping");
+            let service = compiled.service(&claims).and_then(Value::as_str);
+            assert_eq!(service, named, "{given:?} {services_by_certificate}");
+        }
+    }
+
+    #[test]
     fn a_mapping_that_can_not_be_meant_is_refused() {
         for (mapping, named) in [
             (json!({"roles": {"admin": []}}), "admin"),
@@ -351,6 +388,7 @@ mod tests {
             (json!({"groups": {"g": ["acme:root"]}}), "acme:root"),
             (json!({"groups": {"g": ["acme"]}}), "acme"),
             (json!({"claim": ""}), "claim"),
+            (json!({"service_claim": ""}), "claim"),
         ] {
             let mapping = serde_json::from_value(mapping).expect("a mapping");
             let error = Compiled::new(mapping).expect_err(named).to_string();
