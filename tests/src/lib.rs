@@ -14,6 +14,7 @@ pub mod client;
 pub mod collector;
 pub mod engine;
 pub mod eventually;
+pub mod flood;
 pub mod realm;
 pub mod scenario;
 pub mod suite;

@@ -15,7 +15,7 @@
 //! A handler asks what the stack knows about its call: [`deadline`], [`caller`], [`rotation`].
 //!
 //! Runtime: tokio's multi-thread runtime with one worker per core, its default. The stack allocates
-//! four small things per unary call and touches no timer for a call that never waits, so what bounds
+//! six small things per unary call and touches no timer for a call that never waits, so what bounds
 //! a server is HTTP/2 itself (`examples/empty_call.rs` measures it). A handler that computes or reads
 //! for less than about 100 us does so on its worker: moving it costs more. Whatever may block longer,
 //! such as a commit, goes to a thread of its own.

@@ -1,13 +1,19 @@
 //! The refusals that the plumbing itself gives, alike for every service.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proto::errors::v1::Reason;
 use proto::status::Refusal;
 use tonic::Status;
 
+use crate::load::Class;
+
 /// When a client should come back that was only unlucky with its server.
 const SOON: Duration = Duration::from_millis(100);
+
+/// From so many pauses one is taken at random.
+const PAUSES: u32 = 64;
 
 pub(crate) fn shutting_down(service: &str) -> Status {
     Refusal::new(
@@ -19,12 +25,25 @@ pub(crate) fn shutting_down(service: &str) -> Status {
     .into_status()
 }
 
-/// `class` is the one that is being refused, as the method options write it.
-pub(crate) fn overloaded(class: &str) -> Status {
+/// `class` is the one that is being refused.
+pub(crate) fn overloaded(class: Class) -> Status {
+    /// Made once: when most calls are refused, a refusal must cost as little as it can.
+    static MADE: LazyLock<[Vec<Status>; Class::BY_RANK.len()]> = LazyLock::new(|| {
+        let mut made = [const { Vec::new() }; Class::BY_RANK.len()];
+        for class in Class::BY_RANK {
+            let pauses = (0..PAUSES).map(|step| SOON + SOON * 3 * step / (PAUSES - 1));
+            made[class as usize] = pauses.map(|pause| too_many(class, pause)).collect();
+        }
+        made
+    });
     // At random, so that those who are refused together do not come back together.
-    let pause = SOON.mul_f64(rand::random_range(1.0..=4.0));
+    let made = &MADE[class as usize];
+    made[rand::random_range(0..made.len())].clone()
+}
+
+fn too_many(class: Class, pause: Duration) -> Status {
     Refusal::new(Reason::Overloaded, "too many calls are waiting")
-        .metadata("criticality", class)
+        .metadata("criticality", class.name())
         .retry_after(pause)
         .into_status()
 }

@@ -1,9 +1,10 @@
 //! Issuers for tests: a key of each kind, the set that tells of it, and tokens of any sort; and
-//! authorities with certificates of any sort.
+//! authorities with certificates of any sort; and the frames of HTTP/2.
 //!
 //! Invariant: only tests use it; nothing of it is in the binary.
 
 pub mod authority;
+pub mod frames;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;

@@ -16,7 +16,7 @@ pub(crate) enum Class {
 
 impl Class {
     /// From the first to be served to the last.
-    pub(super) const BY_RANK: [Self; 3] = [Self::Critical, Self::Default, Self::Sheddable];
+    pub(crate) const BY_RANK: [Self; 3] = [Self::Critical, Self::Default, Self::Sheddable];
 
     /// The name in refusals, as the method options write it.
     pub(crate) fn name(self) -> &'static str {

@@ -167,7 +167,7 @@ impl Load {
             let (service, class) = (&*self.service, class.name());
             tracing::warn!(service, class, hidden, "overloaded: calls are refused");
         }
-        refusals::overloaded(class.name())
+        refusals::overloaded(class)
     }
 
     /// Gives free places to those that wait.

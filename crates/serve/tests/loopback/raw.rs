@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::{HeaderMap, Request};
 use prost::Message as _;
+use serve::testing::frames;
 use serve::{Config, Limits};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -95,8 +96,7 @@ async fn status(answer: ResponseFuture) -> Status {
 
 /// A message with the five bytes that gRPC puts before it.
 pub fn framed(message: &[u8]) -> Bytes {
-    let length = u32::try_from(message.len()).expect("short").to_be_bytes();
-    [&[0], &length[..], message].concat().into()
+    frames::message(message).into()
 }
 
 pub fn probe(method: &str) -> String {
