@@ -3,7 +3,6 @@
 //!
 //! The goal is 90 % of the peak. Both are measured in turn, several times, and the median of the ratios
 //! counts, since a machine that is busy with other things changes from one second to the next.
-#![expect(clippy::print_stdout, reason = "the figures are what the test is for")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
