@@ -92,7 +92,7 @@ impl Victim {
     }
 
     /// Nothing that the attack took is missing.
-    async fn is_whole(self) {
+    async fn stays_whole(self) {
         self.serves().await;
         let begun = Instant::now();
         let mut streams = Vec::new();
@@ -158,7 +158,7 @@ async fn calls_that_are_reset_at_once_end_the_connection() {
         victim.serves().await;
         gone(hostile.ended()).await;
     }
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,7 +177,7 @@ async fn headers_that_never_end_end_the_connection() {
     hostile.flood(&empty, MANY).await;
     victim.serves().await;
     gone(hostile.ended()).await;
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +196,7 @@ async fn headers_that_grow_as_they_are_read_are_refused() {
         victim.serves().await;
     }
     drop(hostile);
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,7 +217,7 @@ async fn who_asks_for_answers_and_reads_none_is_let_go() {
     assert!(hostile.send(&[opened, asked].concat()).await);
     victim.serves().await;
     gone(hostile.broken()).await;
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,7 +231,7 @@ async fn settings_that_change_all_the_time_hold_up_nobody() {
         victim.serves().await;
     }
     drop(hostile);
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -268,7 +268,7 @@ async fn frames_where_none_may_be_end_the_connection() {
         ),
         (
             "a frame that is too large",
-            frame(DATA, 0, 1, &[0; 2 * FRAME_MAX]),
+            frame(DATA, 0, 1, &vec![0; 2 * FRAME_MAX]),
         ),
     ] {
         println!("{name}");
@@ -277,7 +277,7 @@ async fn frames_where_none_may_be_end_the_connection() {
         victim.serves().await;
         gone(hostile.ended()).await;
     }
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -310,5 +310,5 @@ async fn who_begins_and_falls_silent_is_let_go() {
         println!("{name}");
         gone(hostile.ended()).await;
     }
-    victim.is_whole().await;
+    victim.stays_whole().await;
 }
