@@ -15,6 +15,7 @@ pub mod collector;
 pub mod engine;
 pub mod eventually;
 pub mod flood;
+pub mod overload;
 pub mod realm;
 pub mod scenario;
 pub mod suite;

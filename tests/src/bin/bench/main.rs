@@ -15,12 +15,15 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use harness::engine::engines;
+use harness::overload;
 use harness::suite::{Layout, Suite};
 
 use report::Report;
 
 /// How many clients call at once.
 const CLIENTS: [usize; 3] = [1, 16, 64];
+/// How often peak and flood are measured.
+const ROUNDS: usize = 5;
 
 /// Measures our calls beside an empty gRPC call and pgbench, as ratios.
 #[derive(Parser)]
@@ -55,6 +58,8 @@ enum Rows {
     Recall,
     /// IssueInvoice.
     Issue,
+    /// CreateContact at five times the calls that can be served.
+    Overload,
 }
 
 impl Arguments {
@@ -91,6 +96,11 @@ async fn main() -> Result<()> {
     for engine in engines() {
         let suite = Suite::start(engine, Layout::One).await;
         calls::measure(engine, &suite, &arguments, &mut report).await?;
+    }
+    if arguments.wants(Rows::Overload) {
+        for engine in engines() {
+            report.overload(engine, &overload::rounds(engine, ROUNDS).await);
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::engine::Engine;
+use harness::overload::Round;
 
 use crate::load::Figures;
 use crate::pgbench::Script;
@@ -76,6 +77,25 @@ impl Report {
             clients,
             figures,
             &ratios.join(", "),
+        );
+    }
+
+    /// Tells what is left at five times the calls that can be served, in the median round.
+    pub fn overload(&mut self, engine: Engine, rounds: &[Round]) {
+        let Some(median) = rounds.get(rounds.len() / 2) else {
+            return;
+        };
+        let Round {
+            peak,
+            flood,
+            health,
+        } = median;
+        println!(
+            "{engine}: CreateContact, five times the load: {:.0} % of {peak:.0} calls/s are left, {} refused, \
+             health in {:.1} ms",
+            100.0 * median.left(),
+            flood.refused,
+            1e3 * health.as_secs_f64()
         );
     }
 }
