@@ -276,12 +276,14 @@ mod tests {
     /// When the kernel asks next whether the peer of this connection is there, in hundredths of a
     /// second; `None` where it was not to ask.
     #[cfg(target_os = "linux")]
-    fn next_probe(client: std::net::SocketAddr) -> Option<u64> {
+    fn next_probe([client, server]: [std::net::SocketAddr; 2]) -> Option<u64> {
         let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-        let port = format!(":{:04X}", client.port());
+        let [client, server] = [client, server].map(|end| format!(":{:04X}", end.port()));
+        // A port may be that of an older connection to somebody else too.
         let line = table.lines().find(|line| {
-            let local = line.split_whitespace().nth(1);
-            local.is_some_and(|local| local.ends_with(&port))
+            let mut ends = line.split_whitespace().skip(1);
+            let mut ends_with = |port: &str| ends.next().is_some_and(|end| end.ends_with(port));
+            ends_with(&client) && ends_with(&server)
         })?;
         // `02:000001F4`: the timer that keeps the connection alive, and what is left of it.
         let timer = line.split_whitespace().nth(5)?.strip_prefix("02:")?;
@@ -296,14 +298,15 @@ mod tests {
         for (query, longest) in [("", 500), ("?keepalives_idle=60", 6_000)] {
             // It accepts, and says nothing.
             let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let url = format!("postgres://{}/d{query}", server.local_addr().unwrap());
+            let address = server.local_addr().unwrap();
+            let url = format!("postgres://{address}/d{query}");
             let client = std::thread::spawn(move || {
                 PgConnection::establish(&with_manners(&url, "test")).map(drop)
             });
             let (connection, client_address) = server.accept().unwrap();
             let given_up = std::time::Instant::now() + std::time::Duration::from_secs(4);
             let probe = loop {
-                let probe = next_probe(client_address);
+                let probe = next_probe([client_address, address]);
                 if probe.is_some() || std::time::Instant::now() > given_up {
                     break probe;
                 }
