@@ -14,6 +14,7 @@ mod peers;
 mod raw;
 mod replicas;
 mod rotation;
+mod silence;
 mod spans;
 mod stalled;
 mod support;
