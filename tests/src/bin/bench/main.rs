@@ -99,7 +99,7 @@ async fn main() -> Result<()> {
     }
     if arguments.wants(Rows::Overload) {
         for engine in engines() {
-            report.overload(engine, &overload::rounds(engine, ROUNDS).await);
+            report::overload(engine, &overload::rounds(engine, ROUNDS).await);
         }
     }
     Ok(())

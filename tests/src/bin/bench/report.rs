@@ -79,25 +79,26 @@ impl Report {
             &ratios.join(", "),
         );
     }
+}
 
-    /// Tells what is left at five times the calls that can be served, in the median round.
-    pub fn overload(&mut self, engine: Engine, rounds: &[Round]) {
-        let Some(median) = rounds.get(rounds.len() / 2) else {
-            return;
-        };
-        let Round {
-            peak,
-            flood,
-            health,
-        } = median;
-        println!(
-            "{engine}: CreateContact, five times the load: {:.0} % of {peak:.0} calls/s are left, {} refused, \
-             health in {:.1} ms",
-            100.0 * median.left(),
-            flood.refused,
-            1e3 * health.as_secs_f64()
-        );
-    }
+#[expect(clippy::print_stdout, reason = "this is the output")]
+/// Tells what is left at five times the calls that can be served, in the median round.
+pub fn overload(engine: Engine, rounds: &[Round]) {
+    let Some(median) = rounds.get(rounds.len() / 2) else {
+        return;
+    };
+    let Round {
+        peak,
+        flood,
+        health,
+    } = median;
+    println!(
+        "{engine}: CreateContact, five times the load: {:.0} % of {peak:.0} calls/s are left, {} refused, \
+         health in {:.1} ms",
+        100.0 * median.left(),
+        flood.refused,
+        1e3 * health.as_secs_f64()
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "this is the output")]
