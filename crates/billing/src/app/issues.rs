@@ -75,6 +75,9 @@ async fn issue_together(store: Store, jobs: Vec<(Job, Deadline)>) -> Vec<Fate> {
         return Vec::new();
     };
     let jobs: Arc<[Job]> = jobs.into_iter().map(|(job, _)| job).collect();
+    if jobs.len() == 1 {
+        return vec![issue_one(&store, jobs, latest).await];
+    }
     match issue_batch(&store, Arc::clone(&jobs), latest).await {
         Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
         // After a commit in doubt too: running those that are issued again would tell them that they
@@ -84,6 +87,24 @@ async fn issue_together(store: Store, jobs: Vec<(Job, Deadline)>) -> Vec<Fate> {
             .map(|_| Some(Err(failed.clone().into())))
             .collect(),
         Err(_) => jobs.iter().map(|_| None).collect(),
+    }
+}
+
+/// The fate of one that nobody waits with. What is refused is not written, and seen not to be.
+async fn issue_one(store: &Store, jobs: Arc<[Job]>, deadline: Deadline) -> Fate {
+    let in_store = store.clone();
+    let issued = store
+        .within(&jobs[0].name.workspace)
+        .hasty()
+        .write("invoices.issue", deadline, move |conn| {
+            issue(conn, &in_store, &jobs)?
+                .pop()
+                .unwrap_or_else(without_outcome)
+        })
+        .await;
+    match issued {
+        Err(Stop::Error(Error::Store(failed))) if !failed.is_everybodys() => None,
+        outcome => Some(outcome),
     }
 }
 
