@@ -205,9 +205,14 @@ fn entitlement_missing(missing: &Missing) -> Refusal {
     } else {
         format!("stands at stage `{stage}`")
     };
-    let message = format!(
-        "{contact} {stands}, which does not entitle it to `{entitlement}`; convert it first"
-    );
+    // A client can't be converted into what would be entitled: the policy gives that to another kind.
+    let remedy = if *role == Some(Role::Client) {
+        "where companies come first, ask for its company"
+    } else {
+        "convert it first"
+    };
+    let message =
+        format!("{contact} {stands}, which does not entitle it to `{entitlement}`; {remedy}");
     let needed = format!("must stand at a stage that entitles to `{entitlement}`");
     Refusal::new(Reason::EntitlementMissing, message)
         .metadata("contact", contact.to_string())
