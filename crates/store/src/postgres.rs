@@ -41,8 +41,9 @@ pub(crate) fn connect(url: &str, service: &str, lock_timeout: Duration) -> Resul
     let mut conn = PgConnection::establish(&with_manners(url, service))
         .map_err(|error| OpenError::Unreachable(error.to_string()))?;
     check(&mut conn)?;
+    // Compiling a plan takes tens of milliseconds, and a wrong guess of the planner is enough for it.
     conn.batch_execute(&format!(
-        "SET lock_timeout = {}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}; \
+        "SET lock_timeout = {}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET jit = off; \
          SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}",
         lock_timeout.as_millis(),
     ))

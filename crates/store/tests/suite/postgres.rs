@@ -51,6 +51,18 @@ struct Known {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_compiled_for_a_statement_of_milliseconds() {
+    on_postgres(async |fresh| {
+        let setting = fresh.store.across().read("test", soon(), |conn| {
+            let query = "SELECT (current_setting('jit') = 'off')::int AS count";
+            Ok::<_, Error>(diesel::sql_query(query).get_result::<Known>(conn)?)
+        });
+        assert_eq!(setting.await.unwrap().count, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_update_made_steady_is_prepared_once_and_kept() {
     on_postgres(async |fresh| {
         let twice = |conn: &mut Conn| -> Result<_, Error> {
