@@ -176,8 +176,8 @@ pub struct Concurrency {
     pub queue_wait_ms: u64,
     /// Server streams at once; one workspace has at most three quarters of them. Default: 1,024.
     pub streams_max: usize,
-    /// Bytes of answers that clients have not read yet, beyond the first 16 KiB of each; no workspace has
-    /// more than three quarters. Default: 67,108,864, which is 64 MiB.
+    /// Bytes of answers that clients have not read yet, beyond some 16 KiB of each connection; no workspace
+    /// has more than three quarters. Default: 67,108,864, which is 64 MiB.
     pub answer_bytes_max: usize,
     /// Bytes of bodies that have not come to their end, beyond the first 16 KiB of each; no address has
     /// more than three quarters, and peers have a quarter beyond it. Default: 67,108,864, which is 64 MiB.

@@ -151,7 +151,7 @@ impl Door {
             return Some(Err(error));
         }
         let terms = Terms {
-            address,
+            address: sources::network(address),
             patience: self.patience,
             closed: self.closed.clone(),
             place: Place {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use policy::history::Hash;
-use store::{Beyond, Conn, Error};
+use store::{Beyond, Conn, Error, locked};
 use types::{ContactName, Micros};
 
 use super::schema::{checkpoint_heads as heads, checkpoints as table, positions, transitions};
@@ -117,6 +117,16 @@ pub fn checkpoint_insert(
     store::all!(conn, rows, |some| diesel::insert_into(heads::table)
         .values(some))?;
     let sealed: Vec<&str> = sealed.iter().map(|head| head.contact.as_str()).collect();
+    // Rows are locked in one order everywhere.
+    let _: Vec<i64> = locked!(
+        conn,
+        update,
+        positions::table
+            .filter(positions::workspace.eq(workspace))
+            .filter(positions::contact.eq_any(&sealed))
+            .order(positions::contact)
+            .select(positions::revision) => load
+    )?;
     let revision = heads::table
         .find((workspace, new.number, positions::contact))
         .select(heads::revision)

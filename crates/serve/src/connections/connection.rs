@@ -59,6 +59,7 @@ impl Connection {
         let reader = Reader::new(patience.unread);
         let unproven = patience.unproven.unwrap_or(Duration::MAX);
         let tick = reader.tick().min(unproven / 8);
+        let tick = tick.max(Duration::from_millis(1));
         let shown = certificate.as_ref();
         let is_service = shown.is_some_and(|shown| shown.service().is_some());
         Self {

@@ -21,8 +21,15 @@ const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 pub(crate) struct Reader {
     since: Instant,
     patience: Duration,
+    lying: Mutex<Lying>,
+}
+
+/// What has been made for the client and not been sent.
+#[derive(Debug, Default)]
+struct Lying {
+    bytes: usize,
     /// How many pieces are due by the end of each tick. There are few ticks at a time.
-    due: Mutex<Vec<Due>>,
+    due: Vec<Due>,
 }
 
 #[derive(Debug)]
@@ -37,7 +44,7 @@ impl Reader {
         Arc::new(Self {
             since: Instant::now(),
             patience,
-            due: Mutex::default(),
+            lying: Mutex::default(),
         })
     }
 
@@ -47,22 +54,29 @@ impl Reader {
         (self.patience / 8).max(Duration::from_millis(1))
     }
 
+    /// How many bytes have been made for it and not been sent.
+    pub(crate) fn unread(&self) -> usize {
+        self.lying().bytes
+    }
+
     /// A piece of an answer on its way to the client; what was taken for it is given back once it is
-    /// sent.
+    /// sent. Its time includes that of what lies there already, for all of it goes over one line.
     pub(crate) fn sent(self: &Arc<Self>, piece: Bytes, taken: Option<Taken>) -> Bytes {
         if piece.is_empty() {
             return piece;
         }
-        let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        let time = self.patience + Duration::from_millis(bytes * 1_000 / BYTES_PER_SECOND_MIN);
-        let tick = self.tick_at(Instant::now() + time);
-        {
-            let mut due = self.due();
-            match due.iter_mut().find(|due| due.tick == tick) {
+        let tick = {
+            let mut lying = self.lying();
+            lying.bytes += piece.len();
+            let bytes = u64::try_from(lying.bytes).unwrap_or(u64::MAX);
+            let slow = Duration::from_millis(bytes.saturating_mul(1_000) / BYTES_PER_SECOND_MIN);
+            let tick = self.tick_at(Instant::now() + self.patience + slow);
+            match lying.due.iter_mut().find(|due| due.tick == tick) {
                 Some(due) => due.pieces += 1,
-                None => due.push(Due { tick, pieces: 1 }),
+                None => lying.due.push(Due { tick, pieces: 1 }),
             }
-        }
+            tick
+        };
         Bytes::from_owner(Unread {
             piece,
             tick,
@@ -74,11 +88,13 @@ impl Reader {
     /// Whether something should have been read by now.
     pub(super) fn is_late(&self) -> bool {
         let now = self.tick_at(Instant::now());
-        self.due().iter().any(|due| due.tick < now)
+        self.lying().due.iter().any(|due| due.tick < now)
     }
 
-    fn read(&self, tick: u128) {
-        let mut due = self.due();
+    fn read(&self, bytes: usize, tick: u128) {
+        let mut lying = self.lying();
+        lying.bytes -= bytes;
+        let due = &mut lying.due;
         if let Some(at) = due.iter().position(|due| due.tick == tick) {
             due[at].pieces -= 1;
             if due[at].pieces == 0 {
@@ -91,8 +107,8 @@ impl Reader {
         at.duration_since(self.since).as_nanos() / self.tick().as_nanos()
     }
 
-    fn due(&self) -> MutexGuard<'_, Vec<Due>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lying(&self) -> MutexGuard<'_, Lying> {
+        self.lying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,7 +128,7 @@ impl AsRef<[u8]> for Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        self.reader.read(self.tick);
+        self.reader.read(self.piece.len(), self.tick);
     }
 }
 
@@ -141,6 +157,24 @@ mod tests {
         tokio::time::advance(2 * PATIENCE).await;
         assert!(reader.is_late());
         drop(large);
-        assert!(!reader.is_late() && reader.due().is_empty());
+        assert!(!reader.is_late() && reader.lying().due.is_empty());
+        assert_eq!(reader.unread(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lies_before_a_piece_adds_to_its_time() {
+        let reader = Reader::new(PATIENCE);
+        let seconds = usize::try_from(BYTES_PER_SECOND_MIN).expect("few");
+        let pieces: Vec<Bytes> = (0..16)
+            .map(|_| reader.sent(vec![0; 2 * seconds].into(), None))
+            .collect();
+        assert_eq!(reader.unread(), 32 * seconds);
+        // All of it comes over one line, at twice the least speed and in turns: whole at the end only.
+        for piece in pieces {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(!reader.is_late());
+            drop(piece);
+        }
+        assert_eq!(reader.unread(), 0);
     }
 }

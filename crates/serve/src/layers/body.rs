@@ -186,7 +186,10 @@ impl Answering {
             Err(trailers) => return Ok(trailers),
         };
         let taken = match &self.place {
-            Some(place) => place.handle().answer(piece.len(), self.is_read_only)?,
+            Some(place) => {
+                let (bytes, unread) = (piece.len(), reader.unread());
+                place.handle().answer(bytes, unread, self.is_read_only)?
+            }
             None => None,
         };
         Ok(Frame::data(reader.sent(piece, taken)))

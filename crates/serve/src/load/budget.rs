@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::lanes::Class;
 use super::shares::Shares;
 
-/// So much of each call is not counted. Places bound it, and whoever sends and reads little is not
-/// refused for those who do not.
+/// So much of each body is not counted, nor of what each connection has not read: whoever sends and reads
+/// little is not refused for those who do not. Places and connections bound it.
 pub(super) const FREE_BYTES: usize = 16 * 1024;
 
 /// So many bytes, beyond which nobody takes any.

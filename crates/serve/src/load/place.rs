@@ -196,11 +196,16 @@ impl Handle {
         Err(self.0.load.refuse(standing.class))
     }
 
-    /// Takes memory for a part of the answer, until its client has read it; `None` for a small one.
-    /// Refused where too much is unread already, unless the call has done something that can't be
-    /// taken back.
-    pub(crate) fn answer(&self, bytes: usize, is_read_only: bool) -> Result<Option<Taken>, Status> {
-        if bytes <= FREE_BYTES {
+    /// Takes memory for a part of the answer, until its client has read it; `None` as long as little is
+    /// `unread` by the client. Refused where others have left too much unread already, unless the call
+    /// has done something that can't be taken back.
+    pub(crate) fn answer(
+        &self,
+        bytes: usize,
+        unread: usize,
+        is_read_only: bool,
+    ) -> Result<Option<Taken>, Status> {
+        if unread + bytes <= FREE_BYTES {
             return Ok(None);
         }
         let mut standing = self.standing();

@@ -127,6 +127,10 @@ async fn create_together(store: Store, creations: Vec<(Creation, Deadline)>) -> 
         return vec![match create_alone(within, only.clone(), *deadline).await {
             // To wait on would hold up whoever waits behind it.
             Err(StoreError::LockTimeout) => Fate::Alone(None),
+            // What was found of its key was taken for a refusal; asked anew, it is the answer.
+            Err(unknown @ StoreError::CommitUnknown(_)) if only.0.call.once.is_some() => {
+                Fate::Alone(Some(unknown))
+            }
             outcome => Fate::Over(outcome),
         }];
     }
