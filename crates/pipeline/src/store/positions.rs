@@ -1,5 +1,8 @@
 //! Positions.
 
+#[cfg(test)]
+mod update_tests;
+
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;

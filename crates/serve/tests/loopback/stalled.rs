@@ -100,6 +100,27 @@ async fn who_reads_nothing_is_let_go_with_all_that_it_holds() {
 }
 
 #[tokio::test]
+async fn answers_that_are_small_but_many_are_counted_too() {
+    const SMALL: usize = 10 * 1024;
+    let server = start().await;
+    let mut windowless = Builder::new();
+    windowless.initial_window_size(0);
+    let (mut raw, _connection) = Raw::over(server.address, &windowless).await;
+    let mut unread = 0;
+    let refused = loop {
+        let (answer, _) = raw.send(&probe("Echo"), None, Some(body(SMALL))).await;
+        match refusal(answer).await {
+            Some(status) => break status,
+            None => unread += SMALL,
+        }
+        assert!(unread < 3 * LARGE, "what lies there has no end");
+    };
+    assert_eq!(reason(&refused), "OVERLOADED", "{refused}");
+    let echo = call(server.channel().await, "Echo", Request::new(note(SMALL))).await;
+    echo.expect("whoever reads is served");
+}
+
+#[tokio::test]
 async fn who_reads_slowly_gets_everything() {
     /// Read in one go, then a pause.
     const WINDOW: u32 = 8 * 1024;
